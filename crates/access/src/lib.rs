@@ -1,0 +1,1 @@
+//! Who may: ACL rules of credentials.

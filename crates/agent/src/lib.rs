@@ -1,0 +1,1 @@
+//! The agent: sessions, endpoints and forwarding, as a library.

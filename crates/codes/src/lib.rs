@@ -1,0 +1,1 @@
+//! The catalogue of public error codes: number, HTTP status, title and text.

@@ -1,0 +1,1 @@
+//! The edge: listeners, routing, admission, proxying, agent fronts, draining.

@@ -1,0 +1,1 @@
+//! The muxado session as a state machine, without sockets, tasks or a clock.

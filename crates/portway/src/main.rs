@@ -1,0 +1,2 @@
+//! portway
+fn main() {}

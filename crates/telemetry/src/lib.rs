@@ -1,0 +1,1 @@
+//! Logs and metrics, installed once by the program.

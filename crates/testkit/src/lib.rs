@@ -1,0 +1,1 @@
+//! Whole-system tests: cluster in process, simulated link, PKI, recording upstreams.

@@ -1,0 +1,1 @@
+//! TLS configurations, hot-swapped certificate resolver and root sets.
