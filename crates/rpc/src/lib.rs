@@ -3,7 +3,6 @@
 //! It decides nothing and stores nothing: the control plane implements the service, the edge calls it.
 
 /// The generated service between an edge and the control plane.
-#[expect(missing_docs, unreachable_pub, reason = "generated; documented in proto/portway/control/v1/control.proto")]
 pub mod control {
     include!("gen/portway.control.v1.rs");
 }
