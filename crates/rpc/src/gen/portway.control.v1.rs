@@ -147,7 +147,8 @@ pub mod control_plane_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Leases a name to an agent. Idempotent for the same holder. Fails with a status whose details carry the public code.
+        /// Leases a name to an agent. Idempotent for the same holder. Fails with a status whose metadata carries the public code. The
+        /// lease lives while its edge follows Watch; an edge opens Watch before it claims.
         pub async fn claim(
             &mut self,
             request: impl tonic::IntoRequest<::portway_proto::control::v1::ClaimRequest>,
@@ -172,7 +173,7 @@ pub mod control_plane_client {
                 .insert(GrpcMethod::new("portway.control.v1.ControlPlane", "Claim"));
             self.inner.unary(req, path, codec).await
         }
-        /// Gives leases back. Idempotent; a release with an old fence is ignored.
+        /// Gives leases back. Idempotent; a release with an old fence is ignored. For a grace time only the same account gets the name.
         pub async fn release(
             &mut self,
             request: impl tonic::IntoRequest<
@@ -237,7 +238,8 @@ pub mod control_plane_server {
             tonic::Response<::portway_proto::control::v1::AuthenticateReply>,
             tonic::Status,
         >;
-        /// Leases a name to an agent. Idempotent for the same holder. Fails with a status whose details carry the public code.
+        /// Leases a name to an agent. Idempotent for the same holder. Fails with a status whose metadata carries the public code. The
+        /// lease lives while its edge follows Watch; an edge opens Watch before it claims.
         async fn claim(
             &self,
             request: tonic::Request<::portway_proto::control::v1::ClaimRequest>,
@@ -245,7 +247,7 @@ pub mod control_plane_server {
             tonic::Response<::portway_proto::control::v1::ClaimReply>,
             tonic::Status,
         >;
-        /// Gives leases back. Idempotent; a release with an old fence is ignored.
+        /// Gives leases back. Idempotent; a release with an old fence is ignored. For a grace time only the same account gets the name.
         async fn release(
             &self,
             request: tonic::Request<::portway_proto::control::v1::ReleaseRequest>,
