@@ -1,1 +1,32 @@
 //! Words of Portway: typed ids, host names, patterns, host table, endpoint and connect URLs.
+//!
+//! It never resolves a name, never asks whether somebody may use one, and reads no clock and no randomness: every value is made from
+//! its arguments alone. Text that comes from outside becomes one of these types once, at the border; behind it two equal names are
+//! equal values.
+
+mod connect_url;
+mod endpoint_url;
+mod host;
+mod host_name;
+mod id;
+mod ksuid;
+mod pattern;
+mod region;
+mod scheme;
+mod table;
+mod wanted_url;
+
+pub use connect_url::{ConnectUrl, ConnectUrlError, DEFAULT_CONNECT_PORT};
+pub use endpoint_url::{EndpointUrl, EndpointUrlError};
+pub use host::{Host, split_host_port};
+pub use host_name::{HostName, HostNameError, MAX_LABEL_LEN, MAX_NAME_LEN};
+pub use id::{
+    AccountId, AgentIngressId, ApiKeyId, CredentialId, EndpointId, IdError, LeaseId, ReservedAddrId, ReservedDomainId,
+    SessionId, TlsCertificateId, UserId,
+};
+pub use ksuid::{KSUID_EPOCH, KSUID_TEXT_LEN, Ksuid, KsuidError};
+pub use pattern::HostPattern;
+pub use region::{EdgeId, Region, TokenError};
+pub use scheme::{Scheme, SchemeError};
+pub use table::{HostTable, LookupKey, match_order};
+pub use wanted_url::{WantedUrl, WantedUrlError};

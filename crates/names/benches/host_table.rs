@@ -1,0 +1,2 @@
+//! Speed of the host table.
+fn main() {}

@@ -1,0 +1,215 @@
+//! Host names in their one canonical spelling.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+
+/// Longest host name in bytes, without the trailing dot (RFC 1035 section 2.3.4: 255 octets on the wire).
+pub const MAX_NAME_LEN: usize = 253;
+
+/// Longest label in bytes (RFC 1035 section 2.3.4).
+pub const MAX_LABEL_LEN: usize = 63;
+
+/// Longest text that is looked at as a host name at all. A name written in Unicode may be longer than its ASCII form, but not by
+/// more than this; the limit keeps the work for hostile input small.
+const MAX_INPUT_LEN: usize = 1024;
+
+/// A host name: ASCII (IDNA, UTS 46, non-transitional), lower case, no trailing dot, at most [`MAX_NAME_LEN`] bytes, labels of 1 to
+/// [`MAX_LABEL_LEN`] characters `a-z`, `0-9`, `-` and `_` that neither begin nor end with `-`.
+///
+/// A name whose last label is a number (`10.0.0.1`, `a.7`, `x.0x1f`) is not a host name: some programs would read it as an IPv4
+/// address (WHATWG URL section 3.5, "ends in a number").
+///
+/// Two equal names are equal values. Cloning copies a pointer.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostName(Arc<str>);
+
+/// Why a text is not a host name. The texts name the fault, not the whole input, so that hostile input does not reach a log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostNameError {
+    /// Nothing there, or nothing but a dot.
+    #[error("the host name is empty")]
+    Empty,
+    /// More than [`MAX_NAME_LEN`] bytes in ASCII form.
+    #[error("the host name is longer than 253 bytes")]
+    TooLong,
+    /// Two dots in a row, or a dot at the front.
+    #[error("the host name has an empty label (two dots in a row, or a leading dot)")]
+    EmptyLabel,
+    /// A label of more than [`MAX_LABEL_LEN`] bytes in ASCII form.
+    #[error("a label of the host name is longer than 63 bytes")]
+    LabelTooLong,
+    /// A character outside `a-z`, `0-9`, `-`, `_` and `.`.
+    #[error("the host name contains {0:?}, allowed are letters, digits, '-', '_' and '.'")]
+    BadCharacter(char),
+    /// A label that begins or ends with `-`.
+    #[error("a label of the host name begins or ends with '-'")]
+    Hyphen,
+    /// The last label is a number, so the text is an IPv4 address or would be read as one.
+    #[error("the host name ends in a number, so it would be read as an IP address")]
+    NumericEnd,
+    /// Not valid under IDNA (UTS 46).
+    #[error("the host name is not a valid internationalised name")]
+    Idna,
+    /// An IPv6 literal in brackets that is none, or has a zone.
+    #[error("the address in brackets is not an IPv6 address")]
+    BadAddress,
+    /// The text after `:` is not a port from 1 to 65535.
+    #[error("the port is not a number from 1 to 65535")]
+    BadPort,
+    /// `*` anywhere but as the whole first label.
+    #[error("'*' may stand only as the whole first label, as in *.example.com")]
+    BadWildcard,
+}
+
+impl HostName {
+    /// The name as text: lower case ASCII without trailing dot.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The labels, leftmost first. There is at least one.
+    pub fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('.')
+    }
+
+    /// True when this name has one or more labels in front of `suffix`. A name is not below itself.
+    pub fn is_below(&self, suffix: &HostName) -> bool {
+        match self.0.strip_suffix(suffix.as_str()) {
+            Some(front) => front.ends_with('.'),
+            None => false,
+        }
+    }
+
+    /// The name without its first label, or `None` for a single label.
+    pub fn parent(&self) -> Option<HostName> {
+        self.0.split_once('.').map(|(_, rest)| HostName(rest.into()))
+    }
+
+    /// `label` (which may hold several labels) in front of `base`.
+    ///
+    /// # Errors
+    ///
+    /// When `label` is no name or the whole becomes too long.
+    pub fn join(label: &str, base: &HostName) -> Result<HostName, HostNameError> {
+        if label.is_empty() {
+            return Err(HostNameError::Empty);
+        }
+        if label.ends_with('.') {
+            return Err(HostNameError::EmptyLabel);
+        }
+        format!("{label}.{base}").parse()
+    }
+
+    /// Lower case ASCII that was checked already: a tail of a checked name.
+    pub(crate) fn from_checked(text: &str) -> HostName {
+        HostName(text.into())
+    }
+}
+
+impl FromStr for HostName {
+    type Err = HostNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() > MAX_INPUT_LEN {
+            return Err(HostNameError::TooLong);
+        }
+        if text.is_ascii() && !has_punycode(text) { from_ascii(text) } else { from_unicode(text) }
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+impl AsRef<str> for HostName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Equality, order and hash of a name are those of its text, so maps can be asked with a `&str` in canonical spelling.
+impl Borrow<str> for HostName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for HostName {
+    fn eq(&self, other: &str) -> bool {
+        &*self.0 == other
+    }
+}
+
+impl PartialEq<&str> for HostName {
+    fn eq(&self, other: &&str) -> bool {
+        &*self.0 == *other
+    }
+}
+
+/// True when some label begins with the prefix of Punycode, in any case. Those labels are decoded and checked, never taken as they are.
+fn has_punycode(text: &str) -> bool {
+    text.split('.').any(|label| label.as_bytes().get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"xn--")))
+}
+
+/// The common case: one allocation, and none when the text is refused.
+fn from_ascii(text: &str) -> Result<HostName, HostNameError> {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    if text.is_empty() {
+        return Err(HostNameError::Empty);
+    }
+    if text.len() > MAX_NAME_LEN {
+        return Err(HostNameError::TooLong);
+    }
+    let mut lower = [0; MAX_NAME_LEN];
+    let lower = &mut lower[..text.len()];
+    lower.copy_from_slice(text.as_bytes());
+    lower.make_ascii_lowercase();
+    let lower = std::str::from_utf8(lower).expect("lower-casing ASCII keeps it UTF-8");
+    check(lower)?;
+    Ok(HostName(lower.into()))
+}
+
+fn from_unicode(text: &str) -> Result<HostName, HostNameError> {
+    let ascii = Uts46::new()
+        .to_ascii(text.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore)
+        .map_err(|_| HostNameError::Idna)?;
+    from_ascii(&ascii)
+}
+
+/// Checks lower-cased ASCII without trailing dot, of allowed length.
+fn check(name: &str) -> Result<(), HostNameError> {
+    let mut last = "";
+    for label in name.split('.') {
+        let bytes = label.as_bytes();
+        match bytes {
+            [] => return Err(HostNameError::EmptyLabel),
+            [b'-', ..] | [.., b'-'] => return Err(HostNameError::Hyphen),
+            _ if bytes.len() > MAX_LABEL_LEN => return Err(HostNameError::LabelTooLong),
+            _ => {}
+        }
+        if let Some(bad) = label.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-' | '_')) {
+            return Err(if bad == '*' { HostNameError::BadWildcard } else { HostNameError::BadCharacter(bad) });
+        }
+        last = label;
+    }
+    if ends_as_number(last) { Err(HostNameError::NumericEnd) } else { Ok(()) }
+}
+
+/// WHATWG URL section 3.5: decimal digits, or `0x` and hexadecimal digits (also none).
+fn ends_as_number(label: &str) -> bool {
+    label.bytes().all(|b| b.is_ascii_digit())
+        || label.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+

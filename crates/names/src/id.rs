@@ -1,0 +1,86 @@
+//! Typed ids: a prefix that says what, and a KSUID that says which.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Ksuid, KsuidError};
+
+/// Why a text is not an id of the wanted kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Another prefix, or none.
+    #[error("the id does not begin with \"{0}_\"")]
+    Prefix(&'static str),
+    /// The rest is no KSUID.
+    #[error("the id is malformed")]
+    Ksuid(#[from] KsuidError),
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])+ $name:ident $prefix:literal;)+) => {$(
+        $(#[$doc])+
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Ksuid);
+
+        impl $name {
+            /// What its text begins with, without the underscore.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// The id made of this KSUID.
+            pub const fn new(ksuid: Ksuid) -> Self {
+                Self(ksuid)
+            }
+
+            /// The part after the prefix.
+            pub const fn ksuid(&self) -> &Ksuid {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "_{}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let rest = text.strip_prefix(concat!($prefix, "_")).ok_or(IdError::Prefix($prefix))?;
+                Ok(Self(rest.parse()?))
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// An account: the tenant that everything belongs to.
+    AccountId "ac";
+    /// An authtoken.
+    CredentialId "cr";
+    /// One authenticated connection of an agent.
+    SessionId "ts";
+    /// An endpoint that is or was online.
+    EndpointId "ep";
+    /// A person or service that signs in.
+    UserId "usr";
+    /// A key of the REST interface.
+    ApiKeyId "ak";
+    /// A certificate with its private key.
+    TlsCertificateId "cert";
+    /// A reserved domain.
+    ReservedDomainId "rd";
+    /// A reserved TCP address.
+    ReservedAddrId "ra";
+    /// A connect URL.
+    AgentIngressId "agin";
+    /// The right to serve a name, for a while.
+    LeaseId "ls";
+}
