@@ -20,12 +20,13 @@ const OUTPUT: &[(&str, &str)] = &[
 ];
 
 /// Writes the generated files; with `check` compares instead and fails on a difference.
-pub fn run(root: &Path, check: bool) -> Result<()> {
+pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
     let scratch = tempfile::tempdir()?;
     generate(root, scratch.path())?;
     let mut stale = Vec::new();
     for (from, to) in OUTPUT {
-        let fresh = fs::read_to_string(scratch.path().join(from)).with_context(|| format!("nothing generated for {to}"))?;
+        let fresh =
+            fs::read_to_string(scratch.path().join(from)).with_context(|| format!("nothing generated for {to}"))?;
         let target = root.join(to);
         if check {
             if fs::read_to_string(&target).unwrap_or_default() != fresh {

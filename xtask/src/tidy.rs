@@ -1,0 +1,3 @@
+pub(crate) fn run(_: &crate::workspace::Workspace) -> anyhow::Result<()> {
+    Ok(())
+}
