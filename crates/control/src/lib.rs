@@ -1,1 +1,19 @@
 //! The control plane: accounts, credentials, certificates, leases, and the snapshot every edge follows.
+//!
+//! It never carries a visitor's byte and knows nothing of sessions or streams: edges reach it only through the service of
+//! `portway-rpc`, and it reaches edges only by what that service's watch yields. Durable state is in `portway-store`; what is decided
+//! here survives a kill at any moment.
+
+pub mod admin;
+
+mod bootstrap;
+mod config;
+mod error;
+mod plane;
+mod service;
+
+pub use bootstrap::Bootstrap;
+pub use config::{ControlConfig, DEFAULT_LEASE_TTL, DomainPolicy};
+pub use error::OpenError;
+pub use plane::Control;
+pub use service::ControlService;
