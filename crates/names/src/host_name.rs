@@ -103,11 +103,6 @@ impl HostName {
         }
         format!("{label}.{base}").parse()
     }
-
-    /// Lower case ASCII that was checked already: a tail of a checked name.
-    pub(crate) fn from_checked(text: &str) -> HostName {
-        HostName(text.into())
-    }
 }
 
 impl FromStr for HostName {
@@ -212,4 +207,3 @@ fn ends_as_number(label: &str) -> bool {
     label.bytes().all(|b| b.is_ascii_digit())
         || label.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
-

@@ -1,0 +1,218 @@
+//! The catalogue itself, sorted by number.
+
+use crate::Code;
+
+/// One line of the catalogue.
+pub(crate) struct Entry {
+    pub(crate) number: u32,
+    pub(crate) name: &'static str,
+    pub(crate) status: u16,
+    pub(crate) title: &'static str,
+    pub(crate) text: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($name:ident $number:literal $status:literal $title:literal $text:literal;)+) => {
+        pub(crate) const ENTRIES: &[Entry] = &[$(
+            Entry { number: $number, name: stringify!($name), status: $status, title: $title, text: $text },
+        )+];
+
+        impl Code {
+            $(
+                #[doc = concat!($title, " (HTTP ", $status, ").")]
+                pub const $name: Code = Code::new($number);
+            )+
+
+            /// Every code, by number.
+            pub const ALL: &[Code] = &[$(Code::$name),+];
+        }
+    };
+}
+
+catalogue! {
+    // Sessions of agents.
+    ERR_NGROK_100 100 400 "Session metadata too long"
+        "The metadata of the session is longer than 4096 bytes. Shorten it.";
+    ERR_NGROK_105 105 401 "Authtoken malformed"
+        "The authtoken does not have the form of an authtoken. Copy the whole token again, without quotes or spaces around it.";
+    ERR_NGROK_106 106 401 "Authtoken of an old kind"
+        "The authtoken belongs to a version of the protocol that is no longer served. Create a new authtoken and use that.";
+    ERR_NGROK_107 107 401 "Authtoken not valid"
+        "The authtoken is well formed, but this installation does not know it. It may have been revoked or replaced, or belong to another installation. Create a new one, or check which server the agent connects to.";
+    ERR_NGROK_108 108 429 "Too many agent sessions"
+        "The account already has as many agent sessions online as it may have. Stop an agent that is no longer needed, or ask the operator for a higher limit.";
+    ERR_NGROK_109 109 400 "Authentication message not valid"
+        "The agent's first message could not be understood. Update the agent; if it is the newest one, report a fault with its version.";
+    ERR_NGROK_111 111 400 "Heartbeat interval not valid"
+        "The heartbeat interval that the agent asks for is outside the allowed range. Leave the setting at its default.";
+    ERR_NGROK_112 112 400 "Heartbeat tolerance not valid"
+        "The heartbeat tolerance that the agent asks for is outside the allowed range. Leave the setting at its default.";
+    ERR_NGROK_115 115 403 "Agent address not allowed"
+        "The account restricts the addresses that agents may connect from, and this one is not among them. Connect from an allowed network, or have the restriction changed.";
+    ERR_NGROK_116 116 403 "Credential not allowed from this address"
+        "The authtoken may be used from certain addresses only, and this one is not among them. Use another authtoken, or have its rules changed.";
+    ERR_NGROK_118 118 403 "Account not served at this connect URL"
+        "The connect URL that the agent dialled is reserved for certain accounts, and this account is not among them. Use the connect URL of this account.";
+    ERR_NGROK_119 119 400 "Agent version not readable"
+        "The version that the agent reports is not a version number. Update the agent.";
+    ERR_NGROK_120 120 400 "Protocol version not served"
+        "The agent speaks a version of the protocol that this server does not serve. Update the agent, or the server if the agent is newer.";
+    ERR_NGROK_121 121 400 "Agent too old"
+        "The agent is older than the oldest version that this server accepts. Update the agent.";
+    ERR_NGROK_122 122 403 "Connect URL belongs to another account"
+        "The connect URL that the agent dialled belongs to another account. Use the connect URL of this account.";
+    ERR_NGROK_126 126 403 "Wrong address for this connect URL"
+        "The agent reached this connect URL over an address that does not belong to it. Check the DNS records of the connect URL.";
+    ERR_NGROK_127 127 403 "Connect address not allowed"
+        "The account may not connect to this address. Use the connect URL of this account.";
+    // Endpoints of agents.
+    ERR_NGROK_300 300 401 "Credential revoked"
+        "The authtoken of this session was revoked while the agent was connected. Create a new authtoken and start the agent with it.";
+    ERR_NGROK_301 301 400 "Bind message not valid"
+        "The agent's request for an endpoint could not be understood. Check the endpoint's settings, and update the agent.";
+    ERR_NGROK_305 305 400 "Endpoint options not valid"
+        "An option of the endpoint has a value that is not allowed. Check the endpoint's settings.";
+    ERR_NGROK_307 307 404 "TCP address not reserved"
+        "The TCP address is not reserved for this account. Reserve it first, or ask for any address with tcp://.";
+    ERR_NGROK_308 308 403 "TCP address not allowed by the credential"
+        "The access rules of the authtoken do not permit this TCP address. Use another authtoken, or add a bind rule for the address.";
+    ERR_NGROK_309 309 403 "TCP address of another account"
+        "The TCP address is reserved by another account. Choose another one, or ask for any address with tcp://.";
+    ERR_NGROK_314 314 403 "Custom host names not available"
+        "The account may not use host names outside the base domain. Use a name below the base domain.";
+    ERR_NGROK_316 316 403 "Name not allowed by the credential"
+        "The access rules of the authtoken do not permit this name. Use another authtoken, or add a bind rule for the name.";
+    ERR_NGROK_318 318 404 "Wildcard name not reserved"
+        "The wildcard name is not reserved for this account. Reserve exactly this wildcard first.";
+    ERR_NGROK_319 319 404 "Name not reserved"
+        "The host name is not reserved for this account. Reserve it first, or use a name below the base domain.";
+    ERR_NGROK_320 320 403 "Name of another account"
+        "The host name is reserved by another account. Choose another name.";
+    ERR_NGROK_321 321 403 "Wildcard must be reserved exactly"
+        "A wildcard endpoint needs a reservation of the very same wildcard; a reservation of a larger one is not enough. Reserve it first.";
+    ERR_NGROK_324 324 429 "Too many endpoints in the session"
+        "The session already serves as many endpoints as a session may. Close one, or spread the endpoints over several agents.";
+    ERR_NGROK_326 326 400 "Host name not valid"
+        "The host name cannot be used. Names consist of labels of letters, digits and hyphens, separated by dots, 253 characters at most.";
+    ERR_NGROK_327 327 400 "Host name has a forbidden character"
+        "The host name contains a character that names cannot have. Allowed are letters, digits, hyphens, underscores and dots.";
+    ERR_NGROK_328 328 400 "Host name too long"
+        "The host name is longer than 253 characters, or one of its labels is longer than 63. Choose a shorter one.";
+    ERR_NGROK_329 329 400 "Wildcard in the wrong place"
+        "An asterisk may stand only as the whole first label of a name, as in *.example.com. Change the name.";
+    ERR_NGROK_330 330 400 "Host name is an IP address"
+        "An endpoint needs a host name, not an IP address. Use a name below the base domain or a reserved domain.";
+    ERR_NGROK_331 331 400 "Host name has an empty label"
+        "The host name begins with a dot or has two dots in a row. Remove the surplus dot.";
+    ERR_NGROK_332 332 400 "Protocol not supported"
+        "Endpoints of this protocol are not served. Use http, https, tcp or tls.";
+    ERR_NGROK_333 333 404 "Endpoint unknown in this session"
+        "The session has no such endpoint; it may be closed already. Nothing needs to be done.";
+    ERR_NGROK_334 334 409 "Endpoint already online"
+        "Another agent already serves this URL. Stop that agent, or choose another URL.";
+    ERR_NGROK_335 335 400 "Bind token not valid"
+        "The token with which the agent wants to take its endpoint back is damaged. Restart the agent.";
+    ERR_NGROK_347 347 400 "Host name reserved by the installation"
+        "The host name is used by the installation itself and cannot be an endpoint. Choose another name.";
+    ERR_NGROK_350 350 429 "Endpoints asked for too fast"
+        "The account asks for endpoints faster than it may. Wait a minute, and look for an agent that restarts in a loop.";
+    ERR_NGROK_351 351 429 "Too many endpoints online"
+        "The account already has as many endpoints online as it may have. Close one that is no longer needed, or ask the operator for a higher limit.";
+    ERR_NGROK_354 354 404 "Nested name not reserved"
+        "A name of several labels below the base domain must be reserved first. Reserve it, or use a single label.";
+    ERR_NGROK_355 355 400 "Host name has forbidden parts"
+        "A label of the host name begins or ends with a hyphen, or is not a valid internationalised label. Change the name.";
+    ERR_NGROK_356 356 403 "Random TCP address not allowed by the credential"
+        "The access rules of the authtoken do not permit an address that the server chooses. Ask for an address that a rule names, or use another authtoken.";
+    ERR_NGROK_358 358 400 "Labelled endpoints not available"
+        "Endpoints addressed by labels are not served. Ask for the endpoint by its URL.";
+    ERR_NGROK_359 359 400 "Basic-auth user name too long"
+        "A user name for basic authentication is too long. Shorten it.";
+    ERR_NGROK_360 360 400 "Basic-auth password length"
+        "A password for basic authentication must have 8 to 128 characters. Change it.";
+    ERR_NGROK_361 361 400 "Circuit-breaker value out of range"
+        "The error ratio of the circuit breaker must lie between 0 and 1. Change it.";
+    ERR_NGROK_368 368 400 "Too many OAuth scopes"
+        "More OAuth scopes are listed than allowed. Remove some.";
+    ERR_NGROK_399 399 403 "Label not allowed by the credential"
+        "The access rules of the authtoken do not permit this label. Use another authtoken, or add a bind rule for the label.";
+    // Resources.
+    ERR_NGROK_600 600 400 "Access rule not valid"
+        "An access rule cannot be understood. A rule is an asterisk alone, or bind: followed by a name, a wildcard name, host:port, or key=value.";
+    // Rates and life cycle.
+    ERR_NGROK_702 702 429 "Too many connections"
+        "The account gets more connections a minute than it may. Wait a minute, or ask the operator for a higher limit.";
+    ERR_NGROK_703 703 429 "Too many requests"
+        "The account gets more HTTP requests a minute than it may. Wait a minute, or ask the operator for a higher limit.";
+    ERR_NGROK_802 802 500 "Internal error"
+        "The server failed for a reason of its own. Try again; if it goes on, the operator finds the cause in the server's log.";
+    ERR_NGROK_803 803 503 "Server shutting down"
+        "The server is shutting down or restarting. The agent connects again by itself.";
+    ERR_NGROK_804 804 501 "Remote stop not supported"
+        "The agent cannot be stopped from here. Stop it where it runs.";
+    ERR_NGROK_805 805 501 "Remote restart not supported"
+        "The agent cannot be restarted from here. Restart it where it runs.";
+    ERR_NGROK_806 806 501 "Remote update not supported"
+        "The agent cannot be updated from here. Update it where it runs.";
+    // Visitors.
+    ERR_NGROK_3002 3002 502 "TLS to the upstream failed"
+        "The agent reached the local service, but TLS with it failed. Check that the service speaks TLS and that its certificate is accepted by the agent.";
+    ERR_NGROK_3003 3003 400 "Server name missing"
+        "The TLS connection did not say which name it is for. Use a client that sends the server name (SNI).";
+    ERR_NGROK_3004 3004 502 "Bad answer from the upstream"
+        "The local service behind this endpoint gave an answer that is not valid HTTP, or stopped in the middle of it. Look into the log of the service.";
+    ERR_NGROK_3005 3005 502 "Agent not reachable"
+        "The agent that serves this endpoint could not be reached. It may just have lost its connection; try again in a moment.";
+    ERR_NGROK_3008 3008 504 "No answer in time"
+        "The service behind this endpoint did not answer in time. Try again; if it goes on, look into the service.";
+    ERR_NGROK_3200 3200 404 "Endpoint offline"
+        "No agent serves this endpoint at the moment. If it is yours: start the agent, and compare its URL with the one in the address bar.";
+    ERR_NGROK_3202 3202 503 "Circuit breaker open"
+        "Too many answers of this endpoint were errors, so requests are held off for a moment. Try again soon.";
+    ERR_NGROK_3203 3203 403 "Address not allowed by the endpoint"
+        "The endpoint may be used from certain addresses only, and yours is not among them.";
+    ERR_NGROK_3204 3204 403 "Webhook not verified"
+        "The request does not carry a valid signature of the webhook's sender.";
+    ERR_NGROK_3205 3205 403 "Address not allowed by the account"
+        "The account's endpoints may be used from certain addresses only, and yours is not among them.";
+    ERR_NGROK_3206 3206 400 "WebSocket expected"
+        "This endpoint accepts WebSocket connections only.";
+    ERR_NGROK_3209 3209 404 "Endpoint not found"
+        "There is no such endpoint. Check the address.";
+    ERR_NGROK_3210 3210 502 "Agent does not take the connection"
+        "The agent that serves this endpoint did not take the connection. It may be overloaded; try again in a moment.";
+    ERR_NGROK_3211 3211 403 "User agent not allowed"
+        "This endpoint does not accept requests of your program.";
+    // Agents about their upstream.
+    ERR_NGROK_8012 8012 502 "Upstream not reachable"
+        "The agent is online, but could not connect to the local service behind this endpoint. Start the service, and check the address that the agent forwards to.";
+    ERR_NGROK_14001 14001 400 "TLS key pair not valid"
+        "The certificate and the private key cannot be read or do not belong together. Check both files.";
+    ERR_NGROK_14002 14002 400 "CA certificates not valid"
+        "The file of CA certificates holds none that can be read. It must be PEM.";
+    // Portway's own: the first three digits are the HTTP status.
+    ERR_PORTWAY_40001 40001 400 "Ambiguous request"
+        "The request can be read in more than one way, so it was refused before anybody acted on it. Use a client that follows the HTTP standard.";
+    ERR_PORTWAY_40002 40002 400 "Host not valid"
+        "The Host of the request is missing, given twice, or not a host name.";
+    ERR_PORTWAY_40003 40003 400 "HTTP version or method not served here"
+        "This listener does not serve requests of this kind.";
+    ERR_PORTWAY_40801 40801 408 "Request too slow"
+        "The head of the request did not arrive in time. Check the connection and try again.";
+    ERR_PORTWAY_42101 42101 421 "Misdirected request"
+        "The connection was made for another name than the request asks for. Open a new connection for this name.";
+    ERR_PORTWAY_42901 42901 429 "Too many connections from one address"
+        "Your address has too many connections open. Close some and try again.";
+    ERR_PORTWAY_42902 42902 429 "Too many new connections"
+        "New connections arrive faster than the server takes them. Wait a moment and try again.";
+    ERR_PORTWAY_43101 43101 431 "Request header too large"
+        "The header of the request is larger than the server allows. Deleting this site's cookies often helps.";
+    ERR_PORTWAY_50301 50301 503 "Too many streams"
+        "The agent that serves this endpoint already carries as many connections as it may. Try again in a moment.";
+    ERR_PORTWAY_50302 50302 503 "No free TCP port"
+        "All ports of the server's range for TCP endpoints are in use. Close an endpoint, or ask the operator for a larger range.";
+    ERR_PORTWAY_50303 50303 503 "Control plane not reachable"
+        "The server cannot decide this at the moment because its control plane is away. It tries again by itself.";
+    ERR_PORTWAY_50401 50401 504 "Connection idle too long"
+        "No bytes moved on the connection for longer than the server allows, so it was closed.";
+}

@@ -1,0 +1,101 @@
+//! One code and what the catalogue says about it.
+
+use std::fmt;
+
+use crate::PublicError;
+use crate::catalogue::{ENTRIES, Entry};
+
+/// A public error code of the catalogue. There is no other way to have one than a constant or [`Code::from_number`], so everything
+/// about it is known.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(u32);
+
+/// Whose number it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// A number that ngrok's clients know: `ERR_NGROK_n`.
+    Ngrok,
+    /// Portway's own: `ERR_PORTWAY_n`.
+    Portway,
+}
+
+/// Portway's numbers begin here; ngrok's end far below. So a number alone is unambiguous.
+const FIRST_OWN: u32 = 40_000;
+
+impl Code {
+    pub(crate) const fn new(number: u32) -> Code {
+        Code(number)
+    }
+
+    /// The number, unique over both families.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// Whose number it is.
+    pub const fn family(self) -> Family {
+        if self.0 < FIRST_OWN { Family::Ngrok } else { Family::Portway }
+    }
+
+    /// The name as users see it, for example `ERR_NGROK_3200`.
+    pub fn name(self) -> &'static str {
+        self.entry().name
+    }
+
+    /// HTTP status of an answer that carries this code. For codes that no HTTP answer carries, the status that fits best.
+    pub fn status(self) -> u16 {
+        self.entry().status
+    }
+
+    /// What failed, in a few words without a full stop.
+    pub fn title(self) -> &'static str {
+        self.entry().title
+    }
+
+    /// What failed, why and what to do, for somebody who knows nothing but this. Callers who know more say more: [`Code::with`].
+    pub fn text(self) -> &'static str {
+        self.entry().text
+    }
+
+    /// The code of this number, when the catalogue has it.
+    pub fn from_number(number: u32) -> Option<Code> {
+        find(number).map(|_| Code(number))
+    }
+
+    /// The code of this name (`ERR_NGROK_3200`, `ERR_PORTWAY_42101`), when the catalogue has it.
+    pub fn from_name(name: &str) -> Option<Code> {
+        let digits = name.strip_prefix("ERR_NGROK_").or_else(|| name.strip_prefix("ERR_PORTWAY_"))?;
+        Code::from_number(digits.parse().ok()?).filter(|code| code.name() == name)
+    }
+
+    /// An error of this code with a text of its own.
+    pub fn with(self, text: impl Into<String>) -> PublicError {
+        PublicError { code: self, text: text.into() }
+    }
+
+    /// An error of this code with the catalogue's text.
+    pub fn plain(self) -> PublicError {
+        self.with(self.text())
+    }
+
+    fn entry(self) -> &'static Entry {
+        find(self.0).expect("a code is made from an entry of the catalogue only")
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The catalogue is sorted by number, which a test holds.
+fn find(number: u32) -> Option<&'static Entry> {
+    ENTRIES.binary_search_by_key(&number, |entry| entry.number).ok().map(|at| &ENTRIES[at])
+}
