@@ -1,1 +1,24 @@
 //! TLS configurations, hot-swapped certificate resolver and root sets.
+//!
+//! It decides which certificate, which roots and which cipher suites are used; it never opens a socket, issues a certificate or keeps a
+//! key on disk. The crypto provider is aws-lc-rs and is always passed explicitly, so a program that embeds this crate may have installed
+//! another one.
+
+mod certified;
+mod client;
+mod explain;
+mod provider;
+mod read_ahead;
+mod server;
+mod store;
+
+pub use certified::{CertifiedKey, CertifiedKeyError};
+pub use client::{Roots, RootsError, client_config, server_name};
+pub use explain::{TlsProblem, explain, explain_io};
+pub use provider::{provider, warm_up};
+pub use read_ahead::ReadAhead;
+pub use server::{UNRECOGNIZED_NAME_ALERT, server_config};
+pub use store::{CertEntry, CertName, CertNameError, CertStore};
+
+/// ALPN name of the native session protocol, on TCP and on QUIC.
+pub const ALPN_PORTWAY: &[u8] = b"portway/1";
