@@ -1,7 +1,39 @@
 //! The protobuf messages of Portway's own links, and their conversion to and from words and rules.
 //!
 //! It holds no services (those are in `portway-rpc`), opens nothing and waits for nothing. The files in `proto/` at the top of the
-//! repository are the documentation of every field; `cargo xtask codegen` makes `src/gen` from them.
+//! repository are the documentation of every field; `cargo xtask codegen` makes `src/gen` from them. A message from a peer is turned
+//! into one of the checked values here before anything else looks at it; unknown fields and unknown members of a oneof are skipped.
+
+mod agent_id;
+mod bind;
+mod claim;
+mod connection;
+mod field;
+mod hello;
+mod record;
+
+pub use agent_id::AgentId;
+pub use bind::{BindRequest, ProxyVersion};
+pub use claim::Claim;
+pub use connection::AddressError;
+pub use field::{FieldError, FieldFault};
+pub use hello::{AgentHello, HelloError, VERSION_MAJOR, VERSION_MINOR};
+pub use record::{
+    CertificateName, CertificateRecord, ConnectNameRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord,
+    SettingsRecord,
+};
+
+/// Longest metadata of a session or an endpoint, in bytes: what the REST interface allows too.
+pub const MAX_METADATA_LEN: usize = 4096;
+
+/// Longest description of an endpoint, in bytes: what the REST interface allows too.
+pub const MAX_DESCRIPTION_LEN: usize = 255;
+
+/// Longest name of an endpoint in its agent's configuration, and other words for display, in bytes.
+pub const MAX_LABEL_LEN: usize = 255;
+
+/// Longest text of what an endpoint forwards to, in bytes: a URL, or the path of a Unix socket.
+pub const MAX_FORWARDS_TO_LEN: usize = 1024;
 
 /// Messages of the control stream between an agent and an edge.
 pub mod agent {

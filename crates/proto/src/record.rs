@@ -1,0 +1,271 @@
+//! The parts of an edge's replica, checked.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use portway_access::Acl;
+use portway_names::{AccountId, CredentialId, EdgeId, EndpointUrl, HostName, HostNameError, HostPattern, LeaseId};
+use secrecy::{ExposeSecret, SecretSlice};
+
+use crate::control::v1::{Certificate, ConnectName, Credential, Lease, Resource, Settings, resource::Body};
+use crate::field::parse;
+use crate::{AgentId, FieldError, FieldFault};
+
+/// One thing that an edge must know: a [`Resource`] whose fields are checked.
+#[derive(Clone, Debug)]
+pub enum ReplicaRecord {
+    /// An authtoken that may open sessions.
+    Credential(CredentialRecord),
+    /// A certificate to present.
+    Certificate(CertificateRecord),
+    /// A host that agents dial.
+    ConnectName(ConnectNameRecord),
+    /// Who may serve a name.
+    Lease(LeaseRecord),
+    /// Settings of the installation.
+    Settings(SettingsRecord),
+}
+
+/// An authtoken that may open sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialRecord {
+    /// Id of the credential.
+    pub id: CredentialId,
+    /// Its account.
+    pub account: AccountId,
+    /// Name of the account, for display.
+    pub account_name: String,
+    /// SHA-256 of the token.
+    pub digest: [u8; 32],
+    /// What it may bind.
+    pub acl: Acl,
+}
+
+/// A certificate to present, with its private key.
+#[derive(Clone, Debug)]
+pub struct CertificateRecord {
+    /// Id of the resource.
+    pub id: String,
+    /// What it is presented for.
+    pub names: Vec<CertificateName>,
+    /// DER, leaf first. Not empty.
+    pub chain: Vec<Bytes>,
+    /// PKCS#8 DER.
+    pub private_key: SecretSlice<u8>,
+    /// Presented to agents on connect names (true) or to visitors (false).
+    pub connect: bool,
+}
+
+/// What a certificate is presented for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CertificateName {
+    /// A name or wildcard, asked for by server name.
+    Pattern(HostPattern),
+    /// An address that was dialled without server name.
+    Ip(IpAddr),
+}
+
+/// A host that agents dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectNameRecord {
+    /// Id of the resource.
+    pub id: String,
+    /// The host.
+    pub host: HostName,
+    /// The only account that may use it, `None` for every account.
+    pub account: Option<AccountId>,
+}
+
+/// Who may serve a name, until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseRecord {
+    /// Id of the lease.
+    pub id: LeaseId,
+    /// The name. http and https of one host are separate names.
+    pub url: EndpointUrl,
+    /// The account that owns it.
+    pub account: AccountId,
+    /// The agent that serves it.
+    pub agent: AgentId,
+    /// The edge where it is served.
+    pub edge: EdgeId,
+    /// Grows with each change of holder.
+    pub fence: u64,
+    /// Milliseconds since 1970; `None` when it lives as long as its edge does.
+    pub expires_at_ms: Option<i64>,
+}
+
+/// Settings of the installation that edges follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsRecord {
+    /// Id of the resource.
+    pub id: String,
+    /// Names are given out below this one.
+    pub base_domain: HostName,
+}
+
+/// Why a [`Resource`] cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// A kind that this version does not know; to be skipped.
+    #[error("resource {id} is of a kind that this version does not know")]
+    UnknownKind {
+        /// Id of the resource.
+        id: String,
+    },
+    /// A field that cannot be accepted.
+    #[error("resource {id}: {error}")]
+    Field {
+        /// Id of the resource.
+        id: String,
+        /// Which field, and why.
+        error: FieldError,
+    },
+}
+
+impl ReplicaRecord {
+    /// Id of the resource as text, unique over all kinds.
+    pub fn id(&self) -> String {
+        match self {
+            ReplicaRecord::Credential(record) => record.id.to_string(),
+            ReplicaRecord::Certificate(record) => record.id.clone(),
+            ReplicaRecord::ConnectName(record) => record.id.clone(),
+            ReplicaRecord::Lease(record) => record.id.to_string(),
+            ReplicaRecord::Settings(record) => record.id.clone(),
+        }
+    }
+}
+
+impl LeaseRecord {
+    /// The lease of this id from its message.
+    ///
+    /// # Errors
+    ///
+    /// The first field that cannot be accepted.
+    pub fn from_message(id: &str, message: &Lease) -> Result<Self, FieldError> {
+        Ok(LeaseRecord {
+            id: parse("id", id)?,
+            url: parse("url", &message.url)?,
+            account: parse("account_id", &message.account_id)?,
+            agent: AgentId::from_field("agent_id", &message.agent_id)?,
+            edge: parse("edge_id", &message.edge_id)?,
+            fence: message.fence,
+            expires_at_ms: Some(message.expires_at_ms).filter(|&ms| ms != 0),
+        })
+    }
+
+    /// The message, without the id.
+    pub fn to_message(&self) -> Lease {
+        Lease {
+            url: self.url.to_string(),
+            account_id: self.account.to_string(),
+            agent_id: self.agent.to_field(),
+            edge_id: self.edge.to_string(),
+            fence: self.fence,
+            expires_at_ms: self.expires_at_ms.unwrap_or(0),
+        }
+    }
+}
+
+impl TryFrom<Resource> for ReplicaRecord {
+    type Error = RecordError;
+
+    fn try_from(resource: Resource) -> Result<Self, RecordError> {
+        let id = resource.id;
+        let record = match resource.body {
+            None => return Err(RecordError::UnknownKind { id }),
+            Some(Body::Credential(message)) => credential(&id, message).map(ReplicaRecord::Credential),
+            Some(Body::Certificate(message)) => certificate(&id, message).map(ReplicaRecord::Certificate),
+            Some(Body::ConnectName(message)) => connect_name(&id, &message).map(ReplicaRecord::ConnectName),
+            Some(Body::Lease(message)) => LeaseRecord::from_message(&id, &message).map(ReplicaRecord::Lease),
+            Some(Body::Settings(message)) => parse("base_domain", &message.base_domain)
+                .map(|base_domain| ReplicaRecord::Settings(SettingsRecord { id: id.clone(), base_domain })),
+        };
+        record.map_err(|error| RecordError::Field { id, error })
+    }
+}
+
+impl From<&ReplicaRecord> for Resource {
+    /// For a certificate the message holds the private key in the open: encode it at once, and never log it.
+    fn from(record: &ReplicaRecord) -> Self {
+        let body = match record {
+            ReplicaRecord::Credential(record) => Body::Credential(Credential {
+                account_id: record.account.to_string(),
+                account_name: record.account_name.clone(),
+                digest: Bytes::copy_from_slice(&record.digest),
+                acl: record.acl.rules().collect(),
+            }),
+            ReplicaRecord::Certificate(record) => Body::Certificate(Certificate {
+                names: record.names.iter().map(CertificateName::to_string).collect(),
+                chain: record.chain.clone(),
+                private_key: Bytes::copy_from_slice(record.private_key.expose_secret()),
+                connect: record.connect,
+            }),
+            ReplicaRecord::ConnectName(record) => Body::ConnectName(ConnectName {
+                host: record.host.to_string(),
+                account_id: record.account.map(|account| account.to_string()).unwrap_or_default(),
+            }),
+            ReplicaRecord::Lease(record) => Body::Lease(record.to_message()),
+            ReplicaRecord::Settings(record) => Body::Settings(Settings { base_domain: record.base_domain.to_string() }),
+        };
+        Resource { id: record.id(), body: Some(body) }
+    }
+}
+
+impl FromStr for CertificateName {
+    type Err = HostNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(ip) => Ok(CertificateName::Ip(ip)),
+            Err(_) => text.parse().map(CertificateName::Pattern),
+        }
+    }
+}
+
+impl fmt::Display for CertificateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CertificateName::Pattern(pattern) => pattern.fmt(f),
+            CertificateName::Ip(ip) => ip.fmt(f),
+        }
+    }
+}
+
+fn credential(id: &str, message: Credential) -> Result<CredentialRecord, FieldError> {
+    let len = message.digest.len();
+    let digest = message.digest.as_ref().try_into();
+    Ok(CredentialRecord {
+        id: parse("id", id)?,
+        account: parse("account_id", &message.account_id)?,
+        account_name: message.account_name,
+        digest: digest.map_err(|_| FieldError::new("digest", FieldFault::Length { len, needed: 32 }))?,
+        acl: Acl::parse(message.acl.iter().map(String::as_str)).map_err(|error| FieldError::new("acl", error))?,
+    })
+}
+
+fn certificate(id: &str, message: Certificate) -> Result<CertificateRecord, FieldError> {
+    if message.chain.is_empty() {
+        return Err(FieldError::new("chain", FieldFault::Missing));
+    }
+    if message.private_key.is_empty() {
+        return Err(FieldError::new("private_key", FieldFault::Missing));
+    }
+    Ok(CertificateRecord {
+        id: id.to_owned(),
+        names: message.names.iter().map(|name| parse("names", name)).collect::<Result<_, _>>()?,
+        chain: message.chain,
+        private_key: message.private_key.to_vec().into(),
+        connect: message.connect,
+    })
+}
+
+fn connect_name(id: &str, message: &ConnectName) -> Result<ConnectNameRecord, FieldError> {
+    let account = match message.account_id.as_str() {
+        "" => None,
+        account => Some(parse("account_id", account)?),
+    };
+    Ok(ConnectNameRecord { id: id.to_owned(), host: parse("host", &message.host)?, account })
+}
