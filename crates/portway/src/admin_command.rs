@@ -1,12 +1,171 @@
-//! `portway admin`: works on a server's data directory, on the server's host.
+//! `portway admin`: work on a server's data directory, on the server's host.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
+
+use portway_control::admin::{Admin, AdminError};
+use portway_names::CredentialId;
+use secrecy::ExposeSecret;
+use serde_json::json;
 
 /// Flags of `portway admin`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Examples:
+  portway admin authtokens create --description 'build server'
+  portway admin authtokens create --acl 'bind:*.shop.example.com'
+  portway admin authtokens list --json
+  portway admin authtokens revoke cr_2a…
 
-/// Runs one administration command.
-pub(crate) async fn run(_args: Args) -> ExitCode {
-    ExitCode::FAILURE
+These commands work beside a running server; it follows within a second.")]
+pub(crate) struct Args {
+    /// The server's data directory
+    #[arg(long, value_name = "DIR", env = "PORTWAY_DATA_DIR", default_value = ".portway", global = true)]
+    data_dir: PathBuf,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Credentials of agents
+    #[command(subcommand, visible_alias = "authtoken")]
+    Authtokens(Authtokens),
+    /// Accounts
+    #[command(subcommand, visible_alias = "account")]
+    Accounts(Accounts),
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Authtokens {
+    /// List authtokens, without their texts
+    List,
+    /// Make an authtoken and print it, this once
+    Create {
+        /// What it is for
+        #[arg(long, default_value = "")]
+        description: String,
+        /// A rule for what it may bind, such as bind:*.example.com; may be given several times; none: anything
+        #[arg(long, value_name = "RULE")]
+        acl: Vec<String>,
+    },
+    /// End an authtoken and its sessions
+    Revoke {
+        /// Its id
+        #[arg(value_name = "ID")]
+        id: CredentialId,
+    },
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Accounts {
+    /// List accounts
+    List,
+}
+
+/// Runs one administrative command.
+pub(crate) async fn run(args: Args) -> ExitCode {
+    match execute(args).await {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("portway admin: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(args: Args) -> Result<String, AdminError> {
+    let admin = Admin::open(&args.data_dir).await?;
+    match args.command {
+        Command::Authtokens(Authtokens::List) => list_authtokens(&admin, args.json).await,
+        Command::Authtokens(Authtokens::Create { description, acl }) => {
+            let (id, token) = admin.create_authtoken(&description, &acl).await?;
+            let token = token.expose_secret();
+            Ok(if args.json { line(&json!({ "id": id.to_string(), "authtoken": token })) } else { format!("{token}\n") })
+        }
+        Command::Authtokens(Authtokens::Revoke { id }) => {
+            admin.revoke(&id).await?;
+            Ok(if args.json { line(&json!({ "revoked": id.to_string() })) } else { format!("{id} is revoked\n") })
+        }
+        Command::Accounts(Accounts::List) => list_accounts(&admin, args.json).await,
+    }
+}
+
+async fn list_authtokens(admin: &Admin, as_json: bool) -> Result<String, AdminError> {
+    let tokens = admin.authtokens().await?;
+    if as_json {
+        let rows: Vec<_> = tokens
+            .iter()
+            .map(|token| {
+                json!({
+                    "id": token.id.to_string(),
+                    "account_id": token.account.to_string(),
+                    "description": token.description,
+                    "acl": token.acl,
+                    "created_at": rfc3339(token.created),
+                })
+            })
+            .collect();
+        return Ok(line(&json!({ "authtokens": rows })));
+    }
+    let mut rows = vec![["ID".to_owned(), "CREATED".to_owned(), "RULES".to_owned(), "DESCRIPTION".to_owned()]];
+    rows.extend(tokens.into_iter().map(|token| {
+        let rules = if token.acl.is_empty() { "anything".to_owned() } else { token.acl.join(" ") };
+        [token.id.to_string(), rfc3339(token.created), rules, token.description]
+    }));
+    Ok(columns(&rows))
+}
+
+async fn list_accounts(admin: &Admin, as_json: bool) -> Result<String, AdminError> {
+    let accounts = admin.accounts().await?;
+    if as_json {
+        let rows: Vec<_> = accounts
+            .iter()
+            .map(|account| {
+                json!({ "id": account.id.to_string(), "name": account.name, "created_at": rfc3339(account.created) })
+            })
+            .collect();
+        return Ok(line(&json!({ "accounts": rows })));
+    }
+    let mut rows = vec![["ID".to_owned(), "CREATED".to_owned(), "NAME".to_owned()]];
+    rows.extend(accounts.into_iter().map(|account| [account.id.to_string(), rfc3339(account.created), account.name]));
+    Ok(columns(&rows))
+}
+
+fn line(value: &serde_json::Value) -> String {
+    format!("{value}\n")
+}
+
+fn rfc3339(at: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(at).to_string()
+}
+
+/// Rows with their columns aligned; the last column is as long as it is.
+fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::columns;
+
+    #[test]
+    fn columns_are_aligned_without_trailing_space() {
+        let rows = [["ID".to_owned(), "NAME".to_owned()], ["longer".to_owned(), String::new()]];
+        assert_eq!(columns(&rows), "ID      NAME\nlonger\n");
+    }
 }

@@ -1,0 +1,210 @@
+//! The resolved configuration of a server: every value present and checked.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use portway_edge::Limits;
+use portway_names::{HostName, Region};
+
+use crate::settings::{DomainPolicy, LimitSettings, Settings};
+
+/// Everything a server needs to know to start.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where durable state lives.
+    pub data_dir: PathBuf,
+    /// Endpoints are names below it; agents dial `connect.` of it.
+    pub domain: HostName,
+    /// Agents, HTTPS and TLS endpoints: TCP, and UDP for QUIC.
+    pub https_addr: SocketAddr,
+    /// Plain HTTP endpoints and redirects.
+    pub http_addr: SocketAddr,
+    /// REST API.
+    pub api_addr: SocketAddr,
+    /// Health, readiness, metrics.
+    pub admin_addr: SocketAddr,
+    /// Authoritative DNS.
+    pub dns_addr: SocketAddr,
+    /// Ports for TCP endpoints.
+    pub tcp_ports: RangeInclusive<u16>,
+    /// Host in the URLs of TCP endpoints.
+    pub tcp_host: HostName,
+    /// Region of this edge.
+    pub region: Region,
+    /// Serving threads.
+    pub shards: usize,
+    /// How long running streams may take when the server stops.
+    pub drain_grace: Duration,
+    /// Who may use names outside the base domain.
+    pub domain_policy: DomainPolicy,
+    /// Limits of the edge.
+    pub limits: Limits,
+}
+
+/// Settings that do not fit together.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A shard count of zero.
+    #[error("shards must be at least 1")]
+    NoShards,
+    /// Two listeners on one address.
+    #[error("{first} and {second} are both {address}; give each an address of its own")]
+    SameAddress {
+        /// Setting that has the address.
+        first: &'static str,
+        /// Setting that has it too.
+        second: &'static str,
+        /// The address.
+        address: SocketAddr,
+    },
+}
+
+impl ServerConfig {
+    /// Fills in the defaults and checks that the settings fit together.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the settings that do not fit.
+    pub fn resolve(settings: Settings) -> Result<Self, ConfigError> {
+        let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let domain = settings.domain.unwrap_or_else(|| "portway.localhost".parse().expect("a valid constant"));
+        let config = Self {
+            data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from(".portway")),
+            https_addr: settings.https_addr.unwrap_or(loopback(8443)),
+            http_addr: settings.http_addr.unwrap_or(loopback(8080)),
+            api_addr: settings.api_addr.unwrap_or(loopback(4400)),
+            admin_addr: settings.admin_addr.unwrap_or(loopback(4401)),
+            dns_addr: settings.dns_addr.unwrap_or(loopback(8053)),
+            tcp_ports: settings.tcp_ports.map_or(20000..=20999, |range| range.0),
+            tcp_host: settings.tcp_host.unwrap_or_else(|| domain.clone()),
+            region: settings.region.unwrap_or_else(|| "local".parse().expect("a valid constant")),
+            shards: settings.shards.map_or_else(default_shards, usize::from),
+            drain_grace: settings.drain_grace.map_or(Duration::from_secs(30), |span| span.0),
+            domain_policy: settings.domain_policy.unwrap_or(DomainPolicy::AnyDomain),
+            limits: settings.limits.over(Limits::default()),
+            domain,
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The name agents dial when no other is configured.
+    pub fn connect_host(&self) -> HostName {
+        HostName::join("connect", &self.domain).expect("a short label below a valid name")
+    }
+
+    /// Names of the settings in which `other` differs.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let limits = |config: &Self| format!("{:?}", config.limits);
+        [
+            ("data_dir", self.data_dir == other.data_dir),
+            ("domain", self.domain == other.domain),
+            ("https_addr", self.https_addr == other.https_addr),
+            ("http_addr", self.http_addr == other.http_addr),
+            ("api_addr", self.api_addr == other.api_addr),
+            ("admin_addr", self.admin_addr == other.admin_addr),
+            ("dns_addr", self.dns_addr == other.dns_addr),
+            ("tcp_ports", self.tcp_ports == other.tcp_ports),
+            ("tcp_host", self.tcp_host == other.tcp_host),
+            ("region", self.region == other.region),
+            ("shards", self.shards == other.shards),
+            ("drain_grace", self.drain_grace == other.drain_grace),
+            ("domain_policy", self.domain_policy == other.domain_policy),
+            ("limits", limits(self) == limits(other)),
+        ]
+        .into_iter()
+        .filter_map(|(name, same)| (!same).then_some(name))
+        .collect()
+    }
+
+    /// IP addresses that the connect certificate covers: those of a loopback listener, where names need not resolve.
+    pub(crate) fn connect_ips(&self) -> Vec<IpAddr> {
+        let ip = self.https_addr.ip();
+        match ip {
+            _ if ip.is_loopback() || ip.is_unspecified() => {
+                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            }
+            _ => vec![ip],
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.shards == 0 {
+            return Err(ConfigError::NoShards);
+        }
+        let tcp = [
+            ("https_addr", self.https_addr),
+            ("http_addr", self.http_addr),
+            ("api_addr", self.api_addr),
+            ("admin_addr", self.admin_addr),
+            ("dns_addr", self.dns_addr),
+        ];
+        for (index, (first, address)) in tcp.iter().enumerate() {
+            let same = tcp.iter().skip(index + 1).find(|(_, other)| other == address && other.port() != 0);
+            if let Some((second, _)) = same {
+                return Err(ConfigError::SameAddress { first, second, address: *address });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl LimitSettings {
+    fn over(&self, mut limits: Limits) -> Limits {
+        fn set<T: Copy>(target: &mut T, value: Option<T>) {
+            *target = value.unwrap_or(*target);
+        }
+        set(&mut limits.connections_per_address, self.connections_per_address);
+        set(&mut limits.connections, self.connections);
+        set(&mut limits.handshakes_per_address, self.handshakes_per_address);
+        set(&mut limits.handshakes_per_second, self.handshakes_per_second);
+        set(&mut limits.sessions_per_account, self.sessions_per_account);
+        set(&mut limits.endpoints_per_session, self.endpoints_per_session);
+        set(&mut limits.http_head_bytes, self.http_head_bytes);
+        set(&mut limits.http_header_count, self.http_header_count);
+        set(&mut limits.http2_streams, self.http2_streams);
+        set(&mut limits.http_head_timeout, self.http_head_timeout.map(|span| span.0));
+        set(&mut limits.http_idle_timeout, self.http_idle_timeout.map(|span| span.0));
+        set(&mut limits.http_body_idle_timeout, self.http_body_idle_timeout.map(|span| Some(span.0)));
+        set(&mut limits.pipe_idle_timeout, self.pipe_idle_timeout.map(|span| Some(span.0)));
+        set(&mut limits.loopback_exempt, self.loopback_exempt);
+        limits
+    }
+}
+
+/// A shard is busy with encryption and system calls; the other half of the processors is for agents, the kernel and the control plane.
+fn default_shards() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let config = ServerConfig::resolve(Settings::default()).unwrap();
+        assert_eq!(config.https_addr.to_string(), "127.0.0.1:8443");
+        assert_eq!(config.connect_host().as_str(), "connect.portway.localhost");
+        assert_eq!(config.connect_ips().len(), 2);
+    }
+
+    #[test]
+    fn one_address_for_two_listeners_is_refused_by_name() {
+        let settings = Settings {
+            https_addr: Some("127.0.0.1:9000".parse().unwrap()),
+            api_addr: Some("127.0.0.1:9000".parse().unwrap()),
+            ..Settings::default()
+        };
+        let text = ServerConfig::resolve(settings).unwrap_err().to_string();
+        assert!(text.starts_with("https_addr and api_addr are both 127.0.0.1:9000"), "{text}");
+    }
+
+    #[test]
+    fn port_zero_may_repeat() {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let settings = Settings { https_addr: Some(any), http_addr: Some(any), ..Settings::default() };
+        assert!(ServerConfig::resolve(settings).is_ok());
+    }
+}

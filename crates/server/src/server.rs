@@ -1,0 +1,405 @@
+//! A running server: how it starts, hands over and stops.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use portway_control::{Control, ControlConfig};
+use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners};
+use portway_rpc::in_memory;
+use prometheus_client::registry::Registry;
+use tokio::net::UnixListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{Admin, Phase};
+use crate::config::ServerConfig;
+use crate::handover::{self, HandoverError, Predecessor, Successor};
+use crate::ready::{Addresses, Ready};
+use crate::settings::DomainPolicy;
+use crate::sockets::{BindError, Inherited, Listening, Purpose, Sockets};
+use crate::{api, bootstrap};
+
+/// What a running server can be told.
+#[derive(Debug)]
+pub enum Order {
+    /// Drain and end.
+    Stop,
+    /// The operator changed the configuration.
+    Reload(Box<ServerConfig>),
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The data directory or the control plane in it.
+    #[error(transparent)]
+    Control(#[from] portway_control::OpenError),
+    /// The edge.
+    #[error(transparent)]
+    Edge(#[from] portway_edge::StartError),
+    /// The predecessor.
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
+    /// A socket or file of the server's own.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A server that serves. Give it to [`Server::run`]; dropped, it stops at once without draining.
+#[derive(Debug)]
+pub struct Server {
+    config: ServerConfig,
+    core: Core,
+    admin: Admin,
+    ready: Ready,
+    /// Duplicates of the API and admin sockets, for a successor.
+    own_sockets: OwnSockets,
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+#[derive(Debug)]
+struct OwnSockets {
+    api: TcpListener,
+    admin: TcpListener,
+}
+
+/// Control plane and edge, joined.
+#[derive(Debug)]
+struct Core {
+    edge: Edge,
+    control: Option<Arc<Control>>,
+    /// What runs for the control plane: its reconcilers and its link with the edge.
+    control_tasks: JoinSet<()>,
+    stop_control: CancellationToken,
+}
+
+impl Server {
+    /// Starts a server: takes the sockets that systemd passed, binds the rest, opens the data directory, and returns when the edge
+    /// serves.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing keeps running then.
+    pub async fn start(config: ServerConfig) -> Result<Self, StartError> {
+        let inherited =
+            Inherited::from_systemd().map_err(|source| StartError::Io { what: "sockets passed by systemd", source })?;
+        let sockets = Sockets::open(&config, inherited)?;
+        Self::start_on(config, sockets, None).await
+    }
+
+    /// Takes over from the server that runs on the same data directory, without refusing a connection.
+    ///
+    /// # Errors
+    /// [`StartError`]; the running server then goes on.
+    pub async fn upgrade(config: ServerConfig) -> Result<Self, StartError> {
+        let data_dir = config.data_dir.clone();
+        let (successor, inherited) = blocking(move || Successor::connect(&data_dir)).await?;
+        let sockets = Sockets::open(&config, inherited)?;
+        let successor = blocking(move || successor.take().map(|()| successor)).await?;
+        Self::start_on(config, sockets, Some(successor)).await
+    }
+
+    /// Where this server is reached.
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// A picture of the edge now.
+    pub fn status(&self) -> EdgeStatus {
+        self.core.edge.status()
+    }
+
+    /// Serves until it is told to stop, or until a successor took over; then drains: stops accepting, sends agents away, lets streams
+    /// finish within the grace, closes the control plane.
+    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let gate = match self.open_gate() {
+            Ok(gate) => Some(gate),
+            Err(error) => {
+                tracing::warn!(%error, "no upgrade in place: the socket for it cannot be opened");
+                None
+            }
+        };
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(Order::Stop) | None => break self.drain().await,
+                    Some(Order::Reload(config)) => self.compare(&config),
+                },
+                Some(stream) = accept(gate.as_ref()) => {
+                    match self.hand_over(stream).await {
+                        Ok(Some(predecessor)) => {
+                            self.drain().await;
+                            // The end of this stream tells the successor that the QUIC socket is free.
+                            break drop(predecessor);
+                        }
+                        Ok(None) => {}
+                        Err(error) => {
+                            tracing::error!(%error, "the handover failed and serving cannot go on");
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the operator which changes wait for a new process. Sockets, names and limits are fixed for the life of an edge, and an
+    /// upgrade in place costs nobody a connection.
+    fn compare(&self, config: &ServerConfig) {
+        let changed = self.config.differences(config);
+        if changed.is_empty() {
+            tracing::info!("configuration read; nothing that needs a new process has changed");
+        } else {
+            tracing::warn!(settings = changed.join(", "), "changed settings take effect with `portway server --upgrade`");
+        }
+    }
+
+    async fn start_on(
+        config: ServerConfig,
+        sockets: Sockets,
+        successor: Option<Successor>,
+    ) -> Result<Self, StartError> {
+        let io = |what| move |source| StartError::Io { what, source };
+        let addresses = Addresses {
+            https: sockets.https.local_addr().map_err(io("address of https_addr"))?,
+            http: sockets.http.local_addr().map_err(io("address of http_addr"))?,
+            api: sockets.api.local_addr().map_err(io("address of api_addr"))?,
+            admin: sockets.admin.local_addr().map_err(io("address of admin_addr"))?,
+            dns: config.dns_addr,
+        };
+        let own_sockets = OwnSockets {
+            api: sockets.api.try_clone().map_err(io("duplicating a socket"))?,
+            admin: sockets.admin.try_clone().map_err(io("duplicating a socket"))?,
+        };
+        // A predecessor reads its QUIC socket until its agents have moved; datagrams must not be shared between two readers.
+        let (quic_now, quic_later) = if successor.is_some() { (None, Some(sockets.quic)) } else { (Some(sockets.quic), None) };
+        let listeners = Listeners {
+            https: vec![sockets.https],
+            quic: quic_now.into_iter().collect(),
+            http: vec![sockets.http],
+            tcp: sockets.endpoints,
+        };
+        let mut metrics = Registry::with_prefix("portway");
+        let control = open_control(&config).await?;
+        let connect = config.connect_host();
+        let ca_file = std::path::absolute(config.data_dir.join("ca.pem")).map_err(io("path of ca.pem"))?;
+        let ready = Ready::new(addresses, &config.domain, &connect, ca_file.display().to_string());
+        let control = write_bootstrap(control, &config, &ready).await?;
+        let core = Core::start(&config, control, listeners, addresses, &mut metrics).await?;
+        let mut server =
+            Self { config, core, admin: Admin::new(metrics), ready, own_sockets, tasks: JoinSet::new(), stop: CancellationToken::new() };
+        server.serve_http(sockets.api, sockets.admin).map_err(io("starting the API and admin addresses"))?;
+        server.core.edge.synced().await;
+        server.admin.enter(Phase::Serving);
+        if let Some(successor) = successor {
+            let gone = blocking(move || successor.serving()).await?;
+            if let Some(quic) = quic_later {
+                server.core.serve_quic_after(gone, quic);
+            }
+        }
+        Ok(server)
+    }
+
+    fn serve_http(&mut self, api: TcpListener, admin: TcpListener) -> io::Result<()> {
+        for socket in [&api, &admin] {
+            socket.set_nonblocking(true)?;
+        }
+        let api = tokio::net::TcpListener::from_std(api)?;
+        let admin = tokio::net::TcpListener::from_std(admin)?;
+        self.tasks.spawn(api::serve(api, self.stop.clone().cancelled_owned()));
+        self.tasks.spawn(self.admin.clone().serve(admin, self.stop.clone().cancelled_owned()));
+        Ok(())
+    }
+
+    /// The socket on which a successor knocks. A file left by a server that was killed is replaced: the data directory's lock says
+    /// that nobody else uses it.
+    fn open_gate(&self) -> io::Result<UnixListener> {
+        let path = handover::socket_path(&self.config.data_dir);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let gate = UnixListener::bind(&path)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(gate)
+    }
+
+    /// Hands the sockets to the process on `stream`. `Ok(None)`: it did not take over, and this server goes on.
+    async fn hand_over(&mut self, stream: tokio::net::UnixStream) -> Result<Option<Predecessor>, StartError> {
+        let offer = async {
+            let stream = stream.into_std()?;
+            stream.set_nonblocking(false)?;
+            let sockets = self.sockets()?;
+            blocking(move || Predecessor::offer(stream, &sockets)).await
+        };
+        let predecessor = match offer.await {
+            Ok(predecessor) => predecessor,
+            Err(error) => {
+                tracing::warn!(%error, "a process asked to take over and did not");
+                return Ok(None);
+            }
+        };
+        tracing::info!("handing over to a new server");
+        // The edge goes on serving from its replica until the successor has opened the control plane and serves.
+        self.core.release_control().await;
+        match blocking(move || predecessor.released().map(|()| predecessor)).await {
+            Ok(predecessor) => Ok(Some(predecessor)),
+            Err(error) => {
+                tracing::error!(%error, "the new server did not come up; this one goes on");
+                self.restart().await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Opens the control plane again after a failed handover, with a new edge on the same sockets, and drains the old one.
+    async fn restart(&mut self) -> Result<(), StartError> {
+        let listeners = self
+            .core
+            .edge
+            .listeners()
+            .map_err(|source| StartError::Io { what: "duplicating the listening sockets", source })?;
+        let mut metrics = Registry::with_prefix("portway");
+        let addresses = Addresses {
+            https: self.ready.https_addr,
+            http: self.ready.http_addr,
+            api: self.ready.https_addr,
+            admin: self.ready.admin_addr,
+            dns: self.ready.dns_addr,
+        };
+        let control = open_control(&self.config).await?;
+        let fresh = Core::start(&self.config, control, listeners, addresses, &mut metrics).await?;
+        let old = std::mem::replace(&mut self.core, fresh);
+        self.admin.replace_metrics(metrics);
+        self.core.edge.synced().await;
+        old.edge.drain().await;
+        Ok(())
+    }
+
+    fn sockets(&self) -> io::Result<Vec<(Purpose, Listening)>> {
+        let Listeners { https, quic, http, tcp } = self.core.edge.listeners()?;
+        let api = self.own_sockets.api.try_clone()?;
+        let admin = self.own_sockets.admin.try_clone()?;
+        let named = |purpose| move |socket| (purpose, Listening::Tcp(socket));
+        Ok(https
+            .into_iter()
+            .map(named(Purpose::Https))
+            .chain(quic.into_iter().map(|socket| (Purpose::Quic, Listening::Udp(socket))))
+            .chain(http.into_iter().map(named(Purpose::Http)))
+            .chain(tcp.into_iter().map(named(Purpose::Endpoint)))
+            .chain([(Purpose::Api, Listening::Tcp(api)), (Purpose::Admin, Listening::Tcp(admin))])
+            .collect())
+    }
+
+    async fn drain(mut self) {
+        self.admin.enter(Phase::Draining);
+        let streams = self.status().connections_open;
+        tracing::info!(connections = streams, grace = ?self.config.drain_grace, "draining");
+        self.core.stop().await;
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        tracing::info!("stopped");
+    }
+}
+
+impl Core {
+    async fn start(
+        config: &ServerConfig,
+        control: Control,
+        listeners: Listeners,
+        addresses: Addresses,
+        metrics: &mut Registry,
+    ) -> Result<Self, StartError> {
+        let control = Arc::new(control);
+        let stop_control = CancellationToken::new();
+        let mut control_tasks = JoinSet::new();
+        let (client, link) = in_memory(control.service());
+        control_tasks.spawn(link);
+        let (running, stop) = (Arc::clone(&control), stop_control.clone());
+        control_tasks.spawn(async move { running.run(stop).await });
+        let edge = Edge::start(edge_config(config, addresses), listeners, client, metrics).await?;
+        Ok(Self { edge, control: Some(control), control_tasks, stop_control })
+    }
+
+    /// Closes the control plane and gives the data directory free. The edge goes on serving from its replica.
+    async fn release_control(&mut self) {
+        self.stop_control.cancel();
+        self.control_tasks.shutdown().await;
+        if let Some(control) = self.control.take().and_then(Arc::into_inner) {
+            control.close().await;
+        }
+    }
+
+    /// The order of the end: the edge drains first, while the control plane still answers it.
+    async fn stop(self) {
+        let Self { edge, control, control_tasks, stop_control } = self;
+        edge.drain().await;
+        stop_control.cancel();
+        drop(control_tasks);
+        if let Some(control) = control.and_then(Arc::into_inner) {
+            control.close().await;
+        }
+    }
+}
+
+async fn open_control(config: &ServerConfig) -> Result<Control, StartError> {
+    let control = Control::open(ControlConfig {
+        connect_hosts: vec![config.connect_host()],
+        connect_ips: config.connect_ips(),
+        domain_policy: match config.domain_policy {
+            DomainPolicy::AnyDomain => portway_control::DomainPolicy::AnyDomain,
+            DomainPolicy::BaseDomainOnly => portway_control::DomainPolicy::BaseDomainOnly,
+        },
+        ..ControlConfig::new(&config.data_dir, config.domain.clone())
+    });
+    Ok(control.await?)
+}
+
+/// Writes the first start's secrets, and only then lets the control plane forget them.
+async fn write_bootstrap(mut control: Control, config: &ServerConfig, ready: &Ready) -> Result<Control, StartError> {
+    if let Some(secrets) = control.bootstrap() {
+        bootstrap::write(&config.data_dir, ready, secrets)
+            .map_err(|source| StartError::Io { what: "writing bootstrap.json", source })?;
+        control.confirm_bootstrap_written().await?;
+    }
+    Ok(control)
+}
+
+fn edge_config(config: &ServerConfig, addresses: Addresses) -> EdgeConfig {
+    EdgeConfig {
+        edge_id: "edge".to_owned(),
+        region: config.region.clone(),
+        shards: config.shards,
+        tcp_ports: config.tcp_ports.clone(),
+        tcp_host: Some(config.tcp_host.clone()),
+        tcp_bind: config.https_addr.ip(),
+        https_port: addresses.https.port(),
+        http_port: addresses.http.port(),
+        limits: config.limits.clone(),
+        drain_grace: config.drain_grace,
+        ..EdgeConfig::default()
+    }
+}
+
+async fn accept(gate: Option<&UnixListener>) -> Option<tokio::net::UnixStream> {
+    gate?.accept().await.ok().map(|(stream, _)| stream)
+}
+
+async fn blocking<T, F>(work: F) -> Result<T, HandoverError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, HandoverError> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(HandoverError::Lost(io::Error::other(error))))
+}
