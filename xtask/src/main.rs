@@ -3,30 +3,36 @@
 //! Nothing here is shipped, and nothing a shipped crate needs to build is made here.
 
 mod codegen;
+mod dist;
+mod fuzz;
+mod gate;
 mod layers;
+mod setup;
 mod tidy;
 mod workspace;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::workspace::Workspace;
 
 /// The project's own tasks.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true, max_term_width = 110)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 110)]
 struct Arguments {
     #[command(subcommand)]
-    task: Task,
+    task: Option<Task>,
 }
 
 #[derive(Subcommand)]
 enum Task {
+    /// Run the whole gate: format, layers, tidy, generated code, lints, tests, documentation
+    Test(gate::Options),
     /// Check the crates' dependencies against layers.toml
     Layers,
-    /// Check lengths, names, module docs, links and the other rules of style that compilers do not hold
+    /// Check the rules of style that compilers do not hold: lengths, names, docs, links
     Tidy,
     /// Write the Rust made from proto/
     Codegen {
@@ -34,10 +40,20 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Fuzz the parsers and machines of fuzz/ with libFuzzer
+    Fuzz(fuzz::Options),
+    /// Build the release archive and its checksum
+    Dist,
+    /// Install the programs that tests, benchmarks and fuzzing use (by apt, when root)
+    Setup,
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().task) {
+    let Some(task) = Arguments::parse().task else {
+        print!("{}", Arguments::command().render_help());
+        return ExitCode::SUCCESS;
+    };
+    match run(task) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -49,9 +65,13 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     let workspace = Workspace::here()?;
     match task {
+        Task::Test(options) => return Ok(gate::run(&workspace, &options)),
         Task::Layers => layers::run(&workspace)?,
         Task::Tidy => tidy::run(&workspace)?,
         Task::Codegen { check } => codegen::run(workspace.root(), check)?,
+        Task::Fuzz(options) => fuzz::run(&workspace, &options)?,
+        Task::Dist => dist::run(&workspace)?,
+        Task::Setup => setup::run()?,
     }
     Ok(ExitCode::SUCCESS)
 }
