@@ -10,6 +10,8 @@ pub mod control {
 
 mod client;
 mod memory;
+mod status;
 
 pub use client::{AUTHENTICATE_DEADLINE, CLAIM_DEADLINE, ControlClient, MAX_MESSAGE, RELEASE_DEADLINE, WATCH_DEADLINE};
 pub use memory::in_memory;
+pub use status::{public_error, should_retry, status_from};
