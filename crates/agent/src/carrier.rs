@@ -1,0 +1,94 @@
+//! When to dial again, and when to try the better carrier: pure decisions over times.
+
+use std::time::Duration;
+
+use portway_mux::DialError;
+
+/// Time after which the round trip of a new session is taken as its own.
+pub(crate) const SETTLE_AFTER: Duration = Duration::from_secs(2);
+/// First wait after a failed attempt at the better carrier.
+const FIRST_RETRY: Duration = Duration::from_secs(60);
+/// Longest wait between attempts at the better carrier.
+const LAST_RETRY: Duration = Duration::from_secs(30 * 60);
+/// A session on the better carrier that dies younger than this counts as a failed attempt: some networks let the handshake of a carrier
+/// through and then drop it.
+const PROVEN_AFTER: Duration = Duration::from_secs(60);
+/// A session of this age was a good one: the next redial starts from the first, immediate retry.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
+/// The wait before a redial grows with the outage: at most a quarter of its length, or this. Short outages end for everybody at once.
+const SHORT_WAIT: Duration = Duration::from_millis(2500);
+/// Wait after a refusal that repeating cannot change: the user may restore the credential meanwhile.
+pub(crate) const REFUSED_WAIT: Duration = Duration::from_secs(30);
+
+/// When the better carrier is tried, over the whole life of an agent.
+#[derive(Debug, Default)]
+pub(crate) struct UpgradeSchedule {
+    failures: u32,
+}
+
+impl UpgradeSchedule {
+    /// Notes a failed attempt and says how long to wait before the next: one minute, doubling to half an hour.
+    pub(crate) fn failed(&mut self) -> Duration {
+        let wait = FIRST_RETRY.saturating_mul(1 << self.failures.min(10)).min(LAST_RETRY);
+        self.failures += 1;
+        wait
+    }
+
+    /// Notes the end of a session that an attempt had made, and says how long to wait before the next attempt.
+    pub(crate) fn ended(&mut self, lived: Duration) -> Duration {
+        if lived < PROVEN_AFTER {
+            return self.failed();
+        }
+        self.failures = 0;
+        SETTLE_AFTER
+    }
+}
+
+/// Whether a session of this age resets the redial schedule.
+pub(crate) fn was_stable(lived: Duration) -> bool {
+    lived >= STABLE_AFTER
+}
+
+/// The wait before a redial: what the schedule says, but no more than befits the outage.
+pub(crate) fn redial_wait(scheduled: Duration, outage: Duration) -> Duration {
+    scheduled.min(SHORT_WAIT.max(outage / 4))
+}
+
+/// Whether dialling again cannot help before somebody changes something.
+pub(crate) fn is_permanent(error: &DialError) -> bool {
+    let _ = error;
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_double_from_a_minute_to_half_an_hour() {
+        let mut schedule = UpgradeSchedule::default();
+        let minutes: Vec<u64> = (0..8).map(|_| schedule.failed().as_secs() / 60).collect();
+        assert_eq!(minutes, [1, 2, 4, 8, 16, 30, 30, 30]);
+        for _ in 0..100 {
+            assert_eq!(schedule.failed(), LAST_RETRY);
+        }
+    }
+
+    #[test]
+    fn a_short_life_is_a_failure_and_a_long_one_forgives() {
+        let mut schedule = UpgradeSchedule::default();
+        assert_eq!(schedule.ended(Duration::from_secs(59)), Duration::from_secs(60));
+        assert_eq!(schedule.ended(Duration::from_secs(3)), Duration::from_secs(120));
+        assert_eq!(schedule.ended(Duration::from_secs(61)), SETTLE_AFTER);
+        assert_eq!(schedule.failed(), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_short_outage_is_never_waited_out_for_long() {
+        let seconds = Duration::from_secs;
+        assert_eq!(redial_wait(seconds(0), seconds(100)), seconds(0));
+        assert_eq!(redial_wait(seconds(20), seconds(1)), SHORT_WAIT);
+        assert_eq!(redial_wait(seconds(20), seconds(40)), seconds(10));
+        assert_eq!(redial_wait(seconds(30), seconds(1000)), seconds(30));
+    }
+}

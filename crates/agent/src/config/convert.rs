@@ -1,0 +1,406 @@
+//! From what is written to what it means.
+
+use std::path::Path;
+use std::time::Duration;
+
+use portway_mux::CarrierChoice;
+use portway_names::{Scheme, WantedUrl};
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_saphyr::{Error as YamlError, Location, MessageFormatter as _, Spanned};
+
+use super::file::{EndpointV3, FileV3, Presence, Probe, SettingsPart, Text, Tunnel};
+use super::{ConfigError, ConnectCas, EndpointConfig, Parts, Settings, nearest};
+use crate::endpoint::{EndpointOptions, HostHeader, ProxyProtocol};
+use crate::upstream::Upstream;
+
+/// Where in which file something is said.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    file: &'a Path,
+}
+
+/// Reads one file of any version.
+pub(super) fn parse(file: &Path, text: &str) -> Result<Parts, ConfigError> {
+    let source = Source { file };
+    let mut parts = Parts { files: vec![file.to_owned()], ..Parts::default() };
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(parts);
+    }
+    let Some(version) = source.read::<Probe>(text)?.version else {
+        return Err(source.nowhere("the version is missing; add the line `version: 3` (or 2, for a file with `tunnels`)"));
+    };
+    match version.value.as_str() {
+        "1" | "2" => {
+            let part: SettingsPart = source.read(text)?;
+            source.settings(part, &mut parts)?;
+        }
+        "3" => {
+            let whole: FileV3 = source.read(text)?;
+            if let Some(mut agent) = whole.agent {
+                if let Some(tunnels) = agent.tunnels.take() {
+                    return Err(source.at(tunnels.referenced, "`tunnels` belongs to the top of the file, not below `agent`"));
+                }
+                source.settings(agent, &mut parts)?;
+            }
+            source.tunnels(whole.tunnels, &mut parts)?;
+            if let Some(list) = whole.endpoints {
+                let endpoints: Result<Vec<_>, _> = list.into_iter().map(|endpoint| source.endpoint(endpoint)).collect();
+                parts.endpoints = Some(endpoints?);
+            }
+        }
+        other => {
+            let problem = format!("version {other:?} is not understood; versions 2 and 3 are");
+            return Err(source.at(version.referenced, problem));
+        }
+    }
+    Ok(parts)
+}
+
+impl Source<'_> {
+    fn at(self, location: Location, problem: impl Into<String>) -> ConfigError {
+        let place = (location.line() > 0).then(|| (location.line(), location.column()));
+        ConfigError { file: self.file.to_owned(), place, problem: problem.into() }
+    }
+
+    fn nowhere(self, problem: &str) -> ConfigError {
+        ConfigError { file: self.file.to_owned(), place: None, problem: problem.to_owned() }
+    }
+
+    fn read<T: DeserializeOwned>(self, text: &str) -> Result<T, ConfigError> {
+        // No snippet: the line may hold a secret.
+        let options = serde_saphyr::options! { with_snippet: false };
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| self.yaml(&error))
+    }
+
+    fn yaml(self, error: &YamlError) -> ConfigError {
+        let error = error.without_snippet();
+        let problem = match error {
+            YamlError::SerdeUnknownField { field, expected, .. } => match nearest(field, expected.iter().copied()) {
+                Some(near) => format!("unknown key `{field}`; did you mean `{near}`?"),
+                None if field == "endpoints" || field == "agent" => {
+                    format!("`{field}` belongs to files of version 3; this one says version 2")
+                }
+                None => format!("unknown key `{field}`; known here are {}", expected.join(", ")),
+            },
+            other => serde_saphyr::UserMessageFormatter.format_message(other).into_owned(),
+        };
+        match error.location() {
+            Some(location) => self.at(location, problem),
+            None => self.nowhere(&problem),
+        }
+    }
+
+    fn settings(self, part: SettingsPart, parts: &mut Parts) -> Result<(), ConfigError> {
+        self.refuse(&[("connect_interface", &part.connect_interface), ("dns_resolver_ips", &part.dns_resolver_ips)])?;
+        let web_addr = part.web_addr.filter(|web_addr| web_addr.value != "false");
+        let web_addr = web_addr.map(|web_addr| web_addr.referenced);
+        for (key, location) in [
+            ("console_ui_color", place(&part.console_ui_color)),
+            ("crl_noverify", place(&part.crl_noverify)),
+            ("crl_url", place(&part.crl_url)),
+            ("heartbeat_interval", place(&part.heartbeat_interval)),
+            ("heartbeat_tolerance", place(&part.heartbeat_tolerance)),
+            ("inspect_db_size", place(&part.inspect_db_size)),
+            ("region", place(&part.region)),
+            ("remote_management", place(&part.remote_management)),
+            ("update", place(&part.update)),
+            ("update_channel", place(&part.update_channel)),
+            ("update_check", place(&part.update_check)),
+            ("web_addr", web_addr),
+            ("web_allow_hosts", place(&part.web_allow_hosts)),
+        ] {
+            if let Some(location) = location {
+                parts.warnings.push(self.at(location, format!("`{key}` has no effect yet")).to_string());
+            }
+        }
+        let settings = Settings {
+            authtoken: part.authtoken.map(|token| SecretString::from(token.value)),
+            connect_url: self.checked(part.connect_url, |text| {
+                text.parse::<portway_names::ConnectUrl>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+            })?,
+            connect_cas: part.connect_cas.map(|cas| self.connect_cas(&cas.value)),
+            carrier: self.checked(part.carrier, carrier)?,
+            connect_timeout: self.checked(part.connect_timeout, duration)?,
+            proxy_url: part.proxy_url.map(|url| url.value),
+            metadata: part.metadata.map(|metadata| metadata.value),
+            log: part.log.map(|log| log.value),
+            log_format: self.checked(part.log_format, |text| one_of(text, &["term", "logfmt", "json"]))?,
+            log_level: self.checked(part.log_level, |text| one_of(text, &["debug", "info", "warn", "error", "crit"]))?,
+            console_ui: self.checked(part.console_ui, |text| one_of(text, &["true", "false", "iftty"]))?.map(|on| on != "false"),
+        };
+        parts.settings.override_with(settings);
+        self.tunnels(part.tunnels, parts)
+    }
+
+    /// A path is taken from the folder of the file that names it.
+    fn connect_cas(self, text: &str) -> ConnectCas {
+        match text {
+            "trusted" => ConnectCas::Trusted,
+            "host" => ConnectCas::Host,
+            path => ConnectCas::File(self.file.parent().unwrap_or(Path::new("")).join(path)),
+        }
+    }
+
+    fn tunnels(
+        self,
+        tunnels: Option<Spanned<std::collections::BTreeMap<String, Spanned<Tunnel>>>>,
+        parts: &mut Parts,
+    ) -> Result<(), ConfigError> {
+        for (name, tunnel) in tunnels.into_iter().flat_map(|tunnels| tunnels.value) {
+            let endpoints = self.tunnel(&name, tunnel)?;
+            parts.tunnels.push((name, endpoints));
+        }
+        Ok(())
+    }
+
+    fn tunnel(self, name: &str, tunnel: Spanned<Tunnel>) -> Result<Vec<EndpointConfig>, ConfigError> {
+        let Spanned { value: tunnel, referenced: place, .. } = tunnel;
+        self.refuse(&[
+            ("basic_auth", &tunnel.basic_auth),
+            ("bind_tls", &tunnel.bind_tls),
+            ("circuit_breaker", &tunnel.circuit_breaker),
+            ("compression", &tunnel.compression),
+            ("crt", &tunnel.crt),
+            ("ip_restriction", &tunnel.ip_restriction),
+            ("key", &tunnel.key),
+            ("labels", &tunnel.labels),
+            ("mutual_tls_cas", &tunnel.mutual_tls_cas),
+            ("oauth", &tunnel.oauth),
+            ("oidc", &tunnel.oidc),
+            ("policy", &tunnel.policy),
+            ("request_header", &tunnel.request_header),
+            ("response_header", &tunnel.response_header),
+            ("traffic_policy", &tunnel.traffic_policy),
+            ("user_agent_filter", &tunnel.user_agent_filter),
+            ("verify_webhook", &tunnel.verify_webhook),
+            ("websocket_tcp_converter", &tunnel.websocket_tcp_converter),
+        ])?;
+        let missing = |key: &str, example: &str| self.at(place, format!("tunnel {name:?} has no `{key}`; add one, for example {example}"));
+        let Some(proto) = tunnel.proto else { return Err(missing("proto", "`proto: http`")) };
+        let kind = match proto.value.as_str() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            "tcp" => Scheme::Tcp,
+            "tls" => Scheme::Tls,
+            other => return Err(self.at(proto.referenced, format!("{other:?} is not a proto; use http, tcp or tls"))),
+        };
+        let Some(addr) = tunnel.addr else { return Err(missing("addr", "`addr: 8080`")) };
+        for (key, text, kinds) in [
+            ("domain", &tunnel.domain, &[Scheme::Http, Scheme::Https, Scheme::Tls][..]),
+            ("subdomain", &tunnel.subdomain, &[Scheme::Http, Scheme::Https, Scheme::Tls]),
+            ("host_header", &tunnel.host_header, &[Scheme::Http, Scheme::Https]),
+            ("remote_addr", &tunnel.remote_addr, &[Scheme::Tcp]),
+            ("terminate_at", &tunnel.terminate_at, &[Scheme::Tls]),
+        ] {
+            if let Some(text) = text
+                && !kinds.contains(&kind)
+            {
+                return Err(self.at(text.referenced, format!("`{key}` has no meaning for a {kind} tunnel; remove it")));
+            }
+        }
+        let upstream = self.upstream(&addr, kind)?;
+        let host = tunnel.domain.or(tunnel.subdomain).or(tunnel.remote_addr);
+        let mut options = EndpointOptions {
+            description: value(tunnel.description),
+            metadata: value(tunnel.metadata),
+            host_header: HostHeader::from(value(tunnel.host_header).as_str()),
+            proxy_protocol: self.checked(tunnel.proxy_proto, proxy_protocol)?,
+            tls_edge: self.checked(tunnel.terminate_at, terminate_at)?.unwrap_or(false),
+            ..EndpointOptions::default()
+        };
+        let mut endpoints = Vec::new();
+        for (index, scheme) in self.schemes(kind, tunnel.schemes)?.into_iter().enumerate() {
+            options.url = match &host {
+                Some(host) => self.url(kind, &Spanned::new(format!("{scheme}://{}", host.value), host.referenced, host.defined))?,
+                None => format!("{scheme}://"),
+            };
+            let name = if index == 0 { name.to_owned() } else { format!("{name} ({scheme})") };
+            options.name.clone_from(&name);
+            endpoints.push(EndpointConfig { name, kind, upstream: upstream.clone(), options: options.clone() });
+        }
+        Ok(endpoints)
+    }
+
+    fn schemes(self, kind: Scheme, written: Option<Spanned<Vec<String>>>) -> Result<Vec<&'static str>, ConfigError> {
+        let Some(written) = written else {
+            return Ok(vec![match kind {
+                Scheme::Http | Scheme::Https => "https",
+                Scheme::Tcp => "tcp",
+                Scheme::Tls => "tls",
+            }]);
+        };
+        let fail = |problem: &str| self.at(written.referenced, problem);
+        if !matches!(kind, Scheme::Http | Scheme::Https) {
+            return Err(fail("`schemes` has a meaning for http tunnels only; remove it"));
+        }
+        let mut schemes = Vec::new();
+        for scheme in &written.value {
+            schemes.push(match scheme.as_str() {
+                "https" => "https",
+                "http" => "http",
+                _ => return Err(fail("`schemes` is a list of http and https")),
+            });
+        }
+        // The one that keeps the tunnel's own name stands first, as in ngrok.
+        schemes.sort_unstable_by(|a, b| b.cmp(a));
+        schemes.dedup();
+        if schemes.is_empty() { Err(fail("`schemes` is a list of http and https")) } else { Ok(schemes) }
+    }
+
+    fn endpoint(self, endpoint: Spanned<EndpointV3>) -> Result<EndpointConfig, ConfigError> {
+        let Spanned { value: endpoint, referenced: place, .. } = endpoint;
+        self.refuse(&[
+            ("agent_tls_termination", &endpoint.agent_tls_termination),
+            ("traffic_policy", &endpoint.traffic_policy),
+            ("traffic_policy_file", &endpoint.traffic_policy_file),
+            ("traffic_policy_url", &endpoint.traffic_policy_url),
+        ])?;
+        if let Some(bindings) = endpoint.bindings.filter(|bindings| bindings.value != ["public"]) {
+            return Err(self.at(bindings.referenced, "only `bindings: [public]` is built yet; remove the others"));
+        }
+        if let Some(pooling) = endpoint.pooling_enabled.filter(|pooling| pooling.value) {
+            return Err(self.at(pooling.referenced, not_built("pooling_enabled")));
+        }
+        let Some(name) = endpoint.name.filter(|name| !name.value.is_empty()) else {
+            return Err(self.at(place, "the endpoint has no `name`; add one, `portway start` takes it"));
+        };
+        let (written, kind) = match endpoint.url.filter(|url| !url.value.is_empty()) {
+            None => (String::new(), Scheme::Http),
+            Some(url) => {
+                let kind = match url.value.split_once("://").map(|(scheme, _)| scheme) {
+                    None | Some("https" | "http") => Scheme::Http,
+                    Some("tcp") => Scheme::Tcp,
+                    Some("tls") => Scheme::Tls,
+                    Some(other) => {
+                        let problem = format!("{other:?} is not a scheme of an endpoint; use https, http, tcp or tls");
+                        return Err(self.at(url.referenced, problem));
+                    }
+                };
+                (self.url(kind, &url)?, kind)
+            }
+        };
+        let upstream = endpoint.upstream.ok_or_else(|| self.at(place, "the endpoint has no `upstream`; add one with a `url`"))?;
+        let Some(address) = upstream.value.url else {
+            return Err(self.at(upstream.referenced, "the upstream has no `url`; add one, for example `url: 8080`"));
+        };
+        let options = EndpointOptions {
+            name: name.value.clone(),
+            url: written,
+            description: value(endpoint.description),
+            metadata: value(endpoint.metadata),
+            host_header: HostHeader::from(value(endpoint.host_header).as_str()),
+            proxy_protocol: self.checked(upstream.value.proxy_protocol, proxy_protocol)?,
+            upstream_http2: self.checked(upstream.value.protocol, |text| one_of(text, &["http1", "http2"]))?.as_deref() == Some("http2"),
+            tls_edge: false,
+            verify_upstream_tls: upstream.value.tls_verify.unwrap_or(false),
+        };
+        Ok(EndpointConfig { upstream: self.upstream(&address, kind)?, name: name.value, kind, options })
+    }
+
+    fn upstream(self, address: &Spanned<String>, kind: Scheme) -> Result<String, ConfigError> {
+        match Upstream::parse(&address.value, kind) {
+            Ok(_) => Ok(address.value.clone()),
+            Err(error) => Err(self.at(address.referenced, error.to_string())),
+        }
+    }
+
+    fn url(self, kind: Scheme, url: &Spanned<String>) -> Result<String, ConfigError> {
+        let text = if url.value.contains("://") { url.value.clone() } else { format!("https://{}", url.value) };
+        match text.parse::<WantedUrl>() {
+            Ok(_) => Ok(text),
+            Err(error) => Err(self.at(url.referenced, format!("the {kind} URL {text:?} cannot be used: {error}"))),
+        }
+    }
+
+    fn checked<T>(self, text: Text, check: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, ConfigError> {
+        text.map(|text| check(&text.value).map_err(|problem| self.at(text.referenced, problem))).transpose()
+    }
+
+    /// Refuses keys that are known but not built.
+    fn refuse(self, keys: &[(&str, &Presence)]) -> Result<(), ConfigError> {
+        match keys.iter().find_map(|(key, presence)| Some((key, place(presence)?))) {
+            Some((key, location)) => Err(self.at(location, not_built(key))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn place(presence: &Presence) -> Option<Location> {
+    presence.as_ref().map(|presence| presence.referenced)
+}
+
+fn value(text: Text) -> String {
+    text.map(|text| text.value).unwrap_or_default()
+}
+
+/// Why a known key is refused.
+fn not_built(key: &str) -> String {
+    let reason = match key {
+        "basic_auth" | "ip_restriction" | "mutual_tls_cas" | "oauth" | "oidc" | "user_agent_filter" | "verify_webhook" => {
+            "the endpoint would be open to everybody without it"
+        }
+        "policy" | "traffic_policy" | "traffic_policy_file" | "traffic_policy_url" => {
+            "what the policy allows or denies would not be held"
+        }
+        "crt" | "key" | "agent_tls_termination" => "visitors would not get that certificate",
+        "labels" => "labeled tunnels are replaced by endpoints with a url",
+        "bind_tls" => "write `schemes: [http, https]` instead",
+        "pooling_enabled" => "a second endpoint of the same URL would be refused",
+        "connect_interface" | "dns_resolver_ips" => "the agent would connect another way than you ask",
+        _ => "requests and answers would pass unchanged",
+    };
+    format!("`{key}` is not supported by this version: {reason}; remove it to go on")
+}
+
+fn one_of(text: &str, words: &[&str]) -> Result<String, String> {
+    if words.contains(&text) { Ok(text.to_owned()) } else { Err(format!("{text:?} is not one of {}", words.join(", "))) }
+}
+
+fn carrier(text: &str) -> Result<CarrierChoice, String> {
+    match text {
+        "auto" => Ok(CarrierChoice::Auto),
+        "quic" => Ok(CarrierChoice::Quic),
+        "tcp" => Ok(CarrierChoice::Tcp),
+        _ => Err(format!("{text:?} is not one of auto, quic, tcp")),
+    }
+}
+
+fn proxy_protocol(text: &str) -> Result<ProxyProtocol, String> {
+    match text {
+        "1" => Ok(ProxyProtocol::V1),
+        "2" => Ok(ProxyProtocol::V2),
+        _ => Err(format!("{text:?} is not a version of the PROXY protocol; use 1 or 2")),
+    }
+}
+
+fn terminate_at(text: &str) -> Result<bool, String> {
+    match text {
+        "edge" => Ok(true),
+        "upstream" => Ok(false),
+        "agent" => Err("ending TLS in the agent is not built yet; use edge or upstream".to_owned()),
+        _ => Err(format!("{text:?} is not one of edge, upstream")),
+    }
+}
+
+/// A duration as Go writes it: `10s`, `1m30s`, `500ms`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let fail = || format!("{text:?} is not a duration; write for example 10s, 1m30s or 500ms");
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(fail)?;
+        let count: u64 = rest[..digits].parse().map_err(|_| fail())?;
+        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
+        let millis = match &rest[digits..unit_end] {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(fail()),
+        };
+        total = count.checked_mul(millis).and_then(|millis| total.checked_add(Duration::from_millis(millis))).ok_or_else(fail)?;
+        rest = &rest[unit_end..];
+    }
+    if total.is_zero() { Err(fail()) } else { Ok(total) }
+}

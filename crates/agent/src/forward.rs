@@ -1,0 +1,157 @@
+//! One visitor's stream: head, endpoint, upstream, bytes.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use portway_mux::{ErrorCode, PipeLimits, Stream};
+use portway_proto::agent::v1::ConnectionHead;
+use portway_wire::head::{HeadDecoder, StreamHead};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::agent::Core;
+use crate::binding::{Handles, Served, Target};
+use crate::listener::Connection;
+use crate::sniff::Sniffed;
+use crate::status::Event;
+use crate::upstream::{Upstream, UpstreamIo};
+
+/// Time for a stream's head, which leaves the edge in one piece with the first bytes.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes taken with the head. What is beyond the head goes to the upstream first; so little fits into any new socket's buffer, so that
+/// an upstream that speaks first cannot block it.
+const HEAD_READ: usize = 1024;
+
+/// Stands for an address that the edge did not give.
+const UNKNOWN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+
+/// Serves one stream to its end.
+pub(crate) async fn serve(mut stream: Stream, core: Arc<Core>, handles: Arc<Handles>, running: TaskTrackerToken) {
+    let (head, early) = match tokio::time::timeout(HEAD_PATIENCE, read_head(&mut stream)).await {
+        Ok(Ok(start)) => start,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a stream without a usable head was reset");
+            return stream.reset(ErrorCode::PROTOCOL_ERROR);
+        }
+        Err(_) => {
+            tracing::debug!("a stream without a head was reset");
+            return stream.reset(ErrorCode::PROTOCOL_ERROR);
+        }
+    };
+    let Some(served) = handles.wait_for(head.endpoint).await else {
+        tracing::debug!(handle = head.endpoint, "a stream for an unknown endpoint was reset");
+        return stream.reset(ErrorCode::UNKNOWN_ENDPOINT);
+    };
+    let client = head.client().unwrap_or(UNKNOWN);
+    match &served.target {
+        Target::Forward(upstream) => {
+            let visit = Visit { core: &core, served: &served, client };
+            visit.forward(upstream, stream, early).await;
+        }
+        Target::Listen(queue) => {
+            let server = head.server().unwrap_or(UNKNOWN);
+            match queue.try_reserve() {
+                Ok(place) => place.send(Connection::new(early, stream, client, server, served.clone(), running)),
+                Err(TrySendError::Full(())) => {
+                    served.counters.failed();
+                    if let Some(held_back) = served.failure_log.ready(Instant::now()) {
+                        tracing::warn!(held_back, "connections are turned away: the program does not accept them fast enough");
+                    }
+                    stream.reset(ErrorCode::AGENT_BUSY);
+                }
+                Err(TrySendError::Closed(())) => stream.reset(ErrorCode::UNKNOWN_ENDPOINT),
+            }
+        }
+    }
+}
+
+/// One visitor's connection to a forwarding endpoint.
+struct Visit<'a> {
+    core: &'a Core,
+    served: &'a Served,
+    client: SocketAddr,
+}
+
+impl Visit<'_> {
+    async fn forward(&self, upstream: &Upstream, mut stream: Stream, early: Bytes) {
+        let open = self.served.counters.enter();
+        let url = self.served.url().unwrap_or_else(|| Arc::from(""));
+        self.core.publish(|| Event::ConnectionOpened { url: url.clone(), client: self.client });
+        match upstream.dial().await {
+            Ok(io) => {
+                tracing::debug!(obj = "join", l = upstream.display(), r = %self.client, "join connections");
+                self.carry(io, stream, early, &url).await;
+            }
+            Err(failure) => {
+                self.served.counters.failed();
+                stream.reset(failure.code);
+                if let Some(held_back) = self.served.failure_log.ready(Instant::now()) {
+                    tracing::warn!(url = &*url, err = %failure, held_back, "failed to open private leg");
+                }
+                self.core.publish(|| Event::UpstreamFailed { url: url.clone(), error: failure.to_string() });
+            }
+        }
+        let duration = open.elapsed();
+        drop(open);
+        self.core.publish(|| Event::ConnectionClosed { url, client: self.client, duration });
+    }
+
+    async fn carry(&self, io: UpstreamIo, stream: Stream, early: Bytes, url: &Arc<str>) {
+        match io {
+            UpstreamIo::Tcp(io) => self.carry_on(io, stream, early, url).await,
+            UpstreamIo::Unix(io) => self.carry_on(io, stream, early, url).await,
+            UpstreamIo::TcpTls(io) => self.carry_on(io, stream, early, url).await,
+            UpstreamIo::UnixTls(io) => self.carry_on(io, stream, early, url).await,
+        }
+    }
+
+    async fn carry_on<T>(&self, io: T, stream: Stream, early: Bytes, url: &Arc<str>)
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        if self.core.watch_requests && self.served.spec.speaks_http1() {
+            let publish = |event| self.core.publish(|| event);
+            self.pipe(Sniffed::new(io, url.clone(), publish), stream, early).await;
+        } else {
+            self.pipe(io, stream, early).await;
+        }
+    }
+
+    async fn pipe<T>(&self, mut io: T, mut stream: Stream, early: Bytes)
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        if !early.is_empty() {
+            let written = async {
+                io.write_all(&early).await?;
+                io.flush().await
+            };
+            if let Err(error) = written.await {
+                tracing::debug!(%error, "the upstream closed at once");
+                return stream.reset(ErrorCode::UPSTREAM_UNREACHABLE);
+            }
+        }
+        if let Err(error) = portway_mux::pipe(&mut io, stream, PipeLimits { idle_timeout: None }).await {
+            tracing::debug!(%error, "a connection was cut");
+        }
+    }
+}
+
+/// The head of a visitor's stream and the bytes that came with it.
+async fn read_head(stream: &mut Stream) -> Result<(ConnectionHead, Bytes), String> {
+    let mut decoder = HeadDecoder::new();
+    let mut buffer = BytesMut::new();
+    loop {
+        let chunk = stream.read_chunk(HEAD_READ).await.map_err(|error| error.to_string())?;
+        let Some(chunk) = chunk else { return Err("it ended within its head".to_owned()) };
+        buffer.extend_from_slice(&chunk);
+        match decoder.push(&mut buffer).map_err(|error| error.to_string())? {
+            None => {}
+            Some(StreamHead::Connection(head)) => return Ok((head, buffer.freeze())),
+            Some(other) => return Err(format!("it is no connection: {other:?}")),
+        }
+    }
+}

@@ -1,0 +1,554 @@
+//! Keeps an agent's session alive for ever and its endpoints registered.
+//!
+//! One task owns the current session, the attempt to make another, and every endpoint's registration. It dials again when the session
+//! is lost, when the edge asks to go away, and when the other carrier is the better one; an old session keeps its connections until they
+//! end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portway_mux::{Backoff, Carrier, CarrierChoice};
+use portway_proto::agent::v1::{
+    BindRefused, Bound, EdgeMessage, EndpointClosed, GoAway, Goodbye, Refusal, Unbind, agent_message, edge_message,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::agent::Core;
+use crate::binding::Served;
+use crate::carrier::{self, UpgradeSchedule};
+use crate::error::{BindError, ConnectError};
+use crate::link::Link;
+use crate::status::{EndpointState, Online, Status};
+
+/// Time for the edge to take the endpoints off when the agent closes.
+const UNBIND_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What handles ask of the supervisor.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Bind { served: Arc<Served>, reply: oneshot::Sender<Result<(), BindError>> },
+    Unbind { key: u64, done: Option<oneshot::Sender<()>> },
+    Close { grace: Duration, done: oneshot::Sender<()> },
+}
+
+/// The task that owns an agent's session.
+pub(crate) struct Supervisor {
+    core: Arc<Core>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    link: Option<Link>,
+    /// The current session was made by an attempt at the better carrier.
+    upgraded: bool,
+    /// An older session that still holds registrations until they are all moved, and when it must be over.
+    leaving: Option<(Link, Option<Instant>)>,
+    /// The edge wants the current session over by then.
+    going_away: Option<Instant>,
+    /// The edge's last word on the current session.
+    refusal: Option<Refusal>,
+    dial: Option<Dial>,
+    generation: u64,
+    backoff: Backoff,
+    lost_at: Option<Instant>,
+    redial_at: Option<Instant>,
+    settle_at: Option<Instant>,
+    upgrade: UpgradeSchedule,
+    slots: BTreeMap<u64, Slot>,
+    next_request: u32,
+    unbinding: HashMap<u32, oneshot::Sender<()>>,
+    draining: JoinSet<()>,
+}
+
+/// A running attempt to make a session.
+struct Dial {
+    /// The carrier that is tried because it is better; none for the choice of the user.
+    better: Option<Carrier>,
+    task: AbortOnDropHandle<Result<Link, ConnectError>>,
+}
+
+/// One endpoint's registration.
+struct Slot {
+    served: Arc<Served>,
+    /// The caller that waits for the first answer.
+    reply: Option<oneshot::Sender<Result<(), BindError>>>,
+    /// The bind that is not answered yet.
+    request: Option<u32>,
+    /// Handle on the current session.
+    handle: Option<u32>,
+    retry_at: Option<Instant>,
+    backoff: Backoff,
+}
+
+/// Why the event loop stops.
+enum Next {
+    Go,
+    Close { grace: Duration, done: Option<oneshot::Sender<()>> },
+}
+
+impl Supervisor {
+    /// Takes over the first session.
+    pub(crate) fn new(core: Arc<Core>, commands: mpsc::UnboundedReceiver<Command>, link: Link) -> Self {
+        let generation = link.generation;
+        let mut supervisor = Self {
+            core,
+            commands,
+            link: None,
+            upgraded: false,
+            leaving: None,
+            going_away: None,
+            refusal: None,
+            dial: None,
+            generation,
+            backoff: Backoff::default(),
+            lost_at: None,
+            redial_at: None,
+            settle_at: None,
+            upgrade: UpgradeSchedule::default(),
+            slots: BTreeMap::new(),
+            next_request: 1,
+            unbinding: HashMap::new(),
+            draining: JoinSet::new(),
+        };
+        supervisor.adopt(link, carrier::SETTLE_AFTER);
+        supervisor
+    }
+
+    /// Runs until the agent is closed or nobody holds it any more.
+    pub(crate) async fn run(mut self) {
+        let (grace, done) = loop {
+            if let Next::Close { grace, done } = self.step().await {
+                break (grace, done);
+            }
+        };
+        self.finish(grace).await;
+        self.core.session().take();
+        self.core.status.send_replace(Status::Closed);
+        if let Some(done) = done {
+            // An error means that the caller no longer waits.
+            let _unheard = done.send(());
+        }
+    }
+
+    async fn step(&mut self) -> Next {
+        let wake = self.next_wake();
+        let Self { commands, link, dial, draining, .. } = self;
+        tokio::select! {
+            command = commands.recv() => match command {
+                None => return Next::Close { grace: Duration::ZERO, done: None },
+                Some(Command::Close { grace, done }) => return Next::Close { grace, done: Some(done) },
+                Some(Command::Bind { served, reply }) => self.bind(served, reply),
+                Some(Command::Unbind { key, done }) => self.unbind(key, done),
+            },
+            message = receive(link) => match message {
+                Some(message) => self.message(message),
+                None => self.lost(),
+            },
+            (better, result) = finished(dial) => self.dialled(better, result),
+            () = sleep_until(wake) => self.woken(),
+            Some(_) = draining.join_next() => {}
+        }
+        Next::Go
+    }
+
+    // ---- the session -----------------------------------------------------------------------------------------------------------
+
+    /// Makes `link` the current session, asks it for every endpoint, and leaves the old one.
+    fn adopt(&mut self, link: Link, settle_after: Duration) {
+        let now = Instant::now();
+        if let Some(old) = self.link.replace(link) {
+            let deadline = self.going_away.take();
+            self.leave_old();
+            self.leaving = Some((old, deadline));
+        }
+        let Some(link) = &self.link else { return };
+        self.going_away = None;
+        self.refusal = None;
+        self.redial_at = None;
+        self.lost_at = None;
+        self.unbinding.clear();
+        self.settle_at = (self.core.choice == CarrierChoice::Auto).then(|| now + settle_after);
+        *self.core.session() = Some(link.session.clone());
+        tracing::info!(obj = "tunnels.session", carrier = %link.session.carrier(), peer = %link.session.peer_addr(), "client session established");
+        tracing::info!(obj = "tunnels.session", id = link.welcome.session_id, region = link.welcome.region, "tunnel session started");
+        self.core.status.send_replace(Status::Online(Arc::new(Online {
+            session_id: link.welcome.session_id.clone(),
+            region: link.welcome.region.clone(),
+            edge_version: link.welcome.edge_version.clone(),
+            account: link.welcome.account_name.clone(),
+            base_domain: link.welcome.base_domain.clone(),
+            carrier: link.session.carrier(),
+            peer: link.session.peer_addr(),
+            generation: link.generation,
+        })));
+        let keys: Vec<u64> = self.slots.keys().copied().collect();
+        for key in keys {
+            if let Some(slot) = self.slots.get_mut(&key) {
+                slot.handle = None;
+            }
+            self.send_bind(key);
+        }
+        self.leave_when_moved();
+    }
+
+    /// The current session is over.
+    fn lost(&mut self) {
+        let Some(link) = self.link.take() else { return };
+        self.core.session().take();
+        let now = Instant::now();
+        let lived = link.since.elapsed();
+        let error = match (&self.refusal, link.session.close_reason()) {
+            (Some(refusal), _) => format!("{} {}", refusal.text, refusal.code),
+            (None, Some(reason)) => reason.to_string(),
+            (None, None) => "the edge ended the session".to_owned(),
+        };
+        drop(link);
+        if carrier::was_stable(lived) {
+            self.backoff.reset();
+        }
+        if std::mem::take(&mut self.upgraded) {
+            self.settle_at = Some(now + self.upgrade.ended(lived));
+        }
+        self.going_away = None;
+        self.lost_at = Some(now);
+        self.unbinding.clear();
+        for slot in self.slots.values_mut() {
+            slot.handle = None;
+            slot.request = None;
+            slot.retry_at = None;
+            slot.served.unbound(EndpointState::Pending);
+        }
+        let slow = self.refusal.take().is_some_and(|refusal| !refusal.retryable);
+        tracing::warn!(obj = "tunnels.session", err = error, "session closed, starting reconnect loop");
+        if self.dial.is_none() {
+            self.redial_later(error, slow);
+        }
+    }
+
+    /// An attempt to make a session ended.
+    fn dialled(&mut self, better: Option<Carrier>, result: Result<Link, ConnectError>) {
+        self.dial = None;
+        match result {
+            Ok(link) => {
+                let settle_after = match self.settle_at {
+                    // The wait after a failed attempt outlives the session it was made from.
+                    Some(at) => at.saturating_duration_since(Instant::now()).max(carrier::SETTLE_AFTER),
+                    None => carrier::SETTLE_AFTER,
+                };
+                self.upgraded = better.is_some();
+                self.adopt(link, settle_after);
+                if better.is_some() {
+                    self.settle_at = None;
+                }
+            }
+            Err(error) if better.is_some() && self.link.is_some() && self.going_away.is_none() => {
+                let wait = self.upgrade.failed();
+                tracing::debug!(%error, retry_in = ?wait, "the better carrier was not reached");
+                self.settle_at = Some(Instant::now() + wait);
+            }
+            Err(error) => {
+                tracing::warn!(obj = "tunnels.session", err = %error, "failed to reconnect session");
+                let slow = !error.is_transient();
+                self.redial_later(error.to_string(), slow);
+            }
+        }
+    }
+
+    fn redial_later(&mut self, error: String, slow: bool) {
+        let now = Instant::now();
+        let outage = self.lost_at.map_or(Duration::ZERO, |lost_at| now.duration_since(lost_at));
+        let mut retry_in = carrier::redial_wait(self.backoff.next(), outage);
+        if slow {
+            retry_in = retry_in.max(carrier::REFUSED_WAIT);
+        }
+        self.redial_at = Some(now + retry_in);
+        if self.link.is_none() {
+            self.core.status.send_replace(Status::Reconnecting { error, retry_in });
+        }
+    }
+
+    fn start_dial(&mut self, better: Option<Carrier>) {
+        self.generation += 1;
+        let (core, generation) = (self.core.clone(), self.generation);
+        let task = tokio::spawn(async move { dial(&core, better, generation).await });
+        self.dial = Some(Dial { better, task: AbortOnDropHandle::new(task) });
+    }
+
+    /// Compares the carriers, and dials the other one when it is better for the measured path.
+    fn settle(&mut self) {
+        let Some(link) = &self.link else { return };
+        let Some(rtt) = link.session.rtt() else {
+            self.settle_at = Some(Instant::now() + carrier::SETTLE_AFTER);
+            return;
+        };
+        let preferred = self.core.dialer.preferred(rtt);
+        if preferred == link.session.carrier() {
+            self.settle_at = None;
+        } else if self.dial.is_none() {
+            tracing::debug!(?rtt, %preferred, "the other carrier is the better one for this path");
+            self.settle_at = None;
+            self.start_dial(Some(preferred));
+        }
+    }
+
+    // ---- time ------------------------------------------------------------------------------------------------------------------
+
+    fn next_wake(&self) -> Option<Instant> {
+        let redial = self.redial_at.filter(|_| self.dial.is_none());
+        let on_link = self.link.as_ref().and_then(|_| {
+            let retries = self.slots.values().filter_map(|slot| slot.retry_at);
+            retries.chain(self.settle_at.filter(|_| self.dial.is_none())).min()
+        });
+        redial.into_iter().chain(on_link).min()
+    }
+
+    fn woken(&mut self) {
+        let now = Instant::now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.redial_at) && self.dial.is_none() {
+            self.redial_at = None;
+            self.start_dial(None);
+        }
+        if self.link.is_none() {
+            return;
+        }
+        if due(self.settle_at) && self.dial.is_none() {
+            self.settle();
+        }
+        let keys: Vec<u64> = self.slots.iter().filter(|(_, slot)| due(slot.retry_at)).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.send_bind(key);
+        }
+    }
+
+    // ---- endpoints -------------------------------------------------------------------------------------------------------------
+
+    fn bind(&mut self, served: Arc<Served>, reply: oneshot::Sender<Result<(), BindError>>) {
+        let key = served.key;
+        self.core.served().insert(key, served.clone());
+        let slot = Slot {
+            served,
+            reply: Some(reply),
+            request: None,
+            handle: None,
+            retry_at: None,
+            backoff: Backoff::default(),
+        };
+        self.slots.insert(key, slot);
+        self.send_bind(key);
+    }
+
+    fn send_bind(&mut self, key: u64) {
+        let (Some(link), Some(slot)) = (&self.link, self.slots.get_mut(&key)) else { return };
+        let request = self.next_request;
+        self.next_request = self.next_request.wrapping_add(1);
+        slot.request = Some(request);
+        slot.retry_at = None;
+        let url = slot.served.url();
+        link.send(agent_message::Message::Bind(slot.served.spec.message(request, url.as_deref())));
+    }
+
+    fn unbind(&mut self, key: u64, done: Option<oneshot::Sender<()>>) {
+        self.core.served().remove(&key);
+        let handle = self.slots.remove(&key).and_then(|slot| slot.handle);
+        if let (Some(link), Some(handle)) = (&self.link, handle) {
+            link.send(agent_message::Message::Unbind(Unbind { endpoint: handle }));
+            if let Some(done) = done {
+                self.unbinding.insert(handle, done);
+            }
+        }
+        self.leave_when_moved();
+    }
+
+    // ---- the edge's messages ---------------------------------------------------------------------------------------------------
+
+    fn message(&mut self, message: EdgeMessage) {
+        match message.message {
+            Some(edge_message::Message::Bound(bound)) => self.bound(bound),
+            Some(edge_message::Message::BindRefused(refused)) => self.bind_refused(refused),
+            Some(edge_message::Message::Unbound(unbound)) => self.handle_gone(unbound.endpoint),
+            Some(edge_message::Message::EndpointClosed(closed)) => self.endpoint_closed(closed),
+            Some(edge_message::Message::GoAway(go_away)) => self.go_away(go_away),
+            Some(edge_message::Message::Refusal(refusal)) => {
+                self.refusal = Some(refusal);
+                self.lost();
+            }
+            // A second welcome means nothing, and a newer edge may say more than this agent understands.
+            Some(edge_message::Message::Welcome(_)) | None => {}
+        }
+    }
+
+    fn bound(&mut self, bound: Bound) {
+        let Some(link) = &self.link else { return };
+        let Some(slot) = self.slots.values_mut().find(|slot| slot.request == Some(bound.request)) else {
+            // Given up while it was being bound.
+            link.send(agent_message::Message::Unbind(Unbind { endpoint: bound.endpoint }));
+            return;
+        };
+        slot.request = None;
+        slot.handle = Some(bound.endpoint);
+        slot.backoff.reset();
+        slot.served.bound(&bound.url, bound.endpoint_id);
+        link.handles.insert(bound.endpoint, slot.served.clone());
+        let name = &slot.served.spec.options.name;
+        tracing::info!(obj = "tunnels", name, addr = slot.served.spec.forwards_to, url = bound.url, "started tunnel");
+        let key = slot.served.key;
+        if let Some(reply) = slot.reply.take()
+            && reply.send(Ok(())).is_err()
+        {
+            // The caller went away meanwhile.
+            self.unbind(key, None);
+        }
+        self.leave_when_moved();
+    }
+
+    fn bind_refused(&mut self, refused: BindRefused) {
+        let Some(slot) = self.slots.values_mut().find(|slot| slot.request == Some(refused.request)) else { return };
+        slot.request = None;
+        let BindRefused { code, text, retryable, .. } = refused;
+        if let Some(reply) = slot.reply.take() {
+            let key = slot.served.key;
+            // An error means that the caller went away meanwhile.
+            let _unheard = reply.send(Err(BindError::Refused { code, text, retryable }));
+            self.unbind(key, None);
+        } else {
+            slot.offline(format!("{text} {code}"), retryable);
+        }
+        self.leave_when_moved();
+    }
+
+    fn endpoint_closed(&mut self, closed: EndpointClosed) {
+        self.handle_gone(closed.endpoint);
+        if let Some(slot) = self.slots.values_mut().find(|slot| slot.handle == Some(closed.endpoint)) {
+            slot.handle = None;
+            slot.offline(format!("{} {}", closed.text, closed.code), true);
+        }
+    }
+
+    fn handle_gone(&mut self, handle: u32) {
+        if let Some(link) = &self.link {
+            link.handles.remove(handle);
+        }
+        if let Some(done) = self.unbinding.remove(&handle) {
+            // An error means that the caller no longer waits.
+            let _unheard = done.send(());
+        }
+    }
+
+    fn go_away(&mut self, go_away: GoAway) {
+        let grace = Duration::from_millis(go_away.grace_ms.into());
+        tracing::info!(obj = "tunnels.session", reason = go_away.reason, ?grace, "the edge asks to go away; moving to a new session");
+        self.going_away = Some(Instant::now() + grace);
+        self.settle_at = None;
+        if self.dial.as_ref().is_none_or(|dial| dial.better.is_some()) {
+            self.dial = None;
+            self.start_dial(None);
+        }
+    }
+
+    // ---- leaving ---------------------------------------------------------------------------------------------------------------
+
+    /// Leaves the old session once the new one has answered for every endpoint.
+    fn leave_when_moved(&mut self) {
+        if self.slots.values().all(|slot| slot.request.is_none()) {
+            self.leave_old();
+        }
+    }
+
+    fn leave_old(&mut self) {
+        if let Some((link, deadline)) = self.leaving.take() {
+            self.draining.spawn(link.leave(deadline));
+        }
+    }
+
+    /// Takes everything off and lets connections finish.
+    async fn finish(mut self: &mut Self, grace: Duration) {
+        let this = &mut self;
+        this.dial = None;
+        let deadline = Instant::now() + grace;
+        this.leave_old();
+        if let Some(mut link) = this.link.take() {
+            let mut waiting: usize = 0;
+            for handle in this.slots.values().filter_map(|slot| slot.handle) {
+                link.send(agent_message::Message::Unbind(Unbind { endpoint: handle }));
+                waiting += 1;
+            }
+            link.send(agent_message::Message::Goodbye(Goodbye {}));
+            let taken_off = async {
+                while waiting > 0 {
+                    match link.receive().await.map(|message| message.message) {
+                        None => return,
+                        Some(Some(edge_message::Message::Unbound(_))) => waiting -= 1,
+                        Some(_) => {}
+                    }
+                }
+            };
+            // Without an answer the connections are given their time all the same.
+            let _unanswered = tokio::time::timeout(UNBIND_PATIENCE, taken_off).await;
+            if tokio::time::timeout_at(deadline, link.idle()).await.is_err() {
+                tracing::warn!(connections = link.connections(), "the grace is over; running connections are cut");
+            }
+            link.session.close("the agent was closed");
+        }
+        let drained = async { while this.draining.join_next().await.is_some() {} };
+        // What has not finished is cut when the set is dropped.
+        let _cut = tokio::time::timeout_at(deadline, drained).await;
+        this.core.served().clear();
+    }
+}
+
+impl Slot {
+    /// The edge does not serve the endpoint: asks again later.
+    fn offline(&mut self, error: String, retryable: bool) {
+        let mut wait = self.backoff.next();
+        if !retryable {
+            wait = wait.max(carrier::REFUSED_WAIT);
+        }
+        tracing::warn!(
+            obj = "tunnels",
+            name = self.served.spec.options.name,
+            url = self.served.url().as_deref().unwrap_or_default(),
+            err = error,
+            retry_in = ?wait,
+            "failed to start tunnel"
+        );
+        self.served.unbound(EndpointState::Refused { error });
+        self.retry_at = Some(Instant::now() + wait);
+    }
+}
+
+/// Dials the edge, on the carrier of the user's choice or the one given, and greets it.
+pub(crate) async fn dial(core: &Arc<Core>, carrier: Option<Carrier>, generation: u64) -> Result<Link, ConnectError> {
+    let session = match carrier {
+        None => core.dialer.dial().await,
+        Some(carrier) => core.dialer.dial_carrier(carrier).await,
+    };
+    Link::establish(core, session.map_err(ConnectError::Dial)?, generation).await
+}
+
+async fn receive(link: &mut Option<Link>) -> Option<EdgeMessage> {
+    match link {
+        Some(link) => link.receive().await,
+        None => pending().await,
+    }
+}
+
+async fn finished(dial: &mut Option<Dial>) -> (Option<Carrier>, Result<Link, ConnectError>) {
+    match dial {
+        Some(dial) => {
+            let result = (&mut dial.task).await;
+            let result = result.unwrap_or_else(|error| Err(ConnectError::Handshake(format!("the attempt broke: {error}"))));
+            (dial.better, result)
+        }
+        None => pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => pending().await,
+    }
+}
