@@ -36,8 +36,12 @@ pub struct Config {
     pub send_buffer: usize,
     /// Whether a stream opened by the peer with an id of our parity ends the session. The Go SDKs do so, the Rust ones do not care.
     pub strict_parity: bool,
-    /// Whether a frame of an unknown type ends the session (native peers) or is skipped (ngrok SDKs).
-    pub strict_types: bool,
+    /// Whether the peer keeps to the letter of the protocol (native peers): unknown frame types, increments of 0, ids that do not grow
+    /// and malformed GOAWAYs end the session. ngrok SDKs do some of these; there they are skipped.
+    pub strict_frames: bool,
+    /// Whether a reset is an empty FIN and then RST: the Rust SDKs of ngrok do not wake a reader on RST alone. Native peers do, and
+    /// must not mistake a reset for a clean end.
+    pub fin_before_reset: bool,
 }
 
 impl Config {
@@ -55,14 +59,15 @@ impl Config {
             contended_frame: 16_384,
             send_buffer: 262_144,
             strict_parity: true,
-            strict_types: true,
+            strict_frames: true,
+            fin_before_reset: false,
         }
     }
 
     /// The edge's side towards an unmodified ngrok SDK.
     #[must_use]
     pub const fn ngrok() -> Self {
-        Self { max_window: 262_144, max_streams: 500, strict_types: false, ..Self::native() }
+        Self { max_window: 262_144, max_streams: 500, strict_frames: false, fin_before_reset: true, ..Self::native() }
     }
 }
 

@@ -16,11 +16,62 @@ pub struct PeerFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FaultReason {
-    /// A DATA frame larger than the largest window.
-    #[error("DATA frame of {length} bytes is larger than any window")]
+    /// A DATA frame larger than the largest window, or a GOAWAY beyond all measure.
+    #[error("frame of {length} bytes is larger than any that is allowed")]
     FrameTooLarge {
         /// Bytes announced.
         length: u32,
+    },
+    /// A frame of a kind with a fixed length has another one.
+    #[error("frame has the wrong length {length} for its kind")]
+    FrameLength {
+        /// Bytes announced.
+        length: u32,
+    },
+    /// A frame type that does not exist.
+    #[error("unknown frame type {kind:#x}")]
+    UnknownType {
+        /// The type.
+        kind: u8,
+    },
+    /// A stream frame for stream 0, or a session frame for a stream.
+    #[error("frame is not allowed on stream {stream}")]
+    WrongStream {
+        /// The id.
+        stream: u32,
+    },
+    /// A stream opened with an id of the other side's parity.
+    #[error("stream {stream} was opened with the wrong parity")]
+    WrongParity {
+        /// The id.
+        stream: u32,
+    },
+    /// A stream opened with an id that was used before, or below one that was.
+    #[error("stream id {stream} was used before")]
+    IdReused {
+        /// The id.
+        stream: u32,
+    },
+    /// Credit of nothing.
+    #[error("window increment of 0 on stream {stream}")]
+    ZeroIncrement {
+        /// The id.
+        stream: u32,
+    },
+    /// Far more streams opened than allowed.
+    #[error("streams are opened at more than twice the allowed rate of {per_second} a second")]
+    TooManyOpens {
+        /// [`crate::Config::opens_per_second`].
+        per_second: u32,
+    },
+    /// A flood of frames that change nothing.
+    #[error("too many frames without effect")]
+    TooManyIdleFrames,
+    /// The peer makes us answer and does not read the answers.
+    #[error("{pending} answers wait and the peer does not read them")]
+    AnswersNotRead {
+        /// Answers queued.
+        pending: usize,
     },
 }
 
@@ -56,7 +107,4 @@ pub enum StreamFault {
     /// The stream is over and forgotten.
     #[error("no such stream")]
     Unknown,
-    /// The whole session has failed or was closed.
-    #[error("session is over")]
-    SessionOver,
 }

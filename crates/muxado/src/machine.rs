@@ -1,23 +1,44 @@
-//! The session machine.
+//! The session machine: its state and what the application side of it can do. What the peer does is in `receive`, what leaves in
+//! `transmit`.
 
+mod limits;
+mod queue;
+mod receive;
+mod schedule;
+mod stream;
+mod streams;
+mod transmit;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use portway_wire::frame::MAX_STREAM_ID;
 
 use crate::{Config, ErrorCode, OpenRefused, PeerFault, Role, StreamFault};
+use limits::Limits;
+use schedule::{Control, Schedule};
+use stream::{Origin, ReceiveState, SendState, Stream};
+use streams::{Leftovers, Streams};
+use transmit::Farewell;
+use window::Budget;
 
-/// A stream of one machine: its wire id and its place in the stream table.
+/// A stream of one machine. It stands for one stream only, also after that has ended and its slot is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId {
-    number: u32,
     slot: u32,
+    serial: u32,
 }
 
 impl StreamId {
-    /// The id on the wire. Never reused within a session.
+    /// A number unique within the session (until 2^32 streams), for logs. Not the id on the wire: see [`Machine::wire_id`].
     #[must_use]
     pub const fn number(self) -> u32 {
-        self.number
+        self.serial
     }
 
     /// A small dense index, unique among the streams that exist now and reused later: lets a caller keep per-stream state in a `Vec`.
@@ -30,15 +51,17 @@ impl StreamId {
 /// Something the caller wants to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The peer opened a stream.
+    /// The peer opened a stream. It may have bytes to read already, without a `Readable` of its own. It counts as not accepted until it
+    /// is first read, written, finished or reset ([`Machine::peek`] does not count).
     Opened(StreamId),
-    /// [`Machine::read`] has something to say after it said `WouldBlock`.
+    /// [`Machine::read`] has something to say after it said `WouldBlock`, or for the first time.
     Readable(StreamId),
     /// [`Machine::write`] takes bytes again after it took fewer than offered.
     Writable(StreamId),
-    /// The peer reset the stream; reads and writes tell the same code until [`Machine::reset`] forgets the stream.
+    /// The stream was reset, by the peer or for what the peer did on it. Writes tell the code; so do reads, unless the peer had ended
+    /// its direction cleanly before. The stream is remembered until [`Machine::reset`] is called, or both directions were ended.
     Reset(StreamId, ErrorCode),
-    /// The peer opens no more streams and processes none above `last` of ours.
+    /// The peer goes away: no stream can be opened any more, and streams of ours that it did not process are reset.
     GoneAway {
         /// Highest stream id of ours that the peer has processed.
         last: u32,
@@ -49,110 +72,268 @@ pub enum Event {
     },
 }
 
-/// One side of a muxado session.
+/// One side of a muxado session (`docs/spec/muxado.md`).
+///
+/// The caller feeds received bytes with [`receive`](Self::receive), takes [`next_event`](Self::next_event) until there is none, and
+/// sends what [`transmit`](Self::transmit) appends whenever [`wants_transmit`](Self::wants_transmit). Every operation takes constant time.
+///
+/// A stream is forgotten when both directions have ended: ours by [`finish`](Self::finish) and its FIN sent, the peer's by reading up to
+/// the end (`Ok(None)`). A caller that does not go that far ends the stream with [`reset`](Self::reset).
 #[derive(Debug)]
 pub struct Machine {
-    role: Role,
     config: Config,
+    role: Role,
+    streams: Streams,
+    leftovers: Leftovers,
+    schedule: Schedule,
+    events: VecDeque<Event>,
+    budget: Budget,
+    limits: Limits,
+    /// Wire id of the next stream of ours.
+    next_number: u32,
+    /// Streams of ours that have no wire id yet.
+    unnumbered: u32,
+    /// Highest wire id of the peer's streams.
+    last_peer: u32,
+    /// Streams of the peer that the caller has not used yet.
+    unaccepted: usize,
+    /// The DATA frame whose payload is arriving.
+    inflow: Option<receive::Inflow>,
+    peer_gone: bool,
+    farewell: Farewell,
+    fault: Option<PeerFault>,
 }
 
 impl Machine {
     /// A fresh session.
     #[must_use]
     pub fn new(role: Role, config: Config) -> Self {
-        Self { role, config }
-    }
-
-    /// Takes received bytes: whole frames are consumed, a partial one stays in `input`. `now` is monotonic, since the session's start.
-    ///
-    /// # Errors
-    /// [`PeerFault`]: the session is over.
-    pub fn receive(&mut self, input: &mut BytesMut, now: Duration) -> Result<(), PeerFault> {
-        let _ = (&self.config, self.role, now);
-        input.clear();
-        Ok(())
+        Self {
+            streams: Streams::new(),
+            leftovers: Leftovers::new(),
+            schedule: Schedule::default(),
+            events: VecDeque::new(),
+            budget: Budget::new(config.initial_window, config.max_window, config.memory_budget),
+            limits: Limits::new(config.opens_per_second),
+            next_number: match role {
+                Role::Agent => 3,
+                Role::Edge => 2,
+            },
+            unnumbered: 0,
+            last_peer: 0,
+            unaccepted: 0,
+            inflow: None,
+            peer_gone: false,
+            farewell: Farewell::None,
+            fault: None,
+            role,
+            config,
+        }
     }
 
     /// The next thing that happened.
     pub fn next_event(&mut self) -> Option<Event> {
-        None
+        loop {
+            let event = self.events.pop_front()?;
+            match &event {
+                Event::Opened(id) => match self.streams.get_mut(*id) {
+                    Some(stream) => stream.surfaced = true,
+                    None => continue,
+                },
+                Event::Readable(id) | Event::Writable(id) | Event::Reset(id, _) if self.streams.get(*id).is_none() => {
+                    continue;
+                }
+                _ => {}
+            }
+            return Some(event);
+        }
     }
 
-    /// Opens a stream. The SYN leaves with the first write, finish or flush.
+    /// Opens a stream. Nothing is sent yet: the SYN leaves with the first write, with [`finish`](Self::finish) or with
+    /// [`flush`](Self::flush).
     ///
     /// # Errors
-    /// [`OpenRefused`].
+    /// [`OpenRefused`]: at the limit of streams, or when the session is ending.
     pub fn open(&mut self) -> Result<StreamId, OpenRefused> {
-        Err(OpenRefused::GoneAway)
+        if self.peer_gone || self.farewell.was_said() || self.fault.is_some() {
+            return Err(OpenRefused::GoneAway);
+        }
+        if self.streams.len() >= self.config.max_streams {
+            return Err(OpenRefused::TooManyStreams { limit: self.config.max_streams });
+        }
+        if self.unnumbered >= (MAX_STREAM_ID.saturating_sub(self.next_number)) / 2 {
+            return Err(OpenRefused::IdsExhausted);
+        }
+        self.unnumbered += 1;
+        let (window, budget) = (self.config.initial_window, &self.budget);
+        Ok(self.streams.insert(|serial| Stream::new(serial, None, Origin::Local, window, budget)))
     }
 
-    /// Takes what fits of `data` and advances it; tells how much. 0 asks to wait for [`Event::Writable`].
+    /// Takes what fits of `data` into the stream's send buffer and advances `data`; tells how much. When that is less than offered, wait
+    /// for [`Event::Writable`].
     ///
     /// # Errors
-    /// [`StreamFault`].
+    /// [`StreamFault`] when the stream takes no more bytes ever.
     pub fn write(&mut self, id: StreamId, data: &mut Bytes) -> Result<usize, StreamFault> {
-        let _ = (id, data);
-        Err(StreamFault::Unknown)
+        self.accept(id);
+        let Some(stream) = self.streams.get_mut(id) else { return Err(StreamFault::Unknown) };
+        match stream.send.state {
+            SendState::Open => {}
+            SendState::Reset(code) => return Err(StreamFault::Reset(code)),
+            SendState::Finishing | SendState::Finished => return Err(StreamFault::Finished),
+        }
+        let room = self.config.send_buffer.saturating_sub(stream.send.queue.len());
+        let taken = room.min(data.len());
+        stream.send.wanted = taken < data.len();
+        if taken > 0 {
+            stream.send.queue.push_written(data.split_to(taken));
+            self.schedule_stream(id);
+        }
+        Ok(taken)
     }
 
-    /// Sends SYN of an opened stream even when nothing was written yet.
+    /// Sends the SYN of an opened stream even though nothing was written yet.
     pub fn flush(&mut self, id: StreamId) {
-        let _ = id;
+        if let Some(stream) = self.streams.get_mut(id) {
+            stream.send.flush = true;
+            self.schedule_stream(id);
+        }
     }
 
-    /// Ends our direction after what was written.
+    /// Ends our direction after what was written. Does nothing on a stream that is finished, reset or gone.
     pub fn finish(&mut self, id: StreamId) {
-        let _ = id;
+        self.accept(id);
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        stream.send.finish_called = true;
+        if stream.send.state == SendState::Open {
+            stream.send.state = SendState::Finishing;
+            self.schedule_stream(id);
+        }
+        self.remove_if_over(id);
     }
 
-    /// Ends both directions at once and forgets the stream.
+    /// Ends both directions at once, drops what is queued in them and forgets the stream. The peer is told unless both directions were
+    /// closed on the wire already, or the stream never got that far.
     pub fn reset(&mut self, id: StreamId, code: ErrorCode) {
-        let _ = (id, code);
+        let Some(stream) = self.remove(id) else { return };
+        let Some(number) = stream.number else { return };
+        if stream.open_on_wire() {
+            let fin = self.config.fin_before_reset && stream.send.state != SendState::Finished;
+            self.schedule.push_control(Control::Reset { number, code, fin });
+        }
+        if stream.recv.state == ReceiveState::Open {
+            self.leftovers.expect(number);
+        }
     }
 
-    /// Takes up to `max` received bytes; `None` is the clean end.
+    /// Takes the first received piece, at most `max` bytes of it, never an empty one; `None` is the clean end, told until the stream is
+    /// forgotten. Returns credit to the peer.
     ///
     /// # Errors
-    /// [`StreamFault`].
+    /// [`StreamFault::WouldBlock`] when nothing is there yet; [`StreamFault::Reset`] and [`StreamFault::Unknown`].
     pub fn read(&mut self, id: StreamId, max: usize, now: Duration) -> Result<Option<Bytes>, StreamFault> {
-        let _ = (id, max, now);
-        Err(StreamFault::Unknown)
+        self.accept(id);
+        let Some(stream) = self.streams.get_mut(id) else { return Err(StreamFault::Unknown) };
+        let recv = &mut stream.recv;
+        if recv.queue.is_empty() {
+            match recv.state {
+                ReceiveState::Open => {
+                    recv.wanted = true;
+                    return Err(StreamFault::WouldBlock);
+                }
+                ReceiveState::Reset(code) => return Err(StreamFault::Reset(code)),
+                ReceiveState::Ended => return Ok(None),
+                ReceiveState::Finished => {
+                    recv.state = ReceiveState::Ended;
+                    recv.window.release(0, &mut self.budget);
+                    self.remove_if_over(id);
+                    return Ok(None);
+                }
+            }
+        }
+        let piece = recv.queue.pop(max.max(1));
+        if recv.state != ReceiveState::Open {
+            recv.window.drained(piece.len(), &mut self.budget);
+        } else if let Some(credit) = recv.window.consumed(piece.len(), now, &mut self.budget) {
+            if recv.credit == 0 {
+                self.schedule.push_control(Control::Credit(id));
+            }
+            recv.credit += credit;
+        }
+        Ok(Some(piece))
     }
 
     /// The received bytes at hand without taking them (the first piece; empty when there is none): enough to see a stream's type word
     /// without accepting the stream.
     #[must_use]
     pub fn peek(&self, id: StreamId) -> &[u8] {
-        let _ = id;
-        &[]
+        self.streams.get(id).map_or(&[], |stream| stream.recv.queue.front())
     }
 
-    /// Appends frames to `out`, at least `limit` bytes when there is so much to send (the last frame may go beyond); tells how many
-    /// bytes were appended.
-    pub fn transmit(&mut self, out: &mut BytesMut, limit: usize) -> usize {
-        let _ = (out, limit);
-        0
-    }
-
-    /// Whether [`Machine::transmit`] has something to send.
+    /// The stream's id on the wire: none before its first frame is sent, or when it is gone.
     #[must_use]
-    pub fn wants_transmit(&self) -> bool {
-        false
+    pub fn wire_id(&self, id: StreamId) -> Option<u32> {
+        self.streams.get(id)?.number
     }
 
-    /// Says that the session ends.
+    /// Says that the session ends: no stream can be opened any more by either side. Only the first call counts; `text` is cut to 256
+    /// bytes. Towards ngrok SDKs nothing is sent after the GOAWAY, since their readers lose the framing there: close the connection.
     pub fn go_away(&mut self, code: ErrorCode, text: &str) {
-        let _ = (code, text);
+        self.farewell.say(code, text);
     }
 
     /// Tells the measured round trip, for window growth.
     pub fn set_rtt(&mut self, rtt: Duration) {
-        let _ = rtt;
+        self.budget.set_round_trip(rtt);
     }
 
-    /// Streams open now.
+    /// Streams open now, of both sides.
     #[must_use]
     pub fn streams(&self) -> usize {
-        0
+        self.streams.len()
+    }
+
+    /// Puts a stream that has something to send in its ring.
+    fn schedule_stream(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(id) else { return };
+        if !stream.send.scheduled && stream.sendable() {
+            stream.send.scheduled = true;
+            self.schedule.push(id, stream.send.queue.len() > self.config.contended_frame);
+        }
+    }
+
+    /// The caller has used a stream of the peer's.
+    fn accept(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(id)
+            && !stream.accepted
+        {
+            stream.accepted = true;
+            self.unaccepted -= 1;
+        }
+    }
+
+    fn remove_if_over(&mut self, id: StreamId) {
+        if self.streams.get(id).is_some_and(Stream::is_over) {
+            self.remove(id);
+        }
+    }
+
+    /// Takes a stream out of the table and gives back what it held.
+    fn remove(&mut self, id: StreamId) -> Option<Stream> {
+        let mut stream = self.streams.remove(id)?;
+        self.unaccepted -= usize::from(!stream.accepted);
+        self.unnumbered -= u32::from(stream.number.is_none());
+        let unread = stream.recv.queue.len();
+        stream.recv.window.release(unread, &mut self.budget);
+        if stream.send.scheduled {
+            self.sweep_ring();
+        }
+        Some(stream)
+    }
+
+    /// A scheduled stream has turned unready: its ring entry is stale.
+    fn sweep_ring(&mut self) {
+        let streams = &self.streams;
+        self.schedule.left(|id| streams.get(id).is_some_and(|stream| stream.send.scheduled));
     }
 }
