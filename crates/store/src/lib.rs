@@ -1,1 +1,36 @@
 //! Durable records and transactions.
+//!
+//! It never decides who may do what, makes no secrets and seals none, and wakes nobody: it keeps what it is given, atomically, and says
+//! what changed since when. One [`Store`] is one database; several processes may hold the same one. SQL is written for SQLite and
+//! PostgreSQL alike, and no type of the engine appears in the interface.
+
+mod accounts;
+mod api_keys;
+mod bootstrap;
+mod certificates;
+mod connect_names;
+mod credentials;
+mod database;
+mod digest;
+mod error;
+mod feed;
+mod leases;
+mod overlap;
+mod replica;
+mod row;
+mod secrets;
+mod settings;
+mod timestamp;
+
+pub use accounts::{Account, User};
+pub use api_keys::ApiKey;
+pub use bootstrap::FirstAccount;
+pub use certificates::Certificate;
+pub use credentials::Credential;
+pub use database::{SCHEMA_VERSION, Store};
+pub use digest::{Digest, DigestError};
+pub use error::StoreError;
+pub use feed::Feed;
+pub use leases::{Claim, ClaimAnswer, Lease, Release};
+pub use replica::{Changes, Record, Snapshot};
+pub use timestamp::Timestamp;

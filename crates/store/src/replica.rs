@@ -1,0 +1,139 @@
+//! What an edge follows: everything at once, or what changed since a version.
+
+use std::collections::BTreeSet;
+
+use portway_names::HostName;
+use sqlx::SqliteConnection;
+
+use crate::error::Fault;
+use crate::row::{signed, text, unsigned};
+use crate::{
+    Certificate, Credential, Lease, Store, StoreError, certificates, connect_names, credentials, feed, leases, settings,
+};
+
+const SINCE: &str = "SELECT version, resource FROM outbox WHERE version > $1 ORDER BY version LIMIT $2";
+
+/// One thing an edge follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// An authtoken.
+    Credential(Credential),
+    /// A certificate with its sealed key.
+    Certificate(Certificate),
+    /// A host that agents dial.
+    ConnectName(HostName),
+    /// Who may serve a name.
+    Lease(Lease),
+    /// What is true of the installation: the base domain.
+    Settings {
+        /// The base domain.
+        base_domain: String,
+    },
+}
+
+impl Record {
+    /// The id, unique over all kinds.
+    pub fn id(&self) -> String {
+        match self {
+            Record::Credential(credential) => credential.id.to_string(),
+            Record::Certificate(certificate) => certificate.id.to_string(),
+            Record::ConnectName(host) => format!("{}{host}", connect_names::PREFIX),
+            Record::Lease(lease) => lease.id.to_string(),
+            Record::Settings { .. } => settings::RESOURCE.to_owned(),
+        }
+    }
+}
+
+/// The whole state at one version.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Of the feed.
+    pub epoch: String,
+    /// The state's version.
+    pub version: u64,
+    /// Everything, in no particular order.
+    pub records: Vec<Record>,
+}
+
+/// What happened after a version.
+#[derive(Debug, Clone)]
+pub enum Changes {
+    /// The feed does not reach back that far, or is another one: take a [`Snapshot`].
+    Unknown,
+    /// Resources that changed, as they are now; a resource may be newer than `version`, and then comes again.
+    Known {
+        /// Apply the rest, and this is the version reached; the asked one when nothing happened.
+        version: u64,
+        /// New or changed.
+        changed: Vec<Record>,
+        /// Ids of what is gone.
+        removed: Vec<String>,
+    },
+}
+
+impl Store {
+    /// Everything an edge follows, as it was at one moment.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.named(async {
+            let mut tx = self.read().await?;
+            let feed = feed::state(&mut tx).await?;
+            let mut records = Vec::new();
+            if let Some(base_domain) = settings::get(&mut tx, settings::BASE_DOMAIN).await? {
+                records.push(Record::Settings { base_domain });
+            }
+            records.extend(connect_names::all(&mut tx).await?.into_iter().map(Record::ConnectName));
+            records.extend(certificates::all(&mut tx).await?.into_iter().map(Record::Certificate));
+            records.extend(credentials::all(&mut tx).await?.into_iter().map(Record::Credential));
+            records.extend(leases::all(&mut tx).await?.into_iter().map(Record::Lease));
+            Ok(Snapshot { epoch: feed.epoch, version: feed.version, records })
+        })
+        .await
+    }
+
+    /// What happened after `version` of `epoch`, at most `limit` changes of it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn changes_since(&self, epoch: &str, version: u64, limit: u32) -> Result<Changes, StoreError> {
+        self.named(async {
+            let mut tx = self.read().await?;
+            let feed = feed::state(&mut tx).await?;
+            if feed.epoch != epoch || version < feed.floor || version > feed.version {
+                return Ok(Changes::Unknown);
+            }
+            let query = sqlx::query(SINCE).bind(signed(version)).bind(i64::from(limit));
+            let rows = query.fetch_all(&mut *tx).await?;
+            let reached = rows.last().map(|row| unsigned(row, "version")).transpose()?.unwrap_or(version);
+            let ids = rows.iter().map(|row| text(row, "resource")).collect::<Result<BTreeSet<_>, _>>()?;
+            let (mut changed, mut removed) = (Vec::new(), Vec::new());
+            for id in ids {
+                match record(&mut tx, &id).await? {
+                    Some(record) => changed.push(record),
+                    None => removed.push(id),
+                }
+            }
+            Ok(Changes::Known { version: reached, changed, removed })
+        })
+        .await
+    }
+}
+
+/// What this resource is now. The kind is in the id.
+async fn record(tx: &mut SqliteConnection, id: &str) -> Result<Option<Record>, Fault> {
+    if id == settings::RESOURCE {
+        let base_domain = settings::get(tx, settings::BASE_DOMAIN).await?;
+        return Ok(base_domain.map(|base_domain| Record::Settings { base_domain }));
+    }
+    if let Some(host) = id.strip_prefix(connect_names::PREFIX) {
+        return Ok(connect_names::find(tx, host).await?.map(Record::ConnectName));
+    }
+    match id.split_once('_').map(|(prefix, _)| prefix) {
+        Some(portway_names::CredentialId::PREFIX) => Ok(credentials::find(tx, id).await?.map(Record::Credential)),
+        Some(portway_names::TlsCertificateId::PREFIX) => Ok(certificates::find(tx, id).await?.map(Record::Certificate)),
+        Some(portway_names::LeaseId::PREFIX) => Ok(leases::find(tx, id).await?.map(Record::Lease)),
+        _ => Err(Fault::Damaged(format!("the outbox names an unknown kind of resource: {id}"))),
+    }
+}
