@@ -1,0 +1,384 @@
+//! The task that moves bytes between the transport and the session machine.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, BytesMut};
+use portway_muxado::{ErrorCode, Event, StreamId};
+use portway_wire::StreamType;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::io::poll_read_buf;
+
+use super::heartbeat::Heartbeat;
+use super::link::{Link, Order, State};
+use crate::blocks::{give_reading, give_writing, make_room, take_reading, take_writing};
+use crate::{CloseReason, SessionConfig};
+
+/// Bytes moved in one direction in one poll; then other tasks of the thread get their turn, above all those that take the bytes.
+const POLL_BYTES: usize = 256 * 1024;
+
+/// Bytes of frames collected for one write: four full TLS records, and what rustls buffers at most.
+const WRITE_BYTES: usize = 64 * 1024;
+
+/// Bytes asked from the transport at once: little at first, since a TLS stream zeroes the room it is given, and a full record when that
+/// was filled.
+const READ_SMALL: usize = 4 * 1024;
+const READ_LARGE: usize = 16 * 1024;
+
+/// How long a polite close may take to get its GOAWAY out.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// Owns the transport of one session.
+pub(super) struct Driver<IO> {
+    io: IO,
+    link: Arc<Link>,
+    heartbeat: Heartbeat,
+    timer: Pin<Box<Sleep>>,
+    started: Instant,
+    /// A partial frame, between polls.
+    input: BytesMut,
+    /// Frames that the transport has not taken, between polls.
+    output: BytesMut,
+    read_size: usize,
+    unflushed: bool,
+    /// Streams of the peer whose type word has not come.
+    untyped: Vec<StreamId>,
+    closing: Option<Closing>,
+    wakers: Vec<Waker>,
+}
+
+/// A session that is told to end.
+struct Closing {
+    reason: CloseReason,
+    until: Instant,
+}
+
+/// How far one direction came in a poll.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// The transport or the machine has no more for now.
+    Waits,
+    /// The share of this poll is used up.
+    More,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
+    pub(super) fn new(io: IO, link: Arc<Link>, config: &SessionConfig) -> Self {
+        let started = Instant::now();
+        Self {
+            io,
+            link,
+            heartbeat: Heartbeat::new(config.heartbeat_interval, config.heartbeat_tolerance),
+            timer: Box::pin(sleep_until(started)),
+            started,
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            read_size: READ_SMALL,
+            unflushed: false,
+            untyped: Vec::new(),
+            closing: None,
+            wakers: Vec::new(),
+        }
+    }
+
+    /// One turn: `Ok(Ready)` when the session has ended as it was told, `Err` when it failed.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let now = self.begin(cx);
+        if self.link.lock().order == Order::Abort {
+            return Poll::Ready(CloseReason::LocalClosed);
+        }
+        if let Err(reason) = self.poll_timer(cx, now) {
+            return Poll::Ready(reason);
+        }
+        let result = self.exchange(cx, now);
+        self.give_back();
+        match result {
+            Err(reason) => Poll::Ready(reason),
+            Ok(()) => self.poll_closing(cx),
+        }
+    }
+
+    fn begin(&self, cx: &Context<'_>) -> Duration {
+        let now = self.started.elapsed();
+        let mut state = self.link.lock();
+        state.now = now;
+        state.kicked = false;
+        match &state.driver {
+            Some(held) if held.will_wake(cx.waker()) => {}
+            _ => state.driver = Some(cx.waker().clone()),
+        }
+        now
+    }
+
+    /// Sends what streams have written, takes what came, and sends what that caused.
+    fn exchange(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<(), CloseReason> {
+        let sent = self.poll_send(cx)?;
+        let received = self.poll_receive(cx, now)?;
+        if received == Progress::More || sent == Progress::More {
+            cx.waker().wake_by_ref();
+        }
+        self.poll_send(cx).map(drop)
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<Progress, CloseReason> {
+        if self.closing.is_some() {
+            return Ok(Progress::Waits);
+        }
+        if self.input.capacity() == 0 {
+            self.input = take_reading();
+        }
+        let mut total = 0;
+        while total < POLL_BYTES {
+            make_room(&mut self.input);
+            let mut room = (&mut self.input).limit(self.read_size);
+            let count = match poll_read_buf(Pin::new(&mut self.io), cx, &mut room) {
+                Poll::Pending => return Ok(Progress::Waits),
+                Poll::Ready(Ok(0)) => return Err(lost(io::ErrorKind::UnexpectedEof.into())),
+                Poll::Ready(Ok(count)) => count,
+                Poll::Ready(Err(error)) => return Err(lost(error)),
+            };
+            total += count;
+            self.read_size = if count < self.read_size { READ_SMALL } else { READ_LARGE };
+            self.heartbeat.heard(now);
+            self.take_frames(now)?;
+        }
+        Ok(Progress::More)
+    }
+
+    /// Gives received bytes to the machine and passes on what they mean.
+    fn take_frames(&mut self, now: Duration) -> Result<(), CloseReason> {
+        let link = self.link.clone();
+        let mut state = link.lock();
+        if let Err(fault) = state.machine.receive(&mut self.input, now) {
+            let reason = CloseReason::PeerFault(fault.to_string());
+            state.machine.go_away(fault.code, &fault.to_string());
+            drop(state);
+            self.begin_close(reason);
+            return Ok(());
+        }
+        let mut accepted = 0;
+        let mut gone = None;
+        while let Some(event) = state.machine.next_event() {
+            match event {
+                Event::Opened(id) => accepted += self.opened(&mut state, id, now),
+                Event::Readable(id) => accepted += self.readable(&mut state, id, now),
+                Event::Writable(id) => self.wakers.extend(state.take_writer(id)),
+                Event::Reset(id, _) => self.reset(&mut state, id),
+                Event::GoneAway { code, text, .. } => gone = Some(CloseReason::PeerClosed { code, text }),
+            }
+        }
+        state.rtt = self.heartbeat.rtt();
+        state.hidden = self.heartbeat.streams() + self.untyped.len();
+        drop(state);
+        self.wakers.drain(..).for_each(Waker::wake);
+        if accepted > 0 {
+            link.announce();
+        }
+        gone.map_or(Ok(()), Err)
+    }
+
+    /// A stream of the peer: heartbeats stay here, all others wait to be accepted. Tells how many were added to those.
+    fn opened(&mut self, state: &mut State, id: StreamId, now: Duration) -> usize {
+        match state.machine.peek(id) {
+            [] => {
+                self.untyped.push(id);
+                0
+            }
+            word if word.starts_with(&StreamType::HEARTBEAT.to_bytes()) => {
+                self.heartbeat.adopt(&mut state.machine, id, now);
+                0
+            }
+            _ => {
+                state.waiting.push_back(id);
+                1
+            }
+        }
+    }
+
+    fn readable(&mut self, state: &mut State, id: StreamId, now: Duration) -> usize {
+        if self.heartbeat.readable(&mut state.machine, id, now) {
+            return 0;
+        }
+        if let Some(place) = self.untyped.iter().position(|untyped| *untyped == id) {
+            self.untyped.swap_remove(place);
+            return self.typed(state, id, now);
+        }
+        self.wakers.extend(state.take_reader(id));
+        0
+    }
+
+    /// The first bytes of a stream have come, or its end.
+    fn typed(&mut self, state: &mut State, id: StreamId, now: Duration) -> usize {
+        if state.machine.peek(id).is_empty() {
+            state.machine.reset(id, ErrorCode::PROTOCOL);
+            return 0;
+        }
+        self.opened(state, id, now)
+    }
+
+    fn reset(&mut self, state: &mut State, id: StreamId) {
+        if self.heartbeat.reset(&mut state.machine, id) {
+            return;
+        }
+        if let Some(place) = self.untyped.iter().position(|untyped| *untyped == id) {
+            self.untyped.swap_remove(place);
+            state.machine.reset(id, ErrorCode::NONE);
+            return;
+        }
+        self.wakers.extend(state.take_wakers(id).into_iter().flatten());
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
+        let mut total = 0;
+        loop {
+            while self.output.has_remaining() {
+                match Pin::new(&mut self.io).poll_write(cx, &self.output) {
+                    Poll::Pending => return Ok(Progress::Waits),
+                    Poll::Ready(Ok(0)) => return Err(lost(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(count)) => {
+                        self.output.advance(count);
+                        self.unflushed = true;
+                        total += count;
+                    }
+                    Poll::Ready(Err(error)) => return Err(lost(error)),
+                }
+            }
+            if total >= POLL_BYTES {
+                return Ok(Progress::More);
+            }
+            if !self.collect() {
+                return self.poll_flush(cx).map(|()| Progress::Waits);
+            }
+        }
+    }
+
+    /// Collects frames for the next write; `false` when there are none.
+    fn collect(&mut self) -> bool {
+        let mut state = self.link.lock();
+        if !state.machine.wants_transmit() {
+            return false;
+        }
+        if self.output.capacity() == 0 {
+            self.output = take_writing();
+            self.output.reserve(WRITE_BYTES * 2);
+        }
+        let collected = state.machine.transmit(&mut self.output, WRITE_BYTES) > 0;
+        // Writers whose streams have room again.
+        while let Some(event) = state.machine.next_event() {
+            if let Event::Writable(id) = event {
+                self.wakers.extend(state.take_writer(id));
+            }
+        }
+        drop(state);
+        self.wakers.drain(..).for_each(Waker::wake);
+        collected
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        if self.unflushed {
+            match Pin::new(&mut self.io).poll_flush(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => return Err(lost(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<(), CloseReason> {
+        if let Some(closing) = &self.closing {
+            if Instant::now() >= closing.until {
+                return Err(closing.reason.clone());
+            }
+            self.timer.as_mut().reset(closing.until);
+        } else {
+            let link = self.link.clone();
+            let mut state = link.lock();
+            if now >= self.heartbeat.due() {
+                let ticked = self.heartbeat.tick(&mut state.machine, rand::random(), now);
+                ticked.map_err(|_| CloseReason::HeartbeatLost)?;
+                state.hidden = self.heartbeat.streams() + self.untyped.len();
+            }
+            drop(state);
+            let due = self.started + self.heartbeat.due();
+            if self.timer.deadline() != due {
+                self.timer.as_mut().reset(due);
+            }
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
+    }
+
+    /// After an order to close: GOAWAY has been queued; when it is out, the transport is shut down and the session is over.
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        if self.closing.is_none() {
+            let Order::Close(text) = self.link.lock().order.clone() else { return Poll::Pending };
+            self.link.lock().machine.go_away(ErrorCode::NONE, &text);
+            self.begin_close(CloseReason::LocalClosed);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.output.has_remaining() || self.unflushed || self.link.lock().machine.wants_transmit() {
+            return Poll::Pending;
+        }
+        let shut = Pin::new(&mut self.io).poll_shutdown(cx);
+        match (&self.closing, shut) {
+            (Some(closing), Poll::Ready(_)) => Poll::Ready(closing.reason.clone()),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn begin_close(&mut self, reason: CloseReason) {
+        if self.closing.is_none() {
+            self.closing = Some(Closing { reason, until: Instant::now() + CLOSE_GRACE });
+        }
+    }
+
+    fn give_back(&mut self) {
+        if self.input.is_empty() {
+            give_reading(std::mem::take(&mut self.input));
+        }
+        if self.output.is_empty() {
+            give_writing(std::mem::take(&mut self.output));
+        }
+        if self.wakers.capacity() > WAKERS_KEPT {
+            self.wakers = Vec::new();
+        }
+    }
+}
+
+/// Places for wakers that are kept between polls.
+const WAKERS_KEPT: usize = 64;
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Driver<IO> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        match this.turn(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(reason) => {
+                this.link.end(reason);
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl<IO> Drop for Driver<IO> {
+    /// Also when the runtime shuts down or the driver panics: nobody shall wait for a session without a driver.
+    fn drop(&mut self) {
+        tracing::trace!(peer = %self.link.peer(), "session driver ends");
+        self.link.end(lost(io::Error::new(io::ErrorKind::Interrupted, "the session's runtime has ended")));
+    }
+}
+
+fn lost(error: io::Error) -> CloseReason {
+    CloseReason::TransportLost(Arc::new(error))
+}

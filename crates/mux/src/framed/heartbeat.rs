@@ -1,0 +1,203 @@
+//! Liveness of a session: own pings, their echoes, and echoes of the peer's pings.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use portway_muxado::{ErrorCode, Machine, StreamFault, StreamId};
+use portway_wire::StreamType;
+
+/// Bytes of a ping (`docs/spec/muxado.md`, "Heartbeats").
+const PING_LEN: usize = 4;
+
+/// Heartbeat streams that a peer may have; one is what every implementation uses.
+const PEER_STREAMS_MAX: usize = 4;
+
+/// How often a ping may outlive its tolerance while the peer sends other bytes: they prove a live link whose queues are long, but
+/// not for ever that our bytes arrive.
+const PATIENCE: u32 = 4;
+
+/// The pings of one session.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    interval: Duration,
+    tolerance: Duration,
+    own: Option<StreamId>,
+    ping: Option<Ping>,
+    /// When the next ping is due.
+    next: Duration,
+    /// When bytes came last.
+    heard: Duration,
+    rtt: Option<Duration>,
+    peers: Vec<StreamId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ping {
+    nonce: [u8; PING_LEN],
+    sent: Duration,
+}
+
+/// The peer does not answer any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dead;
+
+impl Heartbeat {
+    pub(super) fn new(interval: Duration, tolerance: Duration) -> Self {
+        Self {
+            interval,
+            tolerance,
+            own: None,
+            ping: None,
+            next: Duration::ZERO,
+            heard: Duration::ZERO,
+            rtt: None,
+            peers: Vec::new(),
+        }
+    }
+
+    /// Streams that callers of the session must not see.
+    pub(super) fn streams(&self) -> usize {
+        self.peers.len() + usize::from(self.own.is_some())
+    }
+
+    pub(super) fn rtt(&self) -> Option<Duration> {
+        self.rtt
+    }
+
+    /// When [`Heartbeat::tick`] has something to do next.
+    pub(super) fn due(&self) -> Duration {
+        match self.ping {
+            None => self.next,
+            Some(ping) => ping.sent.max(self.heard.min(self.last_chance(ping))) + self.tolerance,
+        }
+    }
+
+    /// Bytes came from the peer.
+    pub(super) fn heard(&mut self, now: Duration) {
+        self.heard = now;
+    }
+
+    /// Sends a ping when one is due, and judges the one that is out.
+    pub(super) fn tick(&mut self, machine: &mut Machine, nonce: [u8; PING_LEN], now: Duration) -> Result<(), Dead> {
+        if self.ping.is_some() {
+            return if now >= self.due() { Err(Dead) } else { Ok(()) };
+        }
+        if now >= self.next {
+            self.ping(machine, nonce, now);
+        }
+        Ok(())
+    }
+
+    /// Takes a stream of type HEARTBEAT that the peer has opened.
+    pub(super) fn adopt(&mut self, machine: &mut Machine, id: StreamId, now: Duration) {
+        if self.peers.len() >= PEER_STREAMS_MAX {
+            machine.reset(id, ErrorCode::STREAM_REFUSED);
+            return;
+        }
+        // Whoever calls this has peeked at the type word.
+        let _ = machine.read(id, StreamType::LEN, now);
+        self.peers.push(id);
+        self.echo(machine, id, now);
+    }
+
+    /// Handles an event of one of the heartbeat streams; `false` when it is none.
+    pub(super) fn readable(&mut self, machine: &mut Machine, id: StreamId, now: Duration) -> bool {
+        if self.own == Some(id) {
+            self.answered(machine, id, now);
+            return true;
+        }
+        let known = self.peers.contains(&id);
+        if known {
+            self.echo(machine, id, now);
+        }
+        known
+    }
+
+    /// As [`Heartbeat::readable`], when the peer has reset the stream.
+    pub(super) fn reset(&mut self, machine: &mut Machine, id: StreamId) -> bool {
+        if self.own == Some(id) {
+            // A peer that does not want our pings: the next one goes out on a new stream.
+            self.own = None;
+            self.ping = None;
+            machine.reset(id, ErrorCode::NONE);
+            return true;
+        }
+        let before = self.peers.len();
+        self.peers.retain(|peer| *peer != id);
+        let known = self.peers.len() < before;
+        if known {
+            machine.reset(id, ErrorCode::NONE);
+        }
+        known
+    }
+
+    /// The first tick after this moment fails, whatever else the peer sends.
+    fn last_chance(&self, ping: Ping) -> Duration {
+        ping.sent + self.tolerance * (PATIENCE - 1)
+    }
+
+    fn ping(&mut self, machine: &mut Machine, nonce: [u8; PING_LEN], now: Duration) {
+        self.next = now + self.interval;
+        let mut bytes = BytesMut::with_capacity(StreamType::LEN + PING_LEN);
+        let id = match self.own {
+            Some(id) => id,
+            None => {
+                // All streams in use, or the session is going: try again at the next tick.
+                let Ok(id) = machine.open() else { return };
+                bytes.extend_from_slice(&StreamType::HEARTBEAT.to_bytes());
+                self.own = Some(id);
+                id
+            }
+        };
+        bytes.extend_from_slice(&nonce);
+        let mut bytes = bytes.freeze();
+        if machine.write(id, &mut bytes).is_ok() && bytes.is_empty() {
+            // Asks for the event that the answer is there.
+            let _ = machine.read(id, PING_LEN, now);
+            self.ping = Some(Ping { nonce, sent: now });
+        }
+    }
+
+    fn answered(&mut self, machine: &mut Machine, id: StreamId, now: Duration) {
+        loop {
+            match machine.read(id, PING_LEN, now) {
+                Ok(Some(bytes)) => {
+                    let Some(ping) = self.ping.filter(|ping| bytes[..] == ping.nonce) else { continue };
+                    self.ping = None;
+                    let sample = now.saturating_sub(ping.sent);
+                    // RFC 6298 section 2.3: an eighth of each new sample.
+                    let rtt = self.rtt.map_or(sample, |rtt| (rtt * 7 + sample) / 8);
+                    self.rtt = Some(rtt);
+                    machine.set_rtt(rtt);
+                }
+                Err(StreamFault::WouldBlock) => return,
+                Ok(None) | Err(_) => {
+                    self.own = None;
+                    self.ping = None;
+                    machine.reset(id, ErrorCode::NONE);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Sends back what came. When the peer does not take its echoes, its pings stay unread: it can only fill its own window.
+    fn echo(&mut self, machine: &mut Machine, id: StreamId, now: Duration) {
+        loop {
+            match machine.read(id, PING_LEN, now) {
+                Ok(Some(bytes)) => {
+                    let mut bytes: Bytes = bytes;
+                    if !matches!(machine.write(id, &mut bytes), Ok(count) if count > 0) {
+                        return;
+                    }
+                }
+                Err(StreamFault::WouldBlock) => return,
+                Ok(None) | Err(_) => {
+                    self.peers.retain(|peer| *peer != id);
+                    machine.finish(id);
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Loopback sessions over TLS.

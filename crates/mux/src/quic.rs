@@ -1,0 +1,14 @@
+//! The QUIC carrier: one bidirectional stream of quinn for each stream.
+
+mod connection;
+mod listener;
+mod stream;
+mod transport;
+
+pub(crate) use connection::{Handle, accept, open};
+pub use listener::{EstablishError, QuicIncoming, QuicListener};
+pub(crate) use stream::{RecvHalf, SendHalf};
+pub(crate) use transport::{client_config, client_endpoint};
+
+#[cfg(test)]
+mod tests;
