@@ -2,6 +2,7 @@
 //!
 //! Nothing here is shipped, and nothing a shipped crate needs to build is made here.
 
+mod bench;
 mod codegen;
 mod dist;
 mod fuzz;
@@ -42,6 +43,8 @@ enum Task {
     },
     /// Fuzz the parsers and machines of fuzz/ with libFuzzer
     Fuzz(fuzz::Options),
+    /// Measure Portway against a raw copy, nginx and other tunnels in one run
+    Bench(bench::Options),
     /// Build the release archive and its checksum
     Dist,
     /// Install the programs that tests, benchmarks and fuzzing use (by apt, when root)
@@ -70,6 +73,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Tidy => tidy::run(&workspace)?,
         Task::Codegen { check } => codegen::run(workspace.root(), check)?,
         Task::Fuzz(options) => fuzz::run(&workspace, &options)?,
+        Task::Bench(options) => bench::run(&workspace, &options)?,
         Task::Dist => dist::run(&workspace)?,
         Task::Setup => setup::run()?,
     }

@@ -1,0 +1,243 @@
+//! `cargo xtask bench`: Portway against a raw copy, nginx and the other tunnels that are installed, in one run.
+//!
+//! Figures of a machine mean little by themselves, so every system is measured in every round, one after the other, and
+//! what counts are ratios inside one round. Everything runs on loopback and ends with the bench.
+
+mod goals;
+mod load;
+mod measure;
+mod metric;
+mod peers;
+mod portway;
+mod program;
+mod report;
+mod system;
+mod upstream;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use self::load::Load;
+use self::measure::{Dose, Figures, Probe};
+use self::metric::Values;
+use self::portway::{Portway, Shape};
+use self::system::{Running, Site, System};
+use self::upstream::{BULK, KeyPair, Nginx};
+use crate::workspace::Workspace;
+
+/// Idle agents held to learn what one of them takes.
+const IDLE_AGENTS: u32 = 200;
+
+/// Options of `cargo xtask bench`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Rounds; each measures every system once
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of each measurement of requests and connections
+    #[arg(long, default_value_t = 2)]
+    seconds: u64,
+    /// One round, one second, a quarter of the bulk: to see that everything runs
+    #[arg(long)]
+    quick: bool,
+    /// Measure these systems only (repeatable, or separated by commas); the beginning of a name is enough
+    #[arg(long, value_name = "SYSTEM", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Write everything that was measured to a file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Use programs that are built already
+    #[arg(long)]
+    no_build: bool,
+    /// Folder of the programs to measure [default: target/release]
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+}
+
+/// Runs the bench.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let chosen = choose(&options.only)?;
+    let programs = match &options.programs {
+        Some(folder) => folder.clone(),
+        None => workspace.target()?.join("release"),
+    };
+    if !options.no_build && options.programs.is_none() {
+        build(workspace);
+    }
+    allow_many_files();
+    let scratch = tempfile::Builder::new().prefix("portway-bench-").tempdir().context("making a folder")?;
+    let scratch = scratch.path();
+    program::end_on_signals(scratch.to_path_buf())?;
+    let load = Load::new(scratch)?;
+    let nginx = Nginx::new(scratch)?;
+    let keys = KeyPair::make(scratch)?;
+    let (_upstream, upstream) = nginx.upstream()?;
+
+    let wants_portway = chosen.iter().any(|system| matches!(system, System::Portway(_)));
+    let portway = wants_portway.then(|| Portway::start(&programs.join("portway"), scratch)).transpose();
+    let portway = portway.unwrap_or_else(|error| {
+        println!("skipped: portway: {error:#}");
+        None
+    });
+    let raw = Some(programs.join("examples/raw_copy")).filter(|program| program.is_file());
+    let site = Site { scratch, nginx: &nginx, keys: &keys, upstream, raw, portway: portway.as_ref() };
+    let mut bench = Bench { load, values: Values::default(), running: Vec::new(), portway: portway.as_ref() };
+    for system in chosen {
+        bench.start(system, &site);
+    }
+    if let Some(portway) = &portway {
+        bench.agents(portway, &programs.join("examples/idle_agents"), scratch);
+    }
+    let rounds = if options.quick { 1 } else { options.rounds };
+    let dose = if options.quick {
+        Dose { time: Duration::from_secs(1), bytes: BULK / 4 }
+    } else {
+        Dose { time: Duration::from_secs(options.seconds), bytes: BULK }
+    };
+    bench.warm_up(dose)?;
+    for round in 0..rounds {
+        let start = Instant::now();
+        bench.round(round, dose);
+        println!("round {} of {rounds}: {:.0} s", round + 1, start.elapsed().as_secs_f64());
+    }
+    let systems: Vec<System> = bench.running.iter().map(|running| running.system).collect();
+    report::print(&bench.values, &systems);
+    if let Some(file) = &options.json {
+        let document = report::json(workspace, &bench.values, &systems, rounds);
+        fs::write(file, format!("{document:#}\n")).with_context(|| format!("writing {}", file.display()))?;
+        println!("all values are in {}", file.display());
+    }
+    Ok(())
+}
+
+/// A run in progress.
+struct Bench<'a> {
+    load: Load,
+    values: Values,
+    running: Vec<Running>,
+    portway: Option<&'a Portway>,
+}
+
+impl Bench<'_> {
+    /// Starts a system and looks at it before any load; a system that does not start is skipped with the reason.
+    fn start(&mut self, system: System, site: &Site<'_>) {
+        let running = match Running::start(system, site, &self.load) {
+            Ok(running) => running,
+            Err(error) => return println!("skipped: {}: {error:#}", system.name()),
+        };
+        println!("started: {}: {}", system.name(), system.title());
+        if system.is_tunnel() {
+            let figures = measure::measure_idle(&running, self.portway);
+            self.note(system, 0, "idle", figures);
+        }
+        self.running.push(running);
+    }
+
+    /// Memory and time of idle agents, for both carriers.
+    fn agents(&mut self, portway: &Portway, program: &Path, scratch: &Path) {
+        if !program.is_file() {
+            return println!("skipped: idle agents: {} is not built", program.display());
+        }
+        for (shape, carrier) in [(Shape::Tcp, "tcp"), (Shape::TcpOverQuic, "quic")] {
+            let figures = measure::measure_agents(portway, program, scratch, carrier, IDLE_AGENTS);
+            self.note(System::Portway(shape), 0, "idle agents", figures);
+        }
+    }
+
+    /// Fills caches and pools.
+    fn warm_up(&self, dose: Dose) -> Result<()> {
+        let dose = Dose { time: Duration::from_secs(1), bytes: dose.bytes / 8 };
+        if self.running.is_empty() {
+            bail!("no system runs");
+        }
+        for running in &self.running {
+            for probe in [Probe::Small(8), Probe::Bulk(1)] {
+                measure::measure(running, self.portway, &self.load, probe, dose)
+                    .with_context(|| format!("warming up {}", running.system.name()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Measures every system once with every probe. Systems alternate inside of a probe, so that a drift of the machine
+    /// meets all of them.
+    fn round(&mut self, round: usize, dose: Dose) {
+        for probe in Probe::ALL {
+            for index in 0..self.running.len() {
+                let running = &self.running[index];
+                let system = running.system;
+                let figures = measure::measure(running, self.portway, &self.load, *probe, dose);
+                self.note(system, round, &format!("{probe:?}"), figures);
+            }
+        }
+    }
+
+    fn note(&mut self, system: System, round: usize, what: &str, figures: Result<Figures>) {
+        match figures {
+            Ok(figures) => {
+                if figures.errors > 0 {
+                    println!("note: {}, {what}: {} errors", system.name(), figures.errors);
+                }
+                for (metric, value) in figures.values {
+                    self.values.put(system.name(), metric, round, value);
+                }
+            }
+            Err(error) => println!("not measured: {}, {what}: {error:#}", system.name()),
+        }
+    }
+}
+
+/// Systems whose names begin with one of `only`, or all.
+fn choose(only: &[String]) -> Result<Vec<System>> {
+    for wanted in only {
+        if !System::ALL.iter().any(|system| system.name().starts_with(wanted.as_str())) {
+            let known: Vec<&str> = System::ALL.iter().map(|system| system.name()).collect();
+            bail!("no system is named {wanted}; there are: {}", known.join(", "));
+        }
+    }
+    let chosen =
+        |system: &&System| only.is_empty() || only.iter().any(|wanted| system.name().starts_with(wanted.as_str()));
+    Ok(System::ALL.iter().filter(chosen).copied().collect())
+}
+
+/// Builds what is measured. What does not build is missing from the run, which says so.
+fn build(workspace: &Workspace) {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--release", "--package", "portway", "--package", "portway-testkit", "--bin", "portway"]);
+    cargo.args(["--example", "raw_copy", "--example", "idle_agents"]);
+    match cargo.status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => println!("note: building ended with {status}; what was built before is measured"),
+        Err(error) => println!("note: cargo does not start ({error}); what was built before is measured"),
+    }
+}
+
+/// Lets this process and its children hold as many files as the system allows.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        println!("note: the limit of open files stays at {:?}: {error}", limit.current);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systems_are_chosen_by_the_beginning_of_their_names() {
+        let names = |only: &[&str]| -> Vec<&str> {
+            let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+            choose(&only).expect("known").iter().map(|system| system.name()).collect()
+        };
+        assert_eq!(names(&["rathole", "direct"]), ["direct", "rathole-tcp", "rathole-tls"]);
+        assert_eq!(names(&[]).len(), System::ALL.len());
+        assert!(choose(&["nothing".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,167 @@
+//! Portway as an operator starts it: one server, and an agent for each endpoint that is measured.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::program::{Program, wait_for};
+use super::upstream::free_port;
+
+/// How long the server may take until its ready line.
+const START: Duration = Duration::from_secs(30);
+/// Ports the server may use for TCP endpoints.
+const TCP_PORTS: u16 = 400;
+
+/// An endpoint, and what carries it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Shape {
+    Tcp,
+    TcpOverQuic,
+    Http,
+    HttpOverQuic,
+    Https,
+}
+
+impl Shape {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "portway-tcp",
+            Self::TcpOverQuic => "portway-tcp-quic",
+            Self::Http => "portway-http",
+            Self::HttpOverQuic => "portway-http-quic",
+            Self::Https => "portway-https",
+        }
+    }
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Tcp => "Portway, TCP endpoint, TCP carrier",
+            Self::TcpOverQuic => "Portway, TCP endpoint, QUIC carrier",
+            Self::Http => "Portway, HTTP endpoint, TCP carrier",
+            Self::HttpOverQuic => "Portway, HTTP endpoint, QUIC carrier",
+            Self::Https => "Portway, HTTPS endpoint, TCP carrier",
+        }
+    }
+
+    fn carrier(self) -> &'static str {
+        match self {
+            Self::Tcp | Self::Http | Self::Https => "tcp",
+            Self::TcpOverQuic | Self::HttpOverQuic => "quic",
+        }
+    }
+}
+
+/// A running server.
+pub(super) struct Portway {
+    program: PathBuf,
+    scratch: PathBuf,
+    pub(super) server: Program,
+    /// What `bootstrap.json` and the ready line say.
+    facts: Value,
+    ca: String,
+    first_tcp_port: u16,
+}
+
+impl Portway {
+    /// Starts `program server` on a data directory of its own and waits for the ready line.
+    pub(super) fn start(program: &Path, scratch: &Path) -> Result<Self> {
+        let data = scratch.join("data");
+        let first_tcp_port = free_range()?;
+        let mut command = Self::command(program, scratch);
+        command.arg("server").arg("--data-dir").arg(&data);
+        for flag in ["--https-addr", "--http-addr", "--api-addr", "--admin-addr", "--dns-addr"] {
+            command.args([flag, "127.0.0.1:0"]);
+        }
+        command.arg("--tcp-ports").arg(format!("{first_tcp_port}-{}", first_tcp_port + TCP_PORTS - 1));
+        command.args(["--log-level", "warn"]);
+        let mut server = Program::start("portway-server", scratch, &mut command)?;
+        let ready = wait_for("the server of portway", START, || {
+            server.alive()?;
+            let output = server.output();
+            let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            Ok(lines.into_iter().find(|line| line["event"] == "ready"))
+        })?;
+        let bootstrap = fs::read_to_string(data.join("bootstrap.json")).context("reading bootstrap.json")?;
+        let mut facts: Value = serde_json::from_str(&bootstrap).context("reading bootstrap.json")?;
+        for (key, value) in ready.as_object().into_iter().flatten() {
+            facts[key] = value.clone();
+        }
+        let ca = data.join("ca.pem").display().to_string();
+        Ok(Self { program: program.to_path_buf(), scratch: scratch.to_path_buf(), server, facts, ca, first_tcp_port })
+    }
+
+    /// Starts an agent that publishes the port `upstream`; returns it, the URL and the port to connect to.
+    pub(super) fn publish(&self, shape: Shape, upstream: u16) -> Result<(Program, String, u16)> {
+        let base = self.fact("base_domain")?;
+        let (kind, url, port) = match shape {
+            Shape::Tcp => ("tcp", None, self.first_tcp_port),
+            Shape::TcpOverQuic => ("tcp", None, self.first_tcp_port + 1),
+            Shape::Http | Shape::HttpOverQuic => {
+                ("http", Some(format!("http://{}.{base}", shape.name())), self.port("http_addr")?)
+            }
+            Shape::Https => ("http", Some(format!("https://{}.{base}", shape.name())), self.port("https_addr")?),
+        };
+        let wanted = url.clone().unwrap_or_else(|| format!("tcp://:{port}"));
+        let mut command = self.agent();
+        command.args([kind, &format!("127.0.0.1:{upstream}"), "--url", &wanted, "--carrier", shape.carrier()]);
+        self.log_in(&mut command)?;
+        let agent = Program::start(shape.name(), &self.scratch, &mut command)?;
+        let public = url.map_or_else(|| format!("http://127.0.0.1:{port}"), |url| format!("{url}:{port}"));
+        Ok((agent, public, port))
+    }
+
+    /// The program as an agent.
+    fn agent(&self) -> Command {
+        Self::command(&self.program, &self.scratch)
+    }
+
+    /// Flags that tell an agent where to go and who it is.
+    fn log_in(&self, command: &mut Command) -> Result<()> {
+        command.args(["--authtoken", self.fact("authtoken")?, "--connect-url", self.fact("connect_addr")?]);
+        command.args(["--ca", &self.ca, "--log", "stdout", "--log-format", "json"]);
+        Ok(())
+    }
+
+    /// Environment for programs that log in by themselves.
+    pub(super) fn environment(&self) -> Result<[(&'static str, &str); 3]> {
+        let connect = ("PORTWAY_CONNECT_URL", self.fact("connect_addr")?);
+        Ok([connect, ("PORTWAY_AUTHTOKEN", self.fact("authtoken")?), ("PORTWAY_CA", &self.ca)])
+    }
+
+    fn fact(&self, key: &str) -> Result<&str> {
+        self.facts[key].as_str().with_context(|| format!("neither bootstrap.json nor the ready line has {key}"))
+    }
+
+    fn port(&self, key: &str) -> Result<u16> {
+        let address = self.fact(key)?;
+        let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+        port.with_context(|| format!("{key} has no port: {address}"))
+    }
+
+    /// The program without the configuration and environment of whoever runs the bench.
+    fn command(program: &Path, scratch: &Path) -> Command {
+        let mut command = Command::new(program);
+        for (key, _) in std::env::vars_os() {
+            let name = key.to_string_lossy();
+            if name.starts_with("PORTWAY_") || name.starts_with("NGROK_") || name.to_lowercase().ends_with("_proxy") {
+                command.env_remove(&key);
+            }
+        }
+        command.env("HOME", scratch).env_remove("XDG_CONFIG_HOME").current_dir(scratch);
+        command
+    }
+}
+
+/// The first of [`TCP_PORTS`] ports below the ports that clients get, which are free at the moment.
+fn free_range() -> Result<u16> {
+    let free = |first: u16| {
+        (first..first + TCP_PORTS).step_by(37).all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok())
+    };
+    let found = (12_000..30_000).step_by(usize::from(TCP_PORTS)).find(|first| free(*first));
+    // Falls back to whatever the system gives, which may hold a port in use.
+    found.map_or_else(free_port, Ok)
+}
