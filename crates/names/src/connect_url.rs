@@ -68,3 +68,47 @@ impl fmt::Display for ConnectUrl {
         write!(f, "{}:{}", self.host, self.port)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connect_urls() {
+        let cases = [
+            ("connect.example.com", "connect.example.com:443"),
+            ("Connect.Example.com.:8443", "connect.example.com:8443"),
+            ("https://connect.example.com/", "connect.example.com:443"),
+            ("TLS://connect.example.com:1", "connect.example.com:1"),
+            ("10.0.0.1:8443", "10.0.0.1:8443"),
+            ("[::1]:8443", "[::1]:8443"),
+            ("[::1]", "[::1]:443"),
+            ("localhost:8443", "localhost:8443"),
+        ];
+        for (text, printed) in cases {
+            let url: ConnectUrl = text.parse().unwrap();
+            assert_eq!(url.to_string(), printed);
+            assert_eq!(printed.parse(), Ok(url));
+        }
+    }
+
+    #[test]
+    fn what_is_no_connect_url() {
+        use ConnectUrlError as E;
+        let cases = [
+            ("", E::Empty),
+            ("https://", E::Empty),
+            ("http://connect.example.com", E::Scheme),
+            ("tcp://connect.example.com", E::Scheme),
+            ("connect.example.com/x", E::Trailing),
+            ("user@connect.example.com", E::Trailing),
+            ("::1", E::Brackets),
+            ("connect.example.com:0", E::Host(HostNameError::BadPort)),
+            (":443", E::Host(HostNameError::Empty)),
+            ("a..b", E::Host(HostNameError::EmptyLabel)),
+        ];
+        for (text, error) in cases {
+            assert_eq!(text.parse::<ConnectUrl>(), Err(error), "{text}");
+        }
+    }
+}

@@ -99,3 +99,79 @@ pub(crate) fn authority(rest: &str) -> Result<&str, EndpointUrlError> {
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains(['/', '?', '#', '@', '\\']) { Err(EndpointUrlError::Trailing) } else { Ok(authority) }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn one_spelling_for_each_url() {
+        let cases = [
+            ("https://app.example.com", "https://app.example.com"),
+            ("HTTPS://App.Example.com.:443/", "https://app.example.com"),
+            ("https://app.example.com:8443", "https://app.example.com:8443"),
+            ("http://app.example.com:80", "http://app.example.com"),
+            ("tls://*.example.com:443", "tls://*.example.com"),
+            ("tcp://1.tcp.example.com:20001", "tcp://1.tcp.example.com:20001"),
+            ("tcp://example.com:443", "tcp://example.com:443"),
+        ];
+        for (text, canonical) in cases {
+            let url: EndpointUrl = text.parse().unwrap();
+            assert_eq!(url.to_string(), canonical);
+            assert_eq!(canonical.parse(), Ok(url));
+        }
+    }
+
+    #[test]
+    fn what_is_no_endpoint_url() {
+        use EndpointUrlError as E;
+        let cases = [
+            ("app.example.com", E::NoScheme),
+            ("ftp://example.com", E::Scheme(SchemeError)),
+            ("https://", E::Host(HostNameError::Empty)),
+            ("https://:443", E::Host(HostNameError::Empty)),
+            ("https://example.com/path", E::Trailing),
+            ("https://example.com//", E::Trailing),
+            ("https://example.com?x", E::Trailing),
+            ("https://example.com#x", E::Trailing),
+            ("https://user@example.com", E::Trailing),
+            ("https://example.com\\@evil.com", E::Trailing),
+            ("https://10.0.0.1", E::Host(HostNameError::NumericEnd)),
+            ("https://example.com:0", E::Host(HostNameError::BadPort)),
+            ("tcp://example.com", E::NoPort),
+            ("tcp://*.example.com:20001", E::TcpWildcard),
+        ];
+        for (text, error) in cases {
+            assert_eq!(text.parse::<EndpointUrl>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn ports() {
+        let url = |text: &str| text.parse::<EndpointUrl>().unwrap();
+        assert_eq!(url("https://a.b").effective_port(), 443);
+        assert_eq!(url("http://a.b").effective_port(), 80);
+        assert_eq!(url("tcp://a.b:7").effective_port(), 7);
+        let host: HostPattern = "a.b".parse().unwrap();
+        assert_eq!(EndpointUrl::new(Scheme::Https, host.clone(), Some(443)), Ok(url("https://a.b")));
+        assert!(EndpointUrl::new(Scheme::Https, host, Some(0)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn printing_and_reading_again_changes_nothing(
+            scheme in "https?|tcp|tls|HTTPS",
+            host in "(\\*\\.)?[a-zA-Z0-9_]{1,8}\\.[a-zA-Z]{2,8}\\.?",
+            port in proptest::option::of(any::<u16>()),
+            slash in "/?",
+        ) {
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            if let Ok(url) = format!("{scheme}://{host}{port}{slash}").parse::<EndpointUrl>() {
+                prop_assert_eq!(&url.to_string().parse(), &Ok(url.clone()));
+                prop_assert_ne!(url.port, url.scheme.default_port().or(Some(0)));
+            }
+        }
+    }
+}

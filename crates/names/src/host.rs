@@ -84,6 +84,7 @@ pub(crate) fn split_port(text: &str) -> Result<(&str, Option<u16>), HostNameErro
         Some(end) if text[end + 1..].starts_with(':') => Some(end + 1),
         Some(end) if end + 1 == text.len() => None,
         Some(_) => return Err(HostNameError::BadAddress),
+        None if text.starts_with('[') => return Err(HostNameError::BadAddress),
         None => text.find(':'),
     };
     match colon {
@@ -103,5 +104,81 @@ fn parse_port(text: &str) -> Result<Option<u16>, HostNameError> {
     match text.parse::<u16>() {
         Ok(0) | Err(_) => Err(HostNameError::BadPort),
         Ok(port) => Ok(Some(port)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_headers() {
+        let name = |text: &str| Host::Name(text.parse().unwrap());
+        let ip = |text: &str| Host::Ip(text.parse().unwrap());
+        let cases = [
+            ("example.com", name("example.com"), None),
+            ("EXAMPLE.com.:8443", name("example.com"), Some(8443)),
+            ("example.com:", name("example.com"), None),
+            ("example.com:00443", name("example.com"), Some(443)),
+            ("under_score.example.com", name("under_score.example.com"), None),
+            ("xn--bcher-kva.example:1", name("xn--bcher-kva.example"), Some(1)),
+            ("127.0.0.1:80", ip("127.0.0.1"), Some(80)),
+            ("[::1]", ip("::1"), None),
+            ("[::1]:", ip("::1"), None),
+            ("[2001:DB8::1]:65535", ip("2001:db8::1"), Some(65535)),
+        ];
+        for (text, host, port) in cases {
+            assert_eq!(split_host_port(text), Ok((host, port)), "{text}");
+        }
+    }
+
+    #[test]
+    fn host_headers_that_programs_would_read_differently() {
+        use HostNameError as E;
+        let cases = [
+            ("", E::Empty),
+            (":80", E::Empty),
+            (".", E::Empty),
+            (".example.com", E::EmptyLabel),
+            ("example.com:0", E::BadPort),
+            ("example.com:65536", E::BadPort),
+            ("example.com:+80", E::BadPort),
+            ("example.com: 80", E::BadPort),
+            ("example.com:80:80", E::BadPort),
+            ("example.com:000080", E::BadPort),
+            ("example.com:80@evil.com", E::BadPort),
+            ("a@example.com", E::BadCharacter('@')),
+            ("example.com, evil.com", E::BadCharacter(',')),
+            (" example.com", E::BadCharacter(' ')),
+            ("example.com ", E::BadCharacter(' ')),
+            ("example.com\t", E::BadCharacter('\t')),
+            ("example.com/", E::BadCharacter('/')),
+            ("example.com#", E::BadCharacter('#')),
+            ("example%2ecom", E::BadCharacter('%')),
+            ("bücher.example", E::BadCharacter('ü')),
+            ("example。com", E::BadCharacter('。')),
+            ("::1", E::BadPort),
+            ("[::1", E::BadAddress),
+            ("[::1]x", E::BadAddress),
+            ("x[::1]", E::BadCharacter('[')),
+            ("[::1%25eth0]", E::BadAddress),
+            ("[v1.x]", E::BadAddress),
+            ("[127.0.0.1]", E::BadAddress),
+            ("[]", E::BadAddress),
+            ("127.0.0.01", E::NumericEnd),
+            ("0x7f.1", E::NumericEnd),
+            ("1.2.3.4.5", E::NumericEnd),
+            ("*.example.com", E::BadWildcard),
+        ];
+        for (text, error) in cases {
+            assert_eq!(split_host_port(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_prints_as_it_is_read() {
+        for text in ["example.com", "10.0.0.1", "[::1]", "[2001:db8::1]"] {
+            assert_eq!(text.parse::<Host>().unwrap().to_string(), text);
+        }
     }
 }

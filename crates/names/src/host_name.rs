@@ -207,3 +207,142 @@ fn ends_as_number(label: &str) -> bool {
     label.bytes().all(|b| b.is_ascii_digit())
         || label.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(text: &str) -> HostName {
+        text.parse().unwrap()
+    }
+
+    fn long(labels: usize, last: usize) -> String {
+        let mut text = format!("{}.", "a".repeat(MAX_LABEL_LEN)).repeat(labels);
+        text.push_str(&"b".repeat(last));
+        text
+    }
+
+    #[test]
+    fn one_spelling_for_each_name() {
+        let cases = [
+            ("App.Example.COM", "app.example.com"),
+            ("example.com.", "example.com"),
+            ("localhost", "localhost"),
+            ("_acme-challenge.example.com", "_acme-challenge.example.com"),
+            ("a--b.example.com", "a--b.example.com"),
+            ("Bücher.example", "xn--bcher-kva.example"),
+            ("XN--BCHER-KVA.example", "xn--bcher-kva.example"),
+            ("bu\u{308}cher.example", "xn--bcher-kva.example"),
+            ("faß.de", "xn--fa-hia.de"),
+            ("ｅｘａｍｐｌｅ。com", "example.com"),
+            ("3.example.7up", "3.example.7up"),
+        ];
+        for (text, canonical) in cases {
+            assert_eq!(name(text).as_str(), canonical, "{text}");
+        }
+        assert_eq!(name(&long(3, 61)).as_str().len(), MAX_NAME_LEN);
+        assert_eq!(name(&format!("{}.", long(3, 61))).as_str().len(), MAX_NAME_LEN);
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused_and_says_why() {
+        use HostNameError as E;
+        let cases = [
+            ("", E::Empty),
+            (".", E::Empty),
+            ("..", E::EmptyLabel),
+            (".example.com", E::EmptyLabel),
+            ("a..b", E::EmptyLabel),
+            ("example.com..", E::EmptyLabel),
+            ("a b.com", E::BadCharacter(' ')),
+            ("user@example.com", E::BadCharacter('@')),
+            ("example.com:443", E::BadCharacter(':')),
+            ("example.com/x", E::BadCharacter('/')),
+            ("exa%6dple.com", E::BadCharacter('%')),
+            ("example.com\0", E::BadCharacter('\0')),
+            ("example.com\n", E::BadCharacter('\n')),
+            ("[::1]", E::BadCharacter('[')),
+            ("-a.com", E::Hyphen),
+            ("a-.com", E::Hyphen),
+            ("*.example.com", E::BadWildcard),
+            ("a.*.com", E::BadWildcard),
+            ("127.0.0.1", E::NumericEnd),
+            ("127.1", E::NumericEnd),
+            ("2130706433", E::NumericEnd),
+            ("a.0x7f", E::NumericEnd),
+            ("a.0X", E::NumericEnd),
+            ("１２７.0.0.１", E::NumericEnd),
+            ("xn--.com", E::Idna),
+            ("xn--a.com", E::Idna),
+            ("xn--example-.com", E::Idna),
+            ("a\u{200d}b.com", E::Idna),
+        ];
+        for (text, error) in cases {
+            assert_eq!(text.parse::<HostName>(), Err(error), "{text:?}");
+        }
+        assert_eq!("a".repeat(64).parse::<HostName>(), Err(E::LabelTooLong));
+        assert_eq!(long(3, 62).parse::<HostName>(), Err(E::TooLong));
+        assert_eq!("ü".repeat(600).parse::<HostName>(), Err(E::TooLong));
+        assert_eq!("ü".repeat(300).parse::<HostName>(), Err(E::TooLong));
+    }
+
+    #[test]
+    fn punycode_of_plain_letters_is_refused() {
+        // RUSTSEC-2024-0421: a label that decodes to ASCII must not become a second spelling of it.
+        assert_eq!("xn--example-.org".parse::<HostName>(), Err(HostNameError::Idna));
+        assert_eq!("xn--abc-.example.com".parse::<HostName>(), Err(HostNameError::Idna));
+    }
+
+    #[test]
+    fn below_means_whole_labels() {
+        let base = name("a.com");
+        assert!(name("x.a.com").is_below(&base));
+        assert!(name("y.x.a.com").is_below(&base));
+        assert!(!name("a.com").is_below(&base));
+        assert!(!name("evila.com").is_below(&base));
+        assert!(!name("com").is_below(&base));
+    }
+
+    #[test]
+    fn parents_and_joins() {
+        assert_eq!(name("a.b.c").parent(), Some(name("b.c")));
+        assert_eq!(name("c").parent(), None);
+        assert_eq!(HostName::join("App", &name("example.com")), Ok(name("app.example.com")));
+        assert_eq!(HostName::join("a.b", &name("example.com")), Ok(name("a.b.example.com")));
+        assert_eq!(HostName::join("", &name("example.com")), Err(HostNameError::Empty));
+        assert_eq!(HostName::join("a.", &name("example.com")), Err(HostNameError::EmptyLabel));
+        assert_eq!(HostName::join("*", &name("example.com")), Err(HostNameError::BadWildcard));
+        assert_eq!(HostName::join(&"a".repeat(60), &name(&long(3, 61))), Err(HostNameError::TooLong));
+        assert_eq!(name("a.b.c").labels().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    proptest! {
+        #[test]
+        fn printing_and_reading_again_changes_nothing(text in "\\PC{0,40}") {
+            if let Ok(read) = text.parse::<HostName>() {
+                prop_assert_eq!(&read.to_string().parse::<HostName>(), &Ok(read.clone()));
+                prop_assert!(read.as_str().len() <= MAX_NAME_LEN);
+                prop_assert!(read.labels().all(|label| (1..=MAX_LABEL_LEN).contains(&label.len())));
+            }
+        }
+
+        #[test]
+        fn case_and_trailing_dot_do_not_matter(text in "[a-zA-Z0-9_]{1,12}(\\.[a-zA-Z0-9_-]{1,12}){0,3}(\\.[a-z]{2,3})") {
+            let read = text.parse::<HostName>();
+            prop_assert_eq!(&read, &text.to_uppercase().parse());
+            prop_assert_eq!(&read, &text.to_lowercase().parse());
+            prop_assert_eq!(&read, &format!("{text}.").parse());
+        }
+
+        #[test]
+        fn arbitrary_text_never_panics(text in any::<String>()) {
+            let _ = text.parse::<HostName>();
+            let _ = crate::split_host_port(&text);
+            let _ = text.parse::<crate::WantedUrl>();
+            let _ = text.parse::<crate::EndpointUrl>();
+            let _ = text.parse::<crate::ConnectUrl>();
+        }
+    }
+}

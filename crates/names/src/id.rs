@@ -84,3 +84,44 @@ ids! {
     /// The right to serve a name, for a while.
     LeaseId "ls";
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_print_and_read_with_their_prefix() {
+        let ksuid: Ksuid = "0ujtsYcgvSTl8PAuAdqWYSMnLOv".parse().unwrap();
+        let id = AccountId::new(ksuid);
+        assert_eq!(id.to_string(), "ac_0ujtsYcgvSTl8PAuAdqWYSMnLOv");
+        assert_eq!(format!("{id:?}"), "ac_0ujtsYcgvSTl8PAuAdqWYSMnLOv");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("cert_0ujtsYcgvSTl8PAuAdqWYSMnLOv".parse(), Ok(TlsCertificateId::new(ksuid)));
+        for text in
+            ["0ujtsYcgvSTl8PAuAdqWYSMnLOv", "cr_0ujtsYcgvSTl8PAuAdqWYSMnLOv", "AC_0ujtsYcgvSTl8PAuAdqWYSMnLOv", ""]
+        {
+            assert_eq!(text.parse::<AccountId>(), Err(IdError::Prefix("ac")), "{text}");
+        }
+        assert_eq!("ac_x".parse::<AccountId>(), Err(IdError::Ksuid(KsuidError::Length)));
+    }
+
+    #[test]
+    fn prefixes_differ() {
+        let prefixes = [
+            AccountId::PREFIX,
+            CredentialId::PREFIX,
+            SessionId::PREFIX,
+            EndpointId::PREFIX,
+            UserId::PREFIX,
+            ApiKeyId::PREFIX,
+            TlsCertificateId::PREFIX,
+            ReservedDomainId::PREFIX,
+            ReservedAddrId::PREFIX,
+            AgentIngressId::PREFIX,
+            LeaseId::PREFIX,
+        ];
+        assert_eq!(prefixes.iter().collect::<HashSet<_>>().len(), prefixes.len());
+    }
+}

@@ -126,3 +126,62 @@ fn digit(byte: u8) -> Option<u8> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use svix_ksuid::KsuidLike;
+
+    use super::*;
+
+    #[test]
+    fn known_values() {
+        // From the README of the original implementation (github.com/segmentio/ksuid).
+        let ksuid: Ksuid = "0ujtsYcgvSTl8PAuAdqWYSMnLOv".parse().unwrap();
+        assert_eq!(ksuid.unix_secs(), 1_507_608_047);
+        assert_eq!(ksuid.as_bytes()[4..], 0xB5A1_CD34_B5F9_9D11_54FB_6853_345C_9735_u128.to_be_bytes());
+        assert_eq!(Ksuid::from_bytes([0; 20]).to_string(), "000000000000000000000000000");
+        assert_eq!(Ksuid::from_bytes([0xFF; 20]).to_string(), "aWgEPTl1tmebfsQzFP4bxwgy80V");
+    }
+
+    #[test]
+    fn what_is_no_ksuid() {
+        assert_eq!("".parse::<Ksuid>(), Err(KsuidError::Length));
+        assert_eq!("0".repeat(26).parse::<Ksuid>(), Err(KsuidError::Length));
+        assert_eq!("0".repeat(28).parse::<Ksuid>(), Err(KsuidError::Length));
+        assert_eq!("0ujtsYcgvSTl8PAuAdqWYSMnLO-".parse::<Ksuid>(), Err(KsuidError::BadCharacter));
+        assert_eq!("0ujtsYcgvSTl8PAuAdqWYSMnLü".parse::<Ksuid>(), Err(KsuidError::BadCharacter));
+        assert_eq!("aWgEPTl1tmebfsQzFP4bxwgy80W".parse::<Ksuid>(), Err(KsuidError::Overflow));
+        assert_eq!("zzzzzzzzzzzzzzzzzzzzzzzzzzz".parse::<Ksuid>(), Err(KsuidError::Overflow));
+    }
+
+    #[test]
+    fn times_out_of_range_become_the_nearest() {
+        assert_eq!(Ksuid::from_parts(0, [0; 16]).unix_secs(), KSUID_EPOCH);
+        assert_eq!(Ksuid::from_parts(u64::MAX, [0; 16]).unix_secs(), KSUID_EPOCH + u64::from(u32::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_another_implementation(bytes in any::<[u8; 20]>()) {
+            let ours = Ksuid::from_bytes(bytes);
+            let theirs = svix_ksuid::Ksuid::from_bytes(bytes);
+            prop_assert_eq!(ours.to_string(), theirs.to_base62());
+            prop_assert_eq!(ours.unix_secs(), u64::try_from(theirs.timestamp_seconds()).unwrap());
+            prop_assert_eq!(ours.to_string().parse(), Ok(ours));
+        }
+
+        #[test]
+        fn text_sorts_like_bytes(a in any::<[u8; 20]>(), b in any::<[u8; 20]>()) {
+            let (a, b) = (Ksuid::from_bytes(a), Ksuid::from_bytes(b));
+            prop_assert_eq!(a.cmp(&b), a.to_string().cmp(&b.to_string()));
+        }
+
+        #[test]
+        fn parts_come_back(secs in KSUID_EPOCH..KSUID_EPOCH + 0xFFFF_FFFF, payload in any::<[u8; 16]>()) {
+            let ksuid = Ksuid::from_parts(secs, payload);
+            prop_assert_eq!(ksuid.unix_secs(), secs);
+            prop_assert_eq!(&ksuid.as_bytes()[4..], &payload);
+        }
+    }
+}

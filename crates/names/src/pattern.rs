@@ -86,3 +86,65 @@ impl From<HostName> for HostPattern {
         HostPattern::Exact(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pattern(text: &str) -> HostPattern {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_wildcard_matches_every_depth_and_not_its_base() {
+        let wildcard = pattern("*.A.com.");
+        assert_eq!(wildcard.to_string(), "*.a.com");
+        for (name, matches) in [("x.a.com", true), ("x.y.a.com", true), ("a.com", false), ("evila.com", false)] {
+            assert_eq!(wildcard.matches(&name.parse().unwrap()), matches, "{name}");
+        }
+        assert!(pattern("a.com").matches(&"a.com".parse().unwrap()));
+        assert!(!pattern("a.com").matches(&"x.a.com".parse().unwrap()));
+    }
+
+    #[test]
+    fn covering_is_matching_of_sets() {
+        let cases = [
+            ("a.com", "a.com", true),
+            ("a.com", "*.a.com", false),
+            ("*.a.com", "a.com", false),
+            ("*.a.com", "x.a.com", true),
+            ("*.a.com", "*.a.com", true),
+            ("*.a.com", "*.x.a.com", true),
+            ("*.x.a.com", "*.a.com", false),
+            ("*.a.com", "*.evila.com", false),
+        ];
+        for (whole, part, covers) in cases {
+            assert_eq!(pattern(whole).covers(&pattern(part)), covers, "{whole} {part}");
+        }
+    }
+
+    #[test]
+    fn stars_elsewhere_are_refused() {
+        for text in ["*", "*.", "**.a.com", "*a.com", "a*.com", "x.*.com", "*.*.com", "a.com.*"] {
+            assert!(text.parse::<HostPattern>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_covers_what_its_parts_match(
+            whole in "(\\*\\.)?([ab]\\.){0,2}c",
+            part in "(\\*\\.)?([ab]\\.){0,3}c",
+            name in "([ab]\\.){0,5}c",
+        ) {
+            let (whole, part) = (pattern(&whole), pattern(&part));
+            let name: HostName = name.parse().unwrap();
+            if whole.covers(&part) && part.matches(&name) {
+                prop_assert!(whole.matches(&name));
+            }
+            prop_assert_eq!(&pattern(&whole.to_string()), &whole);
+        }
+    }
+}

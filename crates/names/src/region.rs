@@ -100,3 +100,19 @@ fn check(text: &str, limit: usize, allowed: impl Fn(char) -> bool) -> Result<(),
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens() {
+        assert_eq!("us-cal-1".parse::<Region>().unwrap().as_str(), "us-cal-1");
+        assert_eq!("Edge_1.fra".parse::<EdgeId>().unwrap().to_string(), "Edge_1.fra");
+        assert_eq!("".parse::<Region>(), Err(TokenError::Empty));
+        assert_eq!("EU".parse::<Region>(), Err(TokenError::BadCharacter('E')));
+        assert_eq!("a".repeat(33).parse::<Region>(), Err(TokenError::TooLong(32)));
+        assert_eq!("a/b".parse::<EdgeId>(), Err(TokenError::BadCharacter('/')));
+        assert_eq!("a".repeat(65).parse::<EdgeId>(), Err(TokenError::TooLong(64)));
+    }
+}

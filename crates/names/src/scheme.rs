@@ -64,3 +64,19 @@ impl FromStr for Scheme {
         Scheme::ALL.into_iter().find(|scheme| scheme.as_str().eq_ignore_ascii_case(text)).ok_or(SchemeError)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemes_print_and_read() {
+        for scheme in Scheme::ALL {
+            assert_eq!(scheme.to_string().parse(), Ok(scheme));
+            assert_eq!(scheme.to_string().to_uppercase().parse(), Ok(scheme));
+        }
+        for text in ["", "ftp", "https:", "http "] {
+            assert_eq!(text.parse::<Scheme>(), Err(SchemeError), "{text}");
+        }
+    }
+}

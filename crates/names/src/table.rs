@@ -216,3 +216,137 @@ fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product as u64) ^ ((product >> 64) as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::hash::Hash;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pattern(text: &str) -> HostPattern {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_most_specific_pattern_wins() {
+        let patterns = ["a.com", "*.a.com", "*.x.a.com", "y.x.a.com", "*.com"];
+        let table: HostTable<&str> = patterns.iter().map(|&text| (pattern(text), text)).collect();
+        let get = |name: &str| table.get(&name.parse().unwrap()).copied();
+        assert_eq!(get("a.com"), Some("a.com"));
+        assert_eq!(get("b.a.com"), Some("*.a.com"));
+        assert_eq!(get("x.a.com"), Some("*.a.com"));
+        assert_eq!(get("z.x.a.com"), Some("*.x.a.com"));
+        assert_eq!(get("y.x.a.com"), Some("y.x.a.com"));
+        assert_eq!(get("q.y.x.a.com"), Some("*.x.a.com"));
+        assert_eq!(get("evila.com"), Some("*.com"));
+        assert_eq!(get("com"), None);
+        assert_eq!(get("a.org"), None);
+    }
+
+    #[test]
+    fn the_order_of_matching() {
+        let name = "a.b.c".parse().unwrap();
+        let keys: Vec<_> = match_order(&name).collect();
+        assert_eq!(keys, [LookupKey::Exact("a.b.c"), LookupKey::Wildcard("b.c"), LookupKey::Wildcard("c")]);
+    }
+
+    #[test]
+    fn a_lookup_key_hashes_like_its_pattern() {
+        let hash = |value: &dyn Fn(&mut NameHasher)| {
+            let mut hasher = HostHash { seed: [7, 9] }.build_hasher();
+            value(&mut hasher);
+            hasher.finish()
+        };
+        for text in ["a.b.c", "*.b.c"] {
+            let pattern = pattern(text);
+            let key = LookupKey::from(&pattern);
+            assert!(key.equivalent(&pattern));
+            assert_eq!(hash(&|hasher| pattern.hash(hasher)), hash(&|hasher| key.hash(hasher)));
+        }
+        assert!(!LookupKey::Exact("b.c").equivalent(&pattern("*.b.c")));
+    }
+
+    #[test]
+    fn the_hash_spreads_similar_names() {
+        let hash = HostHash { seed: [0x0123_4567_89AB_CDEF, 0x1357_9BDF_0246_8ACE] };
+        let names: Vec<_> = (0..100_000).map(|nr| format!("app-{nr}.tenant-{}.example.com", nr % 97)).collect();
+        // The map takes its bucket from the low bits and a tag of 7 bits from the top.
+        let mut buckets = vec![0_u32; 1 << 14];
+        let mut tags = [0_u32; 128];
+        for name in &names {
+            let value = hash.hash_one(name.as_str());
+            buckets[(value & 0x3FFF) as usize] += 1;
+            tags[(value >> 57) as usize] += 1;
+        }
+        // 6.1 expected in each of 16384, 781 in each of 128: the bounds are about 7 standard deviations away.
+        assert!(*buckets.iter().max().unwrap() <= 26, "{:?}", buckets.iter().max());
+        assert!(tags.iter().all(|&count| (580..=980).contains(&count)), "{tags:?}");
+    }
+
+    #[test]
+    fn another_key_is_another_hash() {
+        let hash = |seed| HostHash { seed }.hash_one("app.example.com");
+        assert_ne!(hash([1, 2]), hash([1, 4]));
+        assert_ne!(hash([1, 2]), hash([3, 2]));
+    }
+
+    /// What a table does, in the simplest words.
+    #[derive(Default)]
+    struct Naive(Vec<(HostPattern, u32)>);
+
+    impl Naive {
+        fn insert(&mut self, pattern: HostPattern, value: u32) -> Option<u32> {
+            let old = self.remove(&pattern);
+            self.0.push((pattern, value));
+            old
+        }
+
+        fn remove(&mut self, pattern: &HostPattern) -> Option<u32> {
+            let at = self.0.iter().position(|(known, _)| known == pattern)?;
+            Some(self.0.swap_remove(at).1)
+        }
+
+        fn get(&self, name: &HostName) -> Option<u32> {
+            let matching = self.0.iter().filter(|(pattern, _)| pattern.matches(name));
+            let best = matching.max_by_key(|(pattern, _)| (!pattern.is_wildcard(), pattern.name().as_str().len()));
+            best.map(|(_, value)| *value)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_naive_table(
+            steps in proptest::collection::vec((any::<bool>(), "(\\*\\.)?([ab]\\.){0,3}[cd]"), 0..60),
+            names in proptest::collection::vec("([ab]\\.){0,4}[cd]", 0..20),
+            seed in any::<[u64; 2]>(),
+        ) {
+            let mut table = HostTable::with_seed(seed);
+            let mut naive = Naive::default();
+            for (nr, (insert, text)) in (0..).zip(steps) {
+                let pattern = pattern(&text);
+                if insert {
+                    prop_assert_eq!(table.insert(pattern.clone(), nr), naive.insert(pattern, nr));
+                } else {
+                    prop_assert_eq!(table.remove(&pattern), naive.remove(&pattern));
+                }
+            }
+            prop_assert_eq!(table.len(), naive.0.len());
+            for name in names {
+                let name: HostName = name.parse().unwrap();
+                prop_assert_eq!(table.get(&name).copied(), naive.get(&name));
+            }
+            for (pattern, value) in &naive.0 {
+                prop_assert_eq!(table.get_exact(pattern), Some(value));
+                prop_assert_eq!(table.get_exact_mut(pattern), Some(&mut value.clone()));
+            }
+            let mut all: Vec<_> = table.iter().map(|(pattern, value)| (pattern, *value)).collect();
+            all.sort();
+            naive.0.sort();
+            prop_assert_eq!(all, naive.0);
+            table.clear();
+            prop_assert!(table.is_empty());
+        }
+    }
+}

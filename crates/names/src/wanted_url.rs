@@ -133,3 +133,77 @@ fn pattern(host: &str) -> Result<HostPattern, WantedUrlError> {
         Err(error) => Err(EndpointUrlError::Host(error).into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SchemeError;
+
+    fn wanted(text: &str) -> WantedUrl {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_can_be_asked_for() {
+        // Text, how it prints, and how it prints when resolved below example.org.
+        let cases = [
+            ("https://", "https://", "https://"),
+            ("http://", "http://", "http://"),
+            ("tcp://", "tcp://", "tcp://"),
+            ("tls://", "tls://", "tls://"),
+            ("app.example.com", "https://app.example.com", "https://app.example.com"),
+            ("app.example.com:443", "https://app.example.com", "https://app.example.com"),
+            ("app.example.com:8443", "https://app.example.com:8443", "https://app.example.com:8443"),
+            ("*.example.com", "https://*.example.com", "https://*.example.com"),
+            ("App", "https://app", "https://app.example.org"),
+            ("http://app", "http://app", "http://app.example.org"),
+            ("tls://*.app", "tls://*.app", "tls://*.app.example.org"),
+            ("tcp://:20001", "tcp://:20001", "tcp://:20001"),
+            ("tcp://1.tcp.example.com:20001", "tcp://1.tcp.example.com:20001", "tcp://1.tcp.example.com:20001"),
+            ("tcp://tcp:20001", "tcp://tcp:20001", "tcp://tcp.example.org:20001"),
+            ("tcp://1.tcp.example.com:0", "tcp://1.tcp.example.com", "tcp://1.tcp.example.com"),
+            ("tcp://:0", "tcp://", "tcp://"),
+            ("https://App.Example.com./", "https://app.example.com", "https://app.example.com"),
+        ];
+        let base: HostName = "example.org".parse().unwrap();
+        for (text, printed, resolved) in cases {
+            assert_eq!(wanted(text).to_string(), printed);
+            assert_eq!(wanted(printed), wanted(text));
+            assert_eq!(wanted(text).resolve(&base).unwrap().to_string(), resolved);
+        }
+    }
+
+    #[test]
+    fn what_cannot() {
+        use WantedUrlError as E;
+        let host = |error: HostNameError| E::Url(EndpointUrlError::Host(error));
+        let cases = [
+            ("", E::Empty),
+            ("ssh://example.com", E::Url(EndpointUrlError::Scheme(SchemeError))),
+            ("https://10.0.0.1", E::Address),
+            ("10.0.0.1:80", E::Address),
+            ("tcp://[::1]:80", E::Address),
+            ("8080", E::Address),
+            ("app.example.com/path", E::Url(EndpointUrlError::Trailing)),
+            ("me@app.example.com", E::Url(EndpointUrlError::Trailing)),
+            ("a..b", host(HostNameError::EmptyLabel)),
+            ("a b", host(HostNameError::BadCharacter(' '))),
+            ("https://a:b", host(HostNameError::BadPort)),
+            ("https://a.b:0", host(HostNameError::BadPort)),
+            ("a.*.com", host(HostNameError::BadWildcard)),
+            ("tcp://*.example.com:1", E::Url(EndpointUrlError::TcpWildcard)),
+        ];
+        for (text, error) in cases {
+            assert_eq!(text.parse::<WantedUrl>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn completing() {
+        assert_eq!(wanted("app.example.com").complete().unwrap().to_string(), "https://app.example.com");
+        assert_eq!(wanted("https://").complete(), Err(WantedUrlError::NoHost));
+        assert_eq!(wanted("tcp://a.b").complete(), Err(WantedUrlError::Url(EndpointUrlError::NoPort)));
+        let url: EndpointUrl = "tcp://a.b:7".parse().unwrap();
+        assert_eq!(WantedUrl::from(url.clone()).complete(), Ok(url));
+    }
+}
