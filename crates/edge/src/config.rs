@@ -102,8 +102,6 @@ pub struct Limits {
     pub bind_timeout: Duration,
     /// Time a TCP or TLS connection may stay without a byte in either direction. None: for ever.
     pub pipe_idle_timeout: Option<Duration>,
-    /// Connections waiting to be taken over by another shard. More are served where they are.
-    pub handover_queue: usize,
 
     /// Time for the head of a request, from its first byte or from the end of the handshake.
     pub http_head_timeout: Duration,
@@ -138,7 +136,6 @@ impl Default for Limits {
             control_write_timeout: Duration::from_secs(10),
             bind_timeout: Duration::from_secs(10),
             pipe_idle_timeout: None,
-            handover_queue: 1_024,
             http_head_timeout: Duration::from_secs(15),
             http_idle_timeout: Duration::from_secs(75),
             http_head_bytes: 64 * 1024,

@@ -1,75 +1,252 @@
 //! An edge: started on its sockets, drained at the end.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use portway_mux::QuicListener;
+use portway_names::{EdgeId, TokenError};
 use portway_rpc::ControlClient;
+use portway_tls::{ALPN_PORTWAY, server_config};
 use prometheus_client::registry::Registry;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::admission::Admission;
 use crate::config::EdgeConfig;
+use crate::control_link::ControlLink;
+use crate::leases::Leases;
 use crate::listeners::Listeners;
-use crate::state::EdgeShared;
-use crate::status::EdgeStatus;
+use crate::metrics::Metrics;
+use crate::ports::Ports;
+use crate::recent::Recent;
+use crate::replica::Replica;
+use crate::route::Routes;
+use crate::sessions::Sessions;
+use crate::shard::{self, Shard};
+use crate::state::{EdgeShared, TlsConfigs};
+use crate::status::{EdgeStatus, EndpointStatus};
+use crate::{follow, quic_port};
 
-/// A running edge.
+/// Most shards an edge may have: more threads than any machine we know has processors are a mistake in a file.
+const SHARDS_MAX: usize = 1_024;
+/// How long agents may take to close after their streams have ended; they were told long before.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// A running edge. Dropped without [`Edge::drain`], it stops at once and nobody waits for its threads.
 #[derive(Debug)]
 pub struct Edge {
     state: Arc<EdgeShared>,
+    listeners: Listeners,
+    shards: Vec<Shard>,
+    _stop_on_drop: tokio_util::sync::DropGuard,
 }
 
 /// Why an edge did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The operating system refused a socket, a thread or a runtime.
-    #[error("the edge cannot {what}")]
+    #[error("the edge cannot {what}: {source}")]
     Io {
         /// What was tried.
         what: &'static str,
         /// Its answer.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// A value of the configuration makes no sense.
-    #[error("edge configuration: {0}")]
-    Config(&'static str),
+    /// The name of the edge is no token.
+    #[error("edge id {id:?}: {source}")]
+    EdgeId {
+        /// The name.
+        id: String,
+        /// What is wrong with it.
+        #[source]
+        source: TokenError,
+    },
+    /// Number of shards out of range.
+    #[error("{0} shards, must be between 1 and {SHARDS_MAX}")]
+    Shards(usize),
+    /// The range of ports for TCP endpoints ends before it starts, or holds port 0.
+    #[error("the range of TCP ports {0}-{1} is empty or begins at 0")]
+    TcpPorts(u16, u16),
 }
 
 impl Edge {
     /// Starts serving on `listeners`: shards, listeners, the replica of the control plane's state. Returns when the shards run;
-    /// [`Edge::synced`] says when the replica is there.
+    /// [`Edge::synced`] says when the replica is there. Connections that arrive before wait for it.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, what was started stops.
     ///
     /// # Errors
     ///
     /// [`StartError`] when a thread or socket cannot be had, or the configuration makes no sense.
     pub async fn start(
-        _config: EdgeConfig,
-        _listeners: Listeners,
-        _control: ControlClient,
-        _metrics: &mut Registry,
+        config: EdgeConfig,
+        listeners: Listeners,
+        control: ControlClient,
+        metrics: &mut Registry,
     ) -> Result<Edge, StartError> {
-        Err(StartError::Config("the edge is not written yet"))
+        let stopped = CancellationToken::new();
+        let stop_on_drop = stopped.clone().drop_guard();
+        check(&config)?;
+        let start = |index| Shard::start(index, stopped.clone()).map_err(io_error("start a shard"));
+        let shards = (0..config.shards).map(start).collect::<Result<Vec<_>, _>>()?;
+        let mut listeners = listeners;
+        let inherited = std::mem::take(&mut listeners.tcp);
+        let state = assemble(config, &listeners, inherited, control, metrics, &shards, stopped)?;
+        spawn(&state, &listeners)?;
+        Ok(Edge { state, listeners, shards, _stop_on_drop: stop_on_drop })
     }
 
     /// Waits until the first snapshot of the control plane is applied.
     ///
-    /// Cancel safety: safe; nothing is lost.
-    pub async fn synced(&self) {}
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn synced(&self) {
+        self.state.replica.synced().await;
+    }
 
-    /// Stops accepting, sends every agent a GoAway, waits for streams at most `drain_grace`, closes the sessions and joins the shards.
+    /// Ends the edge in order: nothing new is accepted; every agent gets a GoAway and dials elsewhere; connections of visitors may take
+    /// until `drain_grace` is over; sessions are closed; the shards are joined. The sockets given out by [`Edge::listeners`] stay open, so a
+    /// successor accepts what arrives meanwhile.
     ///
-    /// Cancel safety: dropped half-way, the shards are told to stop at once and are not waited for.
-    pub async fn drain(self) {}
+    /// # Cancel safety
+    /// When the future is dropped, everything stops at once and nobody waits for the threads.
+    pub async fn drain(self) {
+        let Edge { state, listeners, shards, _stop_on_drop } = self;
+        tracing::info!(sessions = state.sessions.len(), visitors = state.visitors.len(), "edge is draining");
+        state.draining.cancel();
+        drop(listeners);
+        state.ports.close_inherited();
+        state.sessions.order_all(|orders| orders.go_away = true);
+        state.visitors.close();
+        if timeout(state.config.drain_grace, state.visitors.wait()).await.is_err() {
+            tracing::warn!(visitors = state.visitors.len(), "drain grace is over; connections are cut");
+        }
+        state.sessions.order_all(|orders| orders.close = true);
+        let _ = timeout(CLOSE_GRACE, sessions_gone(&state)).await;
+        state.stopped.cancel();
+        state.tasks.close();
+        for shard in shards {
+            shard.join().await;
+        }
+    }
 
     /// Duplicates of the listening sockets, TCP endpoints' included, for a successor.
     ///
     /// # Errors
     ///
     /// When the process has no descriptors left.
-    pub fn listeners(&self) -> std::io::Result<Listeners> {
-        Ok(Listeners::default())
+    pub fn listeners(&self) -> io::Result<Listeners> {
+        let mut listeners = self.listeners.try_clone()?;
+        listeners.tcp = self.state.ports.duplicates()?;
+        Ok(listeners)
     }
 
-    /// A picture of the edge now. Costs a walk over the endpoints; nothing is collected between calls except the last connections.
+    /// A picture of the edge now. It costs a walk over the endpoints. The last connections are remembered only while somebody asks: each
+    /// call keeps the memory on for half a minute.
     pub fn status(&self) -> EdgeStatus {
-        EdgeStatus { endpoints: Vec::with_capacity(self.state.routes.len()), ..EdgeStatus::default() }
+        let state = &self.state;
+        EdgeStatus {
+            synced: state.replica.is_synced(),
+            control_connected: state.control_connected.load(Ordering::Relaxed),
+            draining: state.draining.is_cancelled(),
+            sessions: state.sessions.len(),
+            endpoints: state.routes.all().iter().map(|endpoint| EndpointStatus::of(endpoint)).collect(),
+            connections_open: state.admission.connections_open(),
+            recent: state.recent.look(),
+        }
     }
+}
+
+fn check(config: &EdgeConfig) -> Result<(), StartError> {
+    if config.shards == 0 || config.shards > SHARDS_MAX {
+        return Err(StartError::Shards(config.shards));
+    }
+    let (low, high) = (*config.tcp_ports.start(), *config.tcp_ports.end());
+    if low == 0 || low > high {
+        return Err(StartError::TcpPorts(low, high));
+    }
+    Ok(())
+}
+
+fn assemble(
+    mut config: EdgeConfig,
+    listeners: &Listeners,
+    inherited: Vec<std::net::TcpListener>,
+    control: ControlClient,
+    metrics: &mut Registry,
+    shards: &[Shard],
+    stopped: CancellationToken,
+) -> Result<Arc<EdgeShared>, StartError> {
+    let id = |source| StartError::EdgeId { id: config.edge_id.clone(), source };
+    let edge_id: EdgeId = config.edge_id.parse().map_err(id)?;
+    if config.https_port == 0 {
+        config.https_port = listeners.https_port().unwrap_or(0);
+    }
+    if config.http_port == 0 {
+        config.http_port = listeners.http_port().unwrap_or(0);
+    }
+    let metrics = Metrics::register(metrics);
+    let replica = Replica::new();
+    let tls = TlsConfigs {
+        https: server_config(&replica.visitor_certs, &[b"h2", b"http/1.1"]),
+        tls: server_config(&replica.visitor_certs, &[]),
+        agents: server_config(&replica.connect_certs, &[ALPN_PORTWAY, b"http/1.1"]),
+        agents_quic: server_config(&replica.connect_certs, &[ALPN_PORTWAY]),
+    };
+    let ports = Ports::new(config.tcp_bind, config.tcp_ports.clone(), inherited);
+    Ok(Arc::new(EdgeShared {
+        edge_id,
+        routes: Routes::default(),
+        admission: Admission::new(config.limits.clone(), metrics.clone()),
+        metrics,
+        replica,
+        sessions: Arc::new(Sessions::default()),
+        ports: ports.map_err(io_error("take the sockets of its predecessor over"))?,
+        control: ControlLink::new(control, config.limits.control_calls),
+        leases: Leases::default(),
+        tls,
+        recent: Recent::new(),
+        control_connected: AtomicBool::new(false),
+        shards: shards.iter().map(|shard| shard.runtime.clone()).collect(),
+        tasks: TaskTracker::new(),
+        visitors: TaskTracker::new(),
+        draining: CancellationToken::new(),
+        stopped,
+        config,
+    }))
+}
+
+/// Starts everything that runs from the beginning to the end.
+fn spawn(state: &Arc<EdgeShared>, listeners: &Listeners) -> Result<(), StartError> {
+    let first = &state.shards[quic_port::SHARD];
+    state.tasks.spawn_on(follow::run(Arc::clone(state)), first);
+    state.tasks.spawn_on(Leases::run(Arc::clone(state)), first);
+    for shard in 0..state.shards.len() {
+        let own = listeners.try_clone().map_err(io_error("duplicate a listener"))?;
+        own.https.into_iter().for_each(|socket| shard::spawn_https(state, shard, socket));
+        own.http.into_iter().for_each(|socket| shard::spawn_http(state, shard, socket));
+    }
+    let own = listeners.try_clone().map_err(io_error("duplicate a listener"))?;
+    for socket in own.quic {
+        // The socket's driver is to run on the shard, not on the runtime of the caller.
+        let _on_shard = first.enter();
+        let listener = QuicListener::new(socket, Arc::clone(&state.tls.agents_quic), state.config.session.clone());
+        shard::spawn_quic(state, listener.map_err(io_error("serve QUIC"))?);
+    }
+    Ok(())
+}
+
+async fn sessions_gone(state: &EdgeShared) {
+    while state.sessions.len() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn io_error(what: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |source| StartError::Io { what, source }
 }

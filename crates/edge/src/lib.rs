@@ -3,14 +3,33 @@
 //! It never touches durable state: what it serves comes from the control plane over [`portway_rpc`], and it serves on from its
 //! replica while the control plane is away.
 
+mod admission;
+mod bind;
+mod bind_tcp;
 mod config;
+mod control_link;
+mod control_stream;
 mod edge;
+mod follow;
 mod http;
+mod https_port;
+mod leases;
 mod listeners;
 mod metrics;
+mod native;
+mod opening;
+mod plain_http;
+mod ports;
+mod quic_port;
+mod recent;
+mod replica;
 mod route;
+mod session;
+mod sessions;
+mod shard;
 mod state;
 mod status;
+mod tcp;
 mod visitor;
 
 pub use config::{EdgeConfig, Limits, default_shards};

@@ -12,6 +12,7 @@ use portway_mux::{OpenError, Session, Stream};
 use portway_names::{
     AccountId, EndpointId, EndpointUrl, HostName, HostPattern, LookupKey, Scheme, SessionId, match_order,
 };
+use portway_proto::AgentId;
 use portway_proto::agent::v1::ConnectionHead;
 use portway_wire::head::encode_connection_head;
 use portway_wire::proxy_protocol::{self, ProxyVersion};
@@ -35,7 +36,7 @@ pub(crate) struct Endpoint {
 /// Who holds a name: decides which of two sessions has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Holder {
-    pub(crate) agent_id: [u8; 16],
+    pub(crate) agent: AgentId,
     /// Counts the sessions of the agent.
     pub(crate) generation: u64,
     /// Fence of the lease: grows with each change of holder.
@@ -64,7 +65,7 @@ pub(crate) struct EndpointCounters {
 }
 
 /// Why no stream could be opened.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum OpenFault {
     /// The agent is gone; its endpoints leave the table at this moment.
     #[error("the agent's session is closed")]
@@ -80,7 +81,7 @@ impl Endpoint {
     ///
     /// Cancel safety: dropped before it is ready, no stream is opened or it is reset.
     pub(crate) async fn open(&self, client: SocketAddr, server: SocketAddr) -> Result<Stream, OpenFault> {
-        let head = encode_connection_head(&connection_head(self.handle, client, server));
+        let head = encode_connection_head(&ConnectionHead::new(self.handle, client, server));
         let first = match self.options.proxy_protocol {
             None => head,
             Some(version) => {
@@ -96,7 +97,7 @@ impl Endpoint {
                 self.counters.streams.fetch_add(1, Ordering::Relaxed);
                 Ok(stream)
             }
-            Err(OpenError::TooManyStreams) => Err(OpenFault::Busy),
+            Err(OpenError::TooManyStreams { .. }) => Err(OpenFault::Busy),
             Err(OpenError::Closed(_)) => Err(OpenFault::Offline),
         }
     }
@@ -136,10 +137,6 @@ impl Routes {
         table.get(host).filter(|endpoint| endpoint.url.scheme == scheme)
     }
 
-    /// The tls endpoint of a server name, unless an https endpoint matches longer.
-    pub(crate) fn tls(&self, host: &HostName) -> Option<Arc<Endpoint>> {
-        self.sni(host).filter(|endpoint| endpoint.url.scheme == Scheme::Tls)
-    }
 
     /// The https or tls endpoint of a server name.
     pub(crate) fn sni(&self, host: &HostName) -> Option<Arc<Endpoint>> {
@@ -211,30 +208,26 @@ impl Routes {
     }
 }
 
+/// Decides between two claims on one name. The fence of the lease comes first, the generation of the agent's session second; fences
+/// of different leases (a tls and an https endpoint on one name) are not compared.
 fn gives_way(old: &Endpoint, new: &Endpoint) -> Result<(), Taken> {
-    let same_agent = old.account == new.account && old.holder.agent_id == new.holder.agent_id;
+    let same_agent = old.account == new.account && old.holder.agent == new.holder.agent;
     let same_session = old.holder.session_id == new.holder.session_id;
-    let yields = if !old.is_online() || new.holder.fence > old.holder.fence {
-        !same_agent || same_session || new.holder.generation >= old.holder.generation
-    } else {
-        same_agent
-            && !same_session
-            && new.holder.fence == old.holder.fence
-            && new.holder.generation >= old.holder.generation
-    };
-    if yields {
+    let not_late = !same_agent || new.holder.generation >= old.holder.generation;
+    let fenced_out = old.url == new.url && new.holder.fence > old.holder.fence;
+    let newer_session = same_agent && !same_session && (old.url != new.url || new.holder.fence == old.holder.fence);
+    if not_late && (!old.is_online() || fenced_out || newer_session) {
         return Ok(());
     }
-    let by_later_session = same_agent && !same_session;
-    Err(Taken { url: new.url.clone(), by_later_session })
+    Err(Taken { url: new.url.clone(), by_later_session: same_agent && !not_late })
 }
 
 /// Endpoints by host pattern.
 #[derive(Debug, Default)]
 struct Table {
-    exact: papaya::HashMap<Box<str>, Arc<Endpoint>>,
+    exact: papaya::HashMap<HostName, Arc<Endpoint>>,
     /// By the name after "*.".
-    wildcard: papaya::HashMap<Box<str>, Arc<Endpoint>>,
+    wildcard: papaya::HashMap<HostName, Arc<Endpoint>>,
 }
 
 impl Table {
@@ -248,45 +241,22 @@ impl Table {
     }
 
     fn get_pattern(&self, pattern: &HostPattern) -> Option<Arc<Endpoint>> {
-        let (map, name) = self.half(pattern);
-        map.pin().get(name).cloned()
+        self.half(pattern).pin().get(pattern.name()).cloned()
     }
 
     fn insert(&self, pattern: &HostPattern, endpoint: Arc<Endpoint>) {
-        let (map, name) = self.half(pattern);
-        map.pin().insert(name.into(), endpoint);
+        self.half(pattern).pin().insert(pattern.name().clone(), endpoint);
     }
 
     fn remove(&self, pattern: &HostPattern) {
-        let (map, name) = self.half(pattern);
-        map.pin().remove(name);
+        self.half(pattern).pin().remove(pattern.name());
     }
 
-    fn half<'a>(&'a self, pattern: &'a HostPattern) -> (&'a papaya::HashMap<Box<str>, Arc<Endpoint>>, &'a str) {
-        match pattern {
-            HostPattern::Exact(name) => (&self.exact, name.as_str()),
-            HostPattern::Wildcard(suffix) => (&self.wildcard, suffix.as_str()),
-        }
+    fn half(&self, pattern: &HostPattern) -> &papaya::HashMap<HostName, Arc<Endpoint>> {
+        if pattern.is_wildcard() { &self.wildcard } else { &self.exact }
     }
 
     fn len(&self) -> usize {
         self.exact.len() + self.wildcard.len()
-    }
-}
-
-fn connection_head(handle: u32, client: SocketAddr, server: SocketAddr) -> ConnectionHead {
-    ConnectionHead {
-        endpoint: handle,
-        client_ip: ip_bytes(client),
-        client_port: client.port().into(),
-        server_ip: ip_bytes(server),
-        server_port: server.port().into(),
-    }
-}
-
-fn ip_bytes(address: SocketAddr) -> Vec<u8> {
-    match address.ip().to_canonical() {
-        std::net::IpAddr::V4(ip) => ip.octets().to_vec(),
-        std::net::IpAddr::V6(ip) => ip.octets().to_vec(),
     }
 }

@@ -1,7 +1,10 @@
 //! What an operator can see of a running edge.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
+
+use crate::route::Endpoint;
 
 /// A picture of an edge at one moment.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +38,18 @@ pub struct EndpointStatus {
     pub carrier: &'static str,
     /// Streams opened since it came online.
     pub streams: usize,
+}
+
+impl EndpointStatus {
+    pub(crate) fn of(endpoint: &Endpoint) -> Self {
+        EndpointStatus {
+            id: endpoint.id.to_string(),
+            url: endpoint.url.to_string(),
+            account_id: endpoint.account.to_string(),
+            carrier: endpoint.session.carrier().as_str(),
+            streams: endpoint.counters.streams.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// One connection of a visitor that was served.

@@ -1,0 +1,137 @@
+//! Follows the control plane: keeps the replica up to date and tells the sessions what changed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use portway_codes::Code;
+use portway_proto::LeaseRecord;
+use portway_proto::control::v1::update::Change as Step;
+use portway_proto::control::v1::{Resource, Update, WatchRequest};
+use rand::RngExt;
+use tokio_stream::StreamExt;
+
+use crate::replica::{Change, ResourceFault};
+use crate::state::EdgeShared;
+
+/// First wait before the watch is opened again; it doubles up to [`RETRY_MAX`].
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+/// Longest wait before the watch is opened again: a change reaches an edge within seconds of the control plane's return.
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Watches until the edge stops. While it drains it goes on: the leases of the edge live as long as its watch.
+pub(crate) async fn run(edge: Arc<EdgeShared>) {
+    let stopped = edge.stopped.clone();
+    let mut follower = Follower { edge, epoch: String::new(), version: 0, parts: Vec::new() };
+    let work = async {
+        let mut wait = RETRY_FIRST;
+        loop {
+            if follower.watch().await {
+                wait = RETRY_FIRST;
+            }
+            // Edges that lost the same control plane do not come back in step.
+            let jittered = wait.mul_f64(rand::rng().random_range(0.5..1.0));
+            tokio::time::sleep(jittered).await;
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+    };
+    stopped.run_until_cancelled(work).await;
+}
+
+struct Follower {
+    edge: Arc<EdgeShared>,
+    /// The last update applied.
+    epoch: String,
+    version: u64,
+    /// Parts of a snapshot that is not complete. As large as the control plane's state: it is trusted.
+    parts: Vec<Resource>,
+}
+
+impl Follower {
+    /// One watch, until it ends. True when it brought something.
+    async fn watch(&mut self) -> bool {
+        let request =
+            WatchRequest { edge_id: self.edge.edge_id.to_string(), epoch: self.epoch.clone(), version: self.version };
+        let mut updates = match self.edge.control.client().watch(request).await {
+            Ok(updates) => updates,
+            Err(status) => {
+                tracing::debug!(%status, "control plane cannot be watched");
+                return false;
+            }
+        };
+        self.connected(true);
+        self.parts.clear();
+        let mut progress = false;
+        while let Some(update) = updates.next().await {
+            match update {
+                Ok(update) => {
+                    progress = true;
+                    self.apply(update);
+                }
+                Err(status) => {
+                    tracing::debug!(%status, "watch on the control plane broke");
+                    break;
+                }
+            }
+        }
+        self.connected(false);
+        progress
+    }
+
+    fn connected(&self, connected: bool) {
+        if self.edge.control_connected.swap(connected, Ordering::Relaxed) == connected {
+            return;
+        }
+        self.edge.metrics.control_connected.set(connected.into());
+        if connected {
+            tracing::info!("control plane connected");
+        } else if !self.edge.draining.is_cancelled() {
+            tracing::warn!("control plane lost; serving on from the replica");
+        }
+    }
+
+    fn apply(&mut self, update: Update) {
+        let (changes, faults) = match update.change {
+            Some(Step::Snapshot(part)) => {
+                self.parts.extend(part.resources);
+                if !part.last {
+                    return;
+                }
+                let faults = self.edge.replica.replace(std::mem::take(&mut self.parts));
+                (vec![Change::Replaced], faults)
+            }
+            Some(Step::Delta(delta)) => self.edge.replica.change(delta),
+            None => (Vec::new(), Vec::new()),
+        };
+        self.epoch = update.epoch;
+        self.version = update.version;
+        self.edge.metrics.replica_version.set(i64::try_from(self.version).unwrap_or(i64::MAX));
+        log_faults(&faults);
+        let revoked = Code::ERR_NGROK_300.plain();
+        for change in &changes {
+            self.edge.sessions.apply(change, &revoked);
+            if let Change::LeaseChanged(lease) = change {
+                self.lease_changed(lease);
+            }
+        }
+    }
+
+    /// A name that went to another edge or agent is no longer served here, even if the old holder does not know yet.
+    fn lease_changed(&self, lease: &LeaseRecord) {
+        let Some(endpoint) = self.edge.routes.same_name(&lease.url) else { return };
+        let same_holder = endpoint.account == lease.account && endpoint.holder.agent == lease.agent;
+        if endpoint.url != lease.url || endpoint.holder.fence >= lease.fence || same_holder {
+            return;
+        }
+        if let Some(session) = self.edge.sessions.get(endpoint.holder.session_id) {
+            let text = Code::ERR_NGROK_334.with(format!("{} was taken over by another agent.", endpoint.url));
+            session.order(|orders| orders.taken.push((endpoint.handle, Some(text))));
+        }
+    }
+}
+
+fn log_faults(faults: &[ResourceFault]) {
+    for fault in faults {
+        tracing::error!(error = %fault, "a resource of the control plane is left out");
+    }
+}

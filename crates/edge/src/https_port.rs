@@ -1,0 +1,273 @@
+//! The https address over TCP: one port for agents and visitors, told apart by the server name in the ClientHello.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use portway_mux::{Role, over_tls};
+use portway_names::{Host, HostName, Scheme};
+use portway_tls::{ALPN_PORTWAY, ReadAhead, UNRECOGNIZED_NAME_ALERT};
+use rustls::ServerConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::admission::{ConnectionPermit, HandshakePermit};
+use crate::metrics::{HandshakeLabel, HandshakeStage, Kind, ReasonLabel};
+use crate::native::{self, Arrival};
+use crate::opening::{self, Opening, OpeningFault};
+use crate::route::Endpoint;
+use crate::state::EdgeShared;
+use crate::visitor::Visitor;
+use crate::{http, plain_http, tcp};
+
+/// What a plain HTTP client on the https port is told.
+const USE_HTTPS: &str = "This is the https address, and the request came in the clear. Use https:// in the URL.";
+/// What a browser on a connect name is told.
+const AGENTS_ONLY: &str = "This is the address for agents; there is nothing to see in a browser.";
+
+/// An accepted connection before it is known what it wants. It can be moved to another shard.
+struct Fresh<S = TcpStream> {
+    stream: S,
+    /// Read from the stream already: the ClientHello.
+    first: Bytes,
+    peer: SocketAddr,
+    local: SocketAddr,
+    /// The shard it is on.
+    shard: usize,
+    /// When the handshake is to be over.
+    deadline: Instant,
+    permit: ConnectionPermit,
+    handshake: HandshakePermit,
+    /// Counts it among the visitors a drain waits for.
+    counted: TaskTrackerToken,
+}
+
+/// Serves one connection from its first byte to its last.
+pub(crate) async fn serve(
+    edge: Arc<EdgeShared>,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    permit: ConnectionPermit,
+    shard: usize,
+) {
+    let counted = edge.visitors.token();
+    let Ok(handshake) = edge.admission.handshake(peer) else { return };
+    let Ok(local) = stream.local_addr() else { return };
+    let deadline = Instant::now() + edge.limits().handshake_timeout;
+    let (hello, first) = match timeout_at(deadline, opening::read(&mut stream)).await {
+        Ok(Ok(Opening::Tls(hello, first))) => (hello, first),
+        Ok(Ok(Opening::NotTls(first))) => return not_tls(&edge, stream, &first, deadline).await,
+        Ok(Err(fault)) => return opening_failed(&edge, peer, &fault),
+        Err(_) => return failed(&edge, HandshakeStage::ClientHello, peer, "no ClientHello in time"),
+    };
+    // Before the first snapshot nobody can be told from anybody.
+    if timeout_at(deadline, edge.replica.synced()).await.is_err() {
+        return failed(&edge, HandshakeStage::ClientHello, peer, "the control plane was never reached");
+    }
+    let fresh = Fresh { stream, first, peer, local, shard, deadline, permit, handshake, counted };
+    let Some(server_name) = hello.server_name else { return agent(edge, fresh, None).await };
+    match server_name.parse::<Host>() {
+        Ok(Host::Ip(_)) => agent(edge, fresh, None).await,
+        Ok(Host::Name(name)) if edge.replica.connect_name(&name).is_some() => agent(edge, fresh, Some(name)).await,
+        Ok(Host::Name(name)) => visitor(edge, fresh, name).await,
+        Err(error) => unknown_name(&edge, fresh, &error.to_string()).await,
+    }
+}
+
+/// Finds out who serves a name, and moves there.
+async fn visitor(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
+    let Some(endpoint) = edge.routes.sni(&name) else {
+        if edge.replica.visitor_certs.resolve(&name).is_none() {
+            return unknown_name(&edge, fresh, "no endpoint and no certificate").await;
+        }
+        // A page that says so is better than an alert.
+        return https(edge, fresh, name).await;
+    };
+    let shard = endpoint.shard;
+    if shard == fresh.shard {
+        return at_endpoint(edge, fresh, name, endpoint).await;
+    }
+    edge.metrics.handovers.inc();
+    let moved = match fresh.leave_for(shard) {
+        Ok(moved) => moved,
+        Err(error) => return tracing::warn!(%error, "a connection could not be moved to its shard"),
+    };
+    let tasks = edge.tasks.clone();
+    let runtime = edge.shards[shard].clone();
+    tasks.spawn_on(
+        async move {
+            match moved.arrive() {
+                Ok(fresh) => at_endpoint(edge, fresh, name, endpoint).await,
+                Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
+            }
+        },
+        &runtime,
+    );
+}
+
+/// Serves a visitor on the shard of the endpoint's session.
+async fn at_endpoint(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName, endpoint: Arc<Endpoint>) {
+    if endpoint.url.scheme == Scheme::Https {
+        return https(edge, fresh, name).await;
+    }
+    edge.count_connection(Kind::Tls);
+    if endpoint.options.tls_edge {
+        let config = Arc::clone(&edge.tls.tls);
+        let Some((mut stream, fresh)) = handshake(&edge, fresh, config).await else { return };
+        let Some(upstream) = tcp::open(&edge, &endpoint, fresh.peer, fresh.local).await else { return };
+        return tcp::run_pipe(&edge, &endpoint, &mut stream, upstream).await;
+    }
+    pass_through(&edge, fresh, &endpoint).await;
+}
+
+/// Forwards the visitor's TLS untouched, the ClientHello first.
+async fn pass_through(edge: &EdgeShared, fresh: Fresh, endpoint: &Endpoint) {
+    let Fresh { mut stream, first, peer, local, permit, handshake, counted, .. } = fresh;
+    let _held = (permit, counted);
+    drop(handshake);
+    let Some(mut upstream) = tcp::open(edge, endpoint, peer, local).await else {
+        // An alert makes clients say something better than "connection reset".
+        let _ = stream.write_all(&UNRECOGNIZED_NAME_ALERT).await;
+        return;
+    };
+    if upstream.write_chunk(first).await.is_ok() {
+        tcp::run_pipe(edge, endpoint, &mut stream, upstream).await;
+    }
+}
+
+async fn https(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
+    edge.count_connection(Kind::Https);
+    let config = Arc::clone(&edge.tls.https);
+    let Some((stream, fresh)) = handshake(&edge, fresh, config).await else { return };
+    let alpn_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let visitor = Visitor { peer: fresh.peer, local: fresh.local, scheme: Scheme::Https, sni: Some(name), alpn_h2 };
+    let stopped = edge.stopped.clone();
+    stopped.run_until_cancelled(Box::pin(http::serve(stream, visitor, edge))).await;
+}
+
+async fn agent(edge: Arc<EdgeShared>, fresh: Fresh, connect_name: Option<HostName>) {
+    let config = Arc::clone(&edge.tls.agents);
+    let shard = fresh.shard;
+    let Some((stream, settled)) = handshake(&edge, fresh, config).await else { return };
+    if stream.get_ref().1.alpn_protocol() != Some(ALPN_PORTWAY) {
+        return lost(&edge, stream, &settled).await;
+    }
+    let Settled { peer, local, deadline: _, permit, counted } = settled;
+    // What a drain waits for are visitors.
+    drop(counted);
+    let session = over_tls(stream, Role::Edge, edge.config.session.clone(), peer, local);
+    native::serve(edge, Arrival { session, connect_name, permit, shard }).await;
+}
+
+/// A connection whose handshake is over.
+struct Settled {
+    peer: SocketAddr,
+    local: SocketAddr,
+    deadline: Instant,
+    permit: ConnectionPermit,
+    counted: TaskTrackerToken,
+}
+
+async fn handshake(
+    edge: &EdgeShared,
+    fresh: Fresh,
+    config: Arc<ServerConfig>,
+) -> Option<(TlsStream<ReadAhead<TcpStream>>, Settled)> {
+    let Fresh { stream, first, peer, local, deadline, permit, handshake, counted, shard: _ } = fresh;
+    let accept = TlsAcceptor::from(config).accept(ReadAhead::with_prefix(stream, first));
+    let outcome = timeout_at(deadline, accept).await;
+    drop(handshake);
+    match outcome {
+        Ok(Ok(stream)) => Some((stream, Settled { peer, local, deadline, permit, counted })),
+        Ok(Err(error)) => {
+            failed(edge, HandshakeStage::Tls, peer, &error.to_string());
+            None
+        }
+        Err(_) => {
+            failed(edge, HandshakeStage::Tls, peer, "no TLS handshake in time");
+            None
+        }
+    }
+}
+
+/// Something on a connect name that is no native agent.
+async fn lost(edge: &EdgeShared, mut stream: TlsStream<ReadAhead<TcpStream>>, settled: &Settled) {
+    edge.metrics.refused.get_or_create(&ReasonLabel { reason: "not_a_portway_agent" }).inc();
+    tracing::info!(peer = %settled.peer, alpn = ?stream.get_ref().1.alpn_protocol().map(String::from_utf8_lossy),
+        "connection to the agents' address speaks no protocol that is served here; closed");
+    let mut first = [0; 16];
+    let answer = async {
+        let read = stream.read(&mut first).await?;
+        if looks_like_http(&first[..read]) {
+            stream.write_all(plain_http::answer(400, None, AGENTS_ONLY).as_bytes()).await?;
+        }
+        stream.shutdown().await
+    };
+    let _ = timeout_at(settled.deadline, answer).await;
+}
+
+async fn not_tls(edge: &EdgeShared, mut stream: TcpStream, first: &[u8], deadline: Instant) {
+    edge.metrics.handshake_failures.get_or_create(&HandshakeLabel { stage: HandshakeStage::ClientHello }).inc();
+    if looks_like_http(first) {
+        let answer = async {
+            stream.write_all(plain_http::answer(400, None, USE_HTTPS).as_bytes()).await?;
+            stream.shutdown().await?;
+            // What the client still sends is taken, so that the answer is not lost to a reset.
+            let mut rest = [0; 4_096];
+            for _ in 0..16 {
+                if stream.read(&mut rest).await? == 0 {
+                    break;
+                }
+            }
+            Ok::<_, io::Error>(())
+        };
+        let _ = timeout_at(deadline, answer).await;
+    }
+}
+
+/// A method, or the beginning of one: capital letters and then nothing else than a space.
+fn looks_like_http(first: &[u8]) -> bool {
+    let method = first.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    method > 0 && method < 12 && first.get(method).is_none_or(|byte| *byte == b' ')
+}
+
+async fn unknown_name(edge: &EdgeShared, mut fresh: Fresh, why: &str) {
+    failed(edge, HandshakeStage::UnknownName, fresh.peer, why);
+    let alert = async {
+        fresh.stream.write_all(&UNRECOGNIZED_NAME_ALERT).await?;
+        fresh.stream.shutdown().await
+    };
+    let _ = timeout_at(fresh.deadline, alert).await;
+}
+
+fn opening_failed(edge: &EdgeShared, peer: SocketAddr, fault: &OpeningFault) {
+    failed(edge, HandshakeStage::ClientHello, peer, &fault.to_string());
+}
+
+fn failed(edge: &EdgeShared, stage: HandshakeStage, peer: SocketAddr, why: &str) {
+    edge.metrics.handshake_failures.get_or_create(&HandshakeLabel { stage }).inc();
+    tracing::debug!(%peer, ?stage, why, "handshake failed");
+}
+
+impl Fresh<TcpStream> {
+    /// Takes the socket from this shard's runtime.
+    fn leave_for(self, shard: usize) -> io::Result<Fresh<std::net::TcpStream>> {
+        let Fresh { stream, first, peer, local, deadline, permit, handshake, counted, shard: _ } = self;
+        let stream = stream.into_std()?;
+        Ok(Fresh { stream, first, peer, local, shard, deadline, permit, handshake, counted })
+    }
+}
+
+impl Fresh<std::net::TcpStream> {
+    /// Gives the socket to the runtime it is called on.
+    fn arrive(self) -> io::Result<Fresh> {
+        let Fresh { stream, first, peer, local, shard, deadline, permit, handshake, counted } = self;
+        let stream = TcpStream::from_std(stream)?;
+        Ok(Fresh { stream, first, peer, local, shard, deadline, permit, handshake, counted })
+    }
+}

@@ -1,0 +1,54 @@
+//! The https address over UDP: agents by QUIC.
+
+use std::sync::Arc;
+
+use portway_mux::{QuicIncoming, QuicListener};
+use tokio::time::timeout;
+
+use crate::admission::{ConnectionPermit, HandshakePermit};
+use crate::metrics::{HandshakeLabel, HandshakeStage};
+use crate::native::{self, Arrival};
+use crate::state::EdgeShared;
+
+/// All sessions over QUIC live on the shard whose endpoint drives the socket.
+pub(crate) const SHARD: usize = 0;
+
+/// Accepts until the edge drains; then refuses newcomers, and keeps the socket until the edge stops.
+pub(crate) async fn run(edge: Arc<EdgeShared>, listener: QuicListener) {
+    loop {
+        let incoming = tokio::select! {
+            biased;
+            () = edge.draining.cancelled() => break,
+            incoming = listener.accept() => incoming,
+        };
+        let Some(incoming) = incoming else { return };
+        let peer = incoming.peer_addr();
+        let permits = edge.admission.connection(peer).and_then(|permit| Ok((permit, edge.admission.handshake(peer)?)));
+        let Ok((permit, handshake)) = permits else {
+            incoming.refuse();
+            continue;
+        };
+        edge.tasks.spawn(serve(Arc::clone(&edge), incoming, permit, handshake));
+    }
+    listener.refuse_new();
+    edge.stopped.cancelled().await;
+}
+
+async fn serve(edge: Arc<EdgeShared>, incoming: QuicIncoming, permit: ConnectionPermit, handshake: HandshakePermit) {
+    let peer = incoming.peer_addr();
+    let outcome = timeout(edge.limits().handshake_timeout, async {
+        edge.replica.synced().await;
+        incoming.establish().await
+    })
+    .await;
+    drop(handshake);
+    let why = match outcome {
+        Ok(Ok((session, connect_name))) => {
+            return native::serve(edge, Arrival { session, connect_name, permit, shard: SHARD }).await;
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no handshake in time".to_owned(),
+    };
+    edge.metrics.handshake_failures.get_or_create(&HandshakeLabel { stage: HandshakeStage::Quic }).inc();
+    tracing::debug!(%peer, why, "QUIC handshake failed");
+}

@@ -1,0 +1,273 @@
+//! The edge's copy of what the control plane decided: credentials, certificates, connect names, leases, settings.
+//!
+//! Readers never wait. A snapshot replaces everything at once; a delta changes single entries in place.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use portway_names::{AccountId, CredentialId, EndpointUrl, HostName};
+use portway_proto::control::v1 as pb;
+use portway_proto::{CertificateName, CertificateRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord};
+use portway_tls::{CertEntry, CertName, CertStore, CertifiedKey, CertifiedKeyError};
+use secrecy::ExposeSecret;
+use tokio::sync::watch;
+
+/// SHA-256 of an authtoken.
+pub(crate) type Digest = [u8; 32];
+
+/// What a change may mean to sessions that are online.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Change {
+    /// The credential is gone.
+    CredentialRevoked(CredentialId),
+    /// The credential has other rules now.
+    CredentialChanged(Arc<CredentialRecord>),
+    /// The name has this holder now.
+    LeaseChanged(Arc<LeaseRecord>),
+    /// Everything was replaced: every session compares for itself.
+    Replaced,
+}
+
+/// The copy.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    tables: ArcSwap<Tables>,
+    /// Certificates for visitors.
+    pub(crate) visitor_certs: Arc<CertStore>,
+    /// Certificates for agents on connect names.
+    pub(crate) connect_certs: Arc<CertStore>,
+    /// The entries of `connect_certs`, to choose the default one from.
+    connect_entries: Mutex<HashMap<String, CertEntry>>,
+    synced: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    /// What each id names.
+    ids: papaya::HashMap<String, Kind>,
+    credentials: papaya::HashMap<Digest, Arc<CredentialRecord>>,
+    leases: papaya::HashMap<EndpointUrl, Arc<LeaseRecord>>,
+    connect_names: papaya::HashMap<HostName, Option<AccountId>>,
+    base_domain: ArcSwap<Option<HostName>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    Credential(Digest),
+    Certificate { connect: bool },
+    ConnectName(HostName),
+    Lease(EndpointUrl),
+    Settings,
+}
+
+/// Why a resource of the control plane is not taken over. The rest is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResourceFault {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("certificate {id}: {source}")]
+    Certificate { id: String, source: CertifiedKeyError },
+}
+
+impl Replica {
+    pub(crate) fn new() -> Self {
+        Replica {
+            tables: ArcSwap::default(),
+            visitor_certs: Arc::new(CertStore::new()),
+            connect_certs: Arc::new(CertStore::new()),
+            connect_entries: Mutex::default(),
+            synced: watch::Sender::new(false),
+        }
+    }
+
+    /// Whether a snapshot was applied.
+    pub(crate) fn is_synced(&self) -> bool {
+        *self.synced.borrow()
+    }
+
+    /// Waits until a snapshot was applied. Cancel safety: safe.
+    pub(crate) async fn synced(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
+    }
+
+    /// The credential with this digest.
+    pub(crate) fn credential(&self, digest: &Digest) -> Option<Arc<CredentialRecord>> {
+        self.tables.load().credentials.pin().get(digest).cloned()
+    }
+
+    /// The lease on a name.
+    pub(crate) fn lease(&self, url: &EndpointUrl) -> Option<Arc<LeaseRecord>> {
+        self.tables.load().leases.pin().get(url).cloned()
+    }
+
+    /// Whether agents dial this host, and which account alone may.
+    pub(crate) fn connect_name(&self, host: &HostName) -> Option<Option<AccountId>> {
+        self.tables.load().connect_names.pin().get(host).copied()
+    }
+
+    /// The base domain; none before the first snapshot.
+    pub(crate) fn base_domain(&self) -> Option<HostName> {
+        HostName::clone(self.tables.load().base_domain.load().as_ref().as_ref()?).into()
+    }
+
+    /// Replaces everything. Resources that cannot be used are left out and returned.
+    pub(crate) fn replace(&self, resources: Vec<pb::Resource>) -> Vec<ResourceFault> {
+        let fresh = Tables::default();
+        let (mut faults, mut visitor, mut connect) = (Vec::new(), Vec::new(), Vec::new());
+        for resource in resources {
+            match ReplicaRecord::try_from(resource) {
+                Ok(ReplicaRecord::Certificate(record)) => {
+                    let (id, is_connect) = (record.id.clone(), record.connect);
+                    fresh.ids.pin().insert(id.clone(), Kind::Certificate { connect: is_connect });
+                    match entry(record) {
+                        Ok(entry) if is_connect => connect.push(entry),
+                        Ok(entry) => visitor.push(entry),
+                        Err(source) => faults.push(ResourceFault::Certificate { id, source }),
+                    }
+                }
+                Ok(record) => {
+                    fresh.put(record);
+                }
+                Err(error) => faults.push(error.into()),
+            }
+        }
+        self.change_connect(|entries| {
+            *entries = connect.iter().map(|entry| (entry.id.clone(), entry.clone())).collect();
+        });
+        self.connect_certs.replace_all(connect);
+        self.visitor_certs.replace_all(visitor);
+        self.tables.store(Arc::new(fresh));
+        self.synced.send_replace(true);
+        faults
+    }
+
+    /// Applies changes in place; twice is the same as once.
+    pub(crate) fn change(&self, delta: pb::Delta) -> (Vec<Change>, Vec<ResourceFault>) {
+        let tables = self.tables.load_full();
+        let (mut changes, mut faults) = (Vec::new(), Vec::new());
+        for id in delta.removed {
+            let removed = tables.ids.pin().remove(&id).cloned();
+            if let Some(kind) = removed {
+                self.forget(&tables, &id, &kind, &mut changes);
+            }
+        }
+        for resource in delta.changed {
+            match ReplicaRecord::try_from(resource) {
+                Ok(ReplicaRecord::Certificate(record)) => faults.extend(self.put_certificate(&tables, record).err()),
+                Ok(record) => changes.extend(tables.put(record)),
+                Err(error) => faults.push(error.into()),
+            }
+        }
+        (changes, faults)
+    }
+
+    /// Every credential that may open sessions now; for comparing after a snapshot.
+    pub(crate) fn has_credential(&self, id: CredentialId) -> bool {
+        self.tables.load().ids.pin().contains_key(&id.to_string())
+    }
+
+    fn put_certificate(&self, tables: &Tables, record: CertificateRecord) -> Result<(), ResourceFault> {
+        let (id, connect) = (record.id.clone(), record.connect);
+        let entry = entry(record).map_err(|source| ResourceFault::Certificate { id: id.clone(), source })?;
+        tables.ids.pin().insert(id.clone(), Kind::Certificate { connect });
+        if !connect {
+            self.visitor_certs.upsert(&id, entry.names, entry.key);
+            return Ok(());
+        }
+        self.change_connect(|entries| {
+            entries.insert(id.clone(), entry.clone());
+        });
+        self.connect_certs.upsert(&id, entry.names, entry.key);
+        Ok(())
+    }
+
+    /// Changes the connect certificates and chooses who is presented to an agent that dialled an address: the one for addresses.
+    fn change_connect(&self, change: impl FnOnce(&mut HashMap<String, CertEntry>)) {
+        let mut entries = self.connect_entries.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut entries);
+        let names_address = |entry: &CertEntry| entry.names.iter().any(|name| matches!(name, CertName::Ip(_)));
+        let default = entries.values().max_by_key(|entry| (names_address(entry), Reverse(entry.id.clone())));
+        self.connect_certs.set_default(default.map(|entry| entry.key.clone()));
+    }
+
+    fn forget(&self, tables: &Tables, id: &str, kind: &Kind, changes: &mut Vec<Change>) {
+        match kind {
+            Kind::Credential(digest) => {
+                if let Some(gone) = tables.credentials.pin().remove(digest) {
+                    changes.push(Change::CredentialRevoked(gone.id));
+                }
+            }
+            Kind::Certificate { connect: true } => {
+                self.change_connect(|entries| {
+                    entries.remove(id);
+                });
+                self.connect_certs.remove(id);
+            }
+            Kind::Certificate { connect: false } => {
+                self.visitor_certs.remove(id);
+            }
+            Kind::ConnectName(host) => {
+                tables.connect_names.pin().remove(host);
+            }
+            Kind::Lease(url) => {
+                // A newer lease of the name may have taken its place already.
+                let leases = tables.leases.pin();
+                let _ = leases.remove_if(url, |_, lease| lease.id.to_string() == *id);
+            }
+            Kind::Settings => {}
+        }
+    }
+}
+
+impl Tables {
+    /// Puts one resource in; returns what it means to sessions. Certificates live in their stores.
+    fn put(&self, record: ReplicaRecord) -> Option<Change> {
+        let (id, ids) = (record.id(), self.ids.pin());
+        match record {
+            ReplicaRecord::Credential(record) => {
+                let record = Arc::new(record);
+                let credentials = self.credentials.pin();
+                let old = ids.insert(id, Kind::Credential(record.digest));
+                if let Some(Kind::Credential(digest)) = old.filter(|old| **old != Kind::Credential(record.digest)) {
+                    credentials.remove(digest);
+                }
+                let before = credentials.insert(record.digest, Arc::clone(&record));
+                before.is_some_and(|before| *before != record).then_some(Change::CredentialChanged(record))
+            }
+            ReplicaRecord::ConnectName(record) => {
+                ids.insert(id, Kind::ConnectName(record.host.clone()));
+                self.connect_names.pin().insert(record.host, record.account);
+                None
+            }
+            ReplicaRecord::Lease(record) => {
+                let record = Arc::new(record);
+                ids.insert(id, Kind::Lease(record.url.clone()));
+                self.leases.pin().insert(record.url.clone(), Arc::clone(&record));
+                Some(Change::LeaseChanged(record))
+            }
+            ReplicaRecord::Settings(record) => {
+                ids.insert(id, Kind::Settings);
+                self.base_domain.store(Arc::new(Some(record.base_domain)));
+                None
+            }
+            ReplicaRecord::Certificate(_) => None,
+        }
+    }
+}
+
+/// The certificate as the stores take it.
+fn entry(record: CertificateRecord) -> Result<CertEntry, CertifiedKeyError> {
+    let chain = record.chain.iter().map(|certificate| certificate.to_vec()).collect();
+    let key = CertifiedKey::from_der(chain, record.private_key.expose_secret())?;
+    let name = |name| match name {
+        CertificateName::Pattern(pattern) => CertName::Pattern(pattern),
+        CertificateName::Ip(ip) => CertName::Ip(ip),
+    };
+    Ok(CertEntry { id: record.id, names: record.names.into_iter().map(name).collect(), key })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! The agents' sessions, and the few things others have to say to them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use portway_codes::PublicError;
+use portway_names::{AccountId, CredentialId, SessionId};
+use tokio::sync::Notify;
+
+use crate::replica::Change;
+
+/// All sessions of this edge.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    sessions: HashMap<SessionId, Arc<SessionHandle>>,
+    by_credential: HashMap<CredentialId, HashSet<SessionId>>,
+    by_account: HashMap<AccountId, u32>,
+}
+
+/// How others reach a session.
+#[derive(Debug)]
+pub(crate) struct SessionHandle {
+    pub(crate) id: SessionId,
+    pub(crate) account: AccountId,
+    pub(crate) credential: CredentialId,
+    orders: Mutex<Orders>,
+    changed: Notify,
+}
+
+/// What a session is to do. It has one place for each thing, so that nothing said to a slow session piles up: endpoints are at most
+/// as many as the session has.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    /// End, for this reason.
+    pub(crate) refuse: Option<PublicError>,
+    /// Say GoAway.
+    pub(crate) go_away: bool,
+    /// Close politely: the streams have ended.
+    pub(crate) close: bool,
+    /// Compare credential and rules with the replica.
+    pub(crate) recheck: bool,
+    /// These endpoints were taken; with a text for the agent unless it took them itself with a newer session.
+    pub(crate) taken: Vec<(u32, Option<PublicError>)>,
+}
+
+/// The account has as many sessions as it may have.
+#[derive(Debug, thiserror::Error)]
+#[error("the account has {limit} sessions online, as many as it may have")]
+pub(crate) struct TooManySessions {
+    pub(crate) limit: u32,
+}
+
+impl Sessions {
+    /// Takes a session in; it leaves when the registration is dropped.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        id: SessionId,
+        account: AccountId,
+        credential: CredentialId,
+        limit: u32,
+    ) -> Result<Registration, TooManySessions> {
+        let handle =
+            Arc::new(SessionHandle { id, account, credential, orders: Mutex::default(), changed: Notify::new() });
+        let mut tables = self.tables();
+        let count = tables.by_account.entry(account).or_default();
+        if *count >= limit {
+            return Err(TooManySessions { limit });
+        }
+        *count += 1;
+        tables.by_credential.entry(credential).or_default().insert(id);
+        tables.sessions.insert(id, Arc::clone(&handle));
+        Ok(Registration { sessions: Arc::clone(self), handle })
+    }
+
+    /// Sessions online.
+    pub(crate) fn len(&self) -> usize {
+        self.tables().sessions.len()
+    }
+
+    /// The session with this id.
+    pub(crate) fn get(&self, id: SessionId) -> Option<Arc<SessionHandle>> {
+        self.tables().sessions.get(&id).cloned()
+    }
+
+    /// Gives every session an order.
+    pub(crate) fn order_all(&self, order: impl Fn(&mut Orders)) {
+        let all: Vec<_> = self.tables().sessions.values().cloned().collect();
+        for handle in all {
+            handle.order(&order);
+        }
+    }
+
+    /// Gives the sessions of a credential an order.
+    fn order_credential(&self, credential: CredentialId, order: impl Fn(&mut Orders)) {
+        let tables = self.tables();
+        let ids = tables.by_credential.get(&credential).into_iter().flatten();
+        let handles: Vec<_> = ids.filter_map(|id| tables.sessions.get(id).cloned()).collect();
+        drop(tables);
+        for handle in handles {
+            handle.order(&order);
+        }
+    }
+
+    /// Tells the sessions that a change of the replica may concern them.
+    pub(crate) fn apply(&self, change: &Change, revoked: &PublicError) {
+        match change {
+            Change::CredentialRevoked(id) => {
+                self.order_credential(*id, |orders| orders.refuse = Some(revoked.clone()));
+            }
+            Change::CredentialChanged(credential) => {
+                self.order_credential(credential.id, |orders| orders.recheck = true);
+            }
+            Change::Replaced => self.order_all(|orders| orders.recheck = true),
+            Change::LeaseChanged(_) => {}
+        }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        // A panic elsewhere leaves whole tables: every change is a handful of inserts.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SessionHandle {
+    /// Changes what the session is to do, and wakes it.
+    pub(crate) fn order(&self, change: impl FnOnce(&mut Orders)) {
+        change(&mut self.orders.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_one();
+    }
+
+    /// Waits for orders and takes them. Cancel safety: safe; orders that were not returned stay.
+    pub(crate) async fn orders(&self) -> Orders {
+        self.changed.notified().await;
+        std::mem::take(&mut self.orders.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A session's place in the table; given up when dropped.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    sessions: Arc<Sessions>,
+    handle: Arc<SessionHandle>,
+}
+
+impl Registration {
+    pub(crate) fn handle(&self) -> &Arc<SessionHandle> {
+        &self.handle
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let handle = &self.handle;
+        let mut tables = self.sessions.tables();
+        tables.sessions.remove(&handle.id);
+        if let Some(ids) = tables.by_credential.get_mut(&handle.credential) {
+            ids.remove(&handle.id);
+            if ids.is_empty() {
+                tables.by_credential.remove(&handle.credential);
+            }
+        }
+        if let Some(count) = tables.by_account.get_mut(&handle.account) {
+            *count -= 1;
+            if *count == 0 {
+                tables.by_account.remove(&handle.account);
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! TCP endpoints: each visitor of the port becomes a stream.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portway_mux::{PipeError, PipeLimits, PipeStats, Stream, pipe};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::{Direction, DirectionLabel, Kind, ReasonLabel};
+use crate::route::{Endpoint, OpenFault};
+use crate::state::EdgeShared;
+
+/// Wait after a failed accept: the process has no descriptors left, and trying again at once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Silence after which the kernel asks whether a visitor is still there; three answers missing, ten seconds apart, end it.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+
+/// Accepts on an endpoint's port until it is stopped.
+pub(crate) async fn accept(
+    edge: Arc<EdgeShared>,
+    socket: Arc<std::net::TcpListener>,
+    endpoint: Arc<Endpoint>,
+    stop: CancellationToken,
+) {
+    let listener = match own_listener(&socket) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, url = %endpoint.url, "the port cannot be accepted on"),
+    };
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = edge.draining.cancelled() => return,
+            accepted = next(&listener) => accepted,
+        };
+        let Some((stream, peer)) = accepted else { continue };
+        let Ok(permit) = edge.admission.connection(peer) else { continue };
+        // A newer session may have the port by now, before this task was told.
+        let current = edge.routes.tcp(endpoint.url.effective_port());
+        let (edge_of_visitor, endpoint) = (Arc::clone(&edge), current.unwrap_or_else(|| Arc::clone(&endpoint)));
+        let token = edge.visitors.token();
+        edge.tasks.spawn(async move {
+            let _counted = (permit, token);
+            edge_of_visitor.count_connection(Kind::Tcp);
+            serve(&edge_of_visitor, stream, peer, &endpoint).await;
+        });
+    }
+}
+
+/// A listener of this shard on a socket that others may share. Both ends of the sharing accept from one queue.
+pub(crate) fn own_listener(socket: &std::net::TcpListener) -> io::Result<TcpListener> {
+    let own = socket.try_clone()?;
+    own.set_nonblocking(true)?;
+    TcpListener::from_std(own)
+}
+
+/// The next connection, ready to be used; none after a fault that was waited out.
+pub(crate) async fn next(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            tune(&stream);
+            Some((stream, peer))
+        }
+        Err(error) if is_about_the_peer(&error) => None,
+        Err(error) => {
+            tracing::warn!(%error, "cannot accept connections at the moment");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// Pipes a visitor's bytes to an endpoint and back.
+pub(crate) async fn serve(edge: &EdgeShared, mut visitor: TcpStream, peer: SocketAddr, endpoint: &Endpoint) {
+    let Ok(local) = visitor.local_addr() else { return };
+    let Some(stream) = open(edge, endpoint, peer, local).await else {
+        // Closed with a reset, so that the visitor does not take it for an empty answer.
+        let _ = SockRef::from(&visitor).set_linger(Some(Duration::ZERO));
+        return;
+    };
+    run_pipe(edge, endpoint, &mut visitor, stream).await;
+}
+
+/// Opens a stream for a visitor; tells metrics and log why there is none.
+pub(crate) async fn open(
+    edge: &EdgeShared,
+    endpoint: &Endpoint,
+    peer: SocketAddr,
+    local: SocketAddr,
+) -> Option<Stream> {
+    match endpoint.open(peer, local).await {
+        Ok(stream) => {
+            edge.visited(endpoint, peer);
+            Some(stream)
+        }
+        Err(fault) => {
+            let reason = match fault {
+                OpenFault::Offline => "agent_offline",
+                OpenFault::Busy => {
+                    edge.admission.reached(crate::admission::Limit::Streams, peer);
+                    "too_many_streams"
+                }
+            };
+            edge.metrics.refused.get_or_create(&ReasonLabel { reason }).inc();
+            tracing::debug!(url = %endpoint.url, %peer, %fault, "visitor turned away");
+            None
+        }
+    }
+}
+
+/// Pipes until both directions have ended, one failed, or the edge stopped.
+pub(crate) async fn run_pipe<IO>(edge: &EdgeShared, endpoint: &Endpoint, visitor: &mut IO, stream: Stream)
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let limits = PipeLimits { idle_timeout: edge.limits().pipe_idle_timeout };
+    let Some(outcome) = edge.stopped.run_until_cancelled(pipe(visitor, stream, limits)).await else { return };
+    match outcome {
+        Ok(stats) => count_bytes(edge, stats),
+        Err(error) => log_pipe_error(endpoint, &error),
+    }
+}
+
+fn count_bytes(edge: &EdgeShared, stats: PipeStats) {
+    let bytes = &edge.metrics.bytes;
+    bytes.get_or_create(&DirectionLabel { direction: Direction::ToAgent }).inc_by(stats.sent);
+    bytes.get_or_create(&DirectionLabel { direction: Direction::ToVisitor }).inc_by(stats.received);
+}
+
+fn log_pipe_error(endpoint: &Endpoint, error: &PipeError) {
+    tracing::debug!(url = %endpoint.url, %error, "connection ended early");
+}
+
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(Duration::from_secs(10)).with_retries(3);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+}
+
+/// The connection was gone before it was accepted: nothing is wrong here.
+fn is_about_the_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
