@@ -1,15 +1,25 @@
-//! HTTP and HTTPS endpoints.
+//! HTTP and HTTPS endpoints: visitors' requests to the upstreams of agents and their responses back.
+//!
+//! Nothing is buffered beyond one chunk a direction, and nothing is decided twice: what routes a request is what is forwarded. A
+//! connection with everything that belongs to it is one task; see `Upstream` for why.
 
-use std::sync::Arc;
+mod body;
+mod connection;
+mod exchange;
+mod fault;
+mod guard;
+mod headers;
+mod idle_timer;
+mod outgoing;
+mod page;
+mod serve;
+mod target;
+mod tasks;
+mod turn;
+mod upgrade;
+mod upstream;
+mod upstream_h2;
+mod upstream_io;
+mod visitor_io;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
-use crate::state::EdgeShared;
-use crate::visitor::Visitor;
-
-/// Serves one visitor's connection until it ends.
-pub(crate) async fn serve<IO>(_io: IO, _visitor: Visitor, _edge: Arc<EdgeShared>)
-where
-    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-}
+pub(crate) use serve::serve;

@@ -1,0 +1,231 @@
+//! Bodies on their way through the edge: one concrete type a direction, so that no frame costs an allocation of ours.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Sleep, sleep};
+
+use super::connection::{Connection, InFlight};
+use super::headers::strip_trailers;
+use super::upstream::Upstream;
+
+/// How long a body waits for the upstream's 100 (Continue) before it is sent regardless: some servers never answer it (RFC 9110
+/// section 10.1.1 forbids to wait for ever). A second is what curl waits itself.
+const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+
+/// The body of a request on its way to the upstream.
+#[derive(Debug)]
+pub(super) struct RequestBody {
+    incoming: Incoming,
+    held: Option<Held>,
+}
+
+/// A body that waits for 100 (Continue).
+#[derive(Debug)]
+struct Held {
+    gate: Arc<Gate>,
+    wait: Pin<Box<Sleep>>,
+}
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming) -> RequestBody {
+        RequestBody { incoming, held: None }
+    }
+
+    /// Holds the body back until the gate opens. Until then hyper does not tell the visitor to continue.
+    pub(super) fn hold(&mut self) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        self.held = Some(Held { gate: Arc::clone(&gate), wait: Box::pin(sleep(CONTINUE_WAIT)) });
+        gate
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(held) = &mut self.held {
+            if held.gate.poll_open(cx).is_pending() {
+                ready!(held.wait.as_mut().poll(cx));
+                held.gate.open();
+            }
+            self.held = None;
+        }
+        let mut frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            strip_trailers(trailers);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// Whether a frame is behind all data: trailers, or the end itself.
+fn is_last(frame: Option<&Result<Frame<Bytes>, hyper::Error>>) -> bool {
+    match frame {
+        Some(Ok(frame)) => frame.is_trailers(),
+        Some(Err(_)) => false,
+        None => true,
+    }
+}
+
+/// Opened by the upstream's 100 (Continue).
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    open: AtomicBool,
+    waiting: Mutex<Option<Waker>>,
+}
+
+impl Gate {
+    /// Lets the body through.
+    pub(super) fn open(&self) {
+        self.open.store(true, Ordering::Release);
+        if let Some(waker) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether the body may pass.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        if self.is_open() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// The body of a response on its way to the visitor.
+#[derive(Debug)]
+pub(super) struct ResponseBody {
+    kind: Kind,
+    /// The request is under way until its response is out of the edge's hands.
+    in_flight: Option<InFlight>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Empty,
+    Full(Bytes),
+    /// From an HTTP/1.1 upstream. Whoever waits for the body drives the stream.
+    Http1 {
+        incoming: Incoming,
+        upstream: Box<Upstream>,
+        connection: Arc<Connection>,
+    },
+    /// From an HTTP/2 upstream, which the connection drives.
+    Http2(Incoming),
+}
+
+impl ResponseBody {
+    /// A body that is there.
+    pub(super) fn full(bytes: Bytes) -> ResponseBody {
+        ResponseBody { kind: Kind::Full(bytes), in_flight: None }
+    }
+
+    /// No body.
+    pub(super) fn empty() -> ResponseBody {
+        ResponseBody { kind: Kind::Empty, in_flight: None }
+    }
+
+    /// The body that comes over an upstream's stream. At its end the stream goes back to the connection.
+    pub(super) fn http1(incoming: Incoming, upstream: Box<Upstream>, connection: Arc<Connection>) -> ResponseBody {
+        ResponseBody { kind: Kind::Http1 { incoming, upstream, connection }, in_flight: None }
+    }
+
+    /// The body that comes from an HTTP/2 upstream.
+    pub(super) fn http2(incoming: Incoming) -> ResponseBody {
+        ResponseBody { kind: Kind::Http2(incoming), in_flight: None }
+    }
+
+    /// Keeps the request under way as long as its body.
+    pub(super) fn keep(&mut self, in_flight: InFlight) {
+        self.in_flight = Some(in_flight);
+    }
+
+    /// The upstream answered in full: its stream may serve the next request.
+    fn complete(&mut self, cx: &mut Context<'_>) {
+        if let Kind::Http1 { upstream, connection, .. } = std::mem::replace(&mut self.kind, Kind::Empty) {
+            connection.give_back(upstream, cx);
+        }
+        if let Some(in_flight) = &mut self.in_flight {
+            in_flight.complete();
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = match &mut self.kind {
+            Kind::Empty => None,
+            Kind::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                if bytes.is_empty() { None } else { Some(Ok(Frame::data(bytes))) }
+            }
+            Kind::Http1 { incoming, upstream, .. } => match Pin::new(&mut *incoming).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    upstream.drive(cx);
+                    ready!(Pin::new(incoming).poll_frame(cx))
+                }
+            },
+            Kind::Http2(incoming) => ready!(Pin::new(incoming).poll_frame(cx)),
+        };
+        let ended = match &mut self.kind {
+            Kind::Http1 { incoming, .. } | Kind::Http2(incoming) => incoming.is_end_stream() || is_last(frame.as_ref()),
+            Kind::Empty | Kind::Full(_) => true,
+        };
+        let frame = frame.map(|frame| {
+            frame.map(|mut frame| {
+                if let Some(trailers) = frame.trailers_mut() {
+                    strip_trailers(trailers);
+                }
+                frame
+            })
+        });
+        if matches!(frame, Some(Err(_))) {
+            // The stream is not whole: it is reset by being dropped.
+            self.kind = Kind::Empty;
+        } else if ended {
+            self.complete(cx);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Empty => true,
+            Kind::Full(bytes) => bytes.is_empty(),
+            Kind::Http1 { incoming, .. } | Kind::Http2(incoming) => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Http1 { incoming, .. } | Kind::Http2(incoming) => incoming.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the requests of a connection tell its IO: whether one is under way, what to write between, and what became of an upgrade.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use bytes::BytesMut;
+use http::{HeaderMap, StatusCode};
+use portway_codes::PublicError;
+
+/// Bytes of interim responses that may wait to be written; what is more is dropped (they are hints). Some Early Hints are 4 KiB.
+const INTERIM_MAX: usize = 16 * 1024;
+
+/// Shared by the requests of a connection and its IO.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    in_flight: AtomicU32,
+    upgrade: AtomicU8,
+    has_interim: AtomicBool,
+    has_reader: AtomicBool,
+    slow: Mutex<Slow>,
+}
+
+/// What is touched rarely.
+#[derive(Debug, Default)]
+struct Slow {
+    /// Woken when the last request under way ends, or an upgrade is decided.
+    reader: Option<Waker>,
+    interim: BytesMut,
+    /// What was wrong with the bytes of the visitor.
+    fault: Option<PublicError>,
+}
+
+/// What became of a request for another protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UpgradeState {
+    Undecided,
+    /// The bytes behind the request belong to the other protocol.
+    Accepted,
+    /// The bytes behind the request are the next request.
+    Refused,
+}
+
+impl Turn {
+    fn slow(&self) -> MutexGuard<'_, Slow> {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request is under way.
+    pub(super) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.upgrade.store(0, Ordering::Relaxed);
+    }
+
+    /// A request is over.
+    pub(super) fn end(&self) {
+        if self.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.wake();
+        }
+    }
+
+    /// Whether no request is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) == 0
+    }
+
+    /// What becomes of the upgrade that the request asked for.
+    pub(super) fn decide_upgrade(&self, accepted: bool) {
+        self.upgrade.store(if accepted { 1 } else { 2 }, Ordering::Relaxed);
+        self.wake();
+    }
+
+    pub(super) fn upgrade(&self) -> UpgradeState {
+        match self.upgrade.load(Ordering::Relaxed) {
+            1 => UpgradeState::Accepted,
+            2 => UpgradeState::Refused,
+            _ => UpgradeState::Undecided,
+        }
+    }
+
+    /// The reader waits for a request to end or an upgrade to be decided.
+    pub(super) fn wait(&self, waker: &Waker) {
+        self.slow().reader = Some(waker.clone());
+        self.has_reader.store(true, Ordering::Relaxed);
+    }
+
+    /// Wakes the reader that waits.
+    pub(super) fn wake(&self) {
+        if self.has_reader.swap(false, Ordering::Relaxed)
+            && let Some(waker) = self.slow().reader.take()
+        {
+            waker.wake();
+        }
+    }
+
+    /// The bytes of the visitor cannot be read any further.
+    pub(super) fn fail(&self, error: PublicError) {
+        self.slow().fault = Some(error);
+    }
+
+    /// What was wrong with the bytes of the visitor: for whoever answers it, once.
+    pub(super) fn take_fault(&self) -> Option<PublicError> {
+        self.slow().fault.take()
+    }
+
+    /// Writes an interim response (RFC 9110 section 15.2) before the final one.
+    pub(super) fn interim(&self, status: StatusCode, headers: &HeaderMap) {
+        let mut slow = self.slow();
+        let before = slow.interim.len();
+        let interim = &mut slow.interim;
+        interim.extend_from_slice(b"HTTP/1.1 ");
+        interim.extend_from_slice(status.as_str().as_bytes());
+        interim.extend_from_slice(b" ");
+        interim.extend_from_slice(status.canonical_reason().unwrap_or("Information").as_bytes());
+        for (name, value) in headers {
+            interim.extend_from_slice(b"\r\n");
+            interim.extend_from_slice(name.as_str().as_bytes());
+            interim.extend_from_slice(b": ");
+            interim.extend_from_slice(value.as_bytes());
+        }
+        interim.extend_from_slice(b"\r\n\r\n");
+        if interim.len() > INTERIM_MAX {
+            interim.truncate(before);
+        }
+        self.has_interim.store(true, Ordering::Relaxed);
+    }
+
+    /// Interim responses to write now.
+    pub(super) fn take_interim(&self) -> Option<BytesMut> {
+        self.has_interim.swap(false, Ordering::Relaxed).then(|| self.slow().interim.split())
+    }
+}

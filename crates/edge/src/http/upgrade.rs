@@ -1,0 +1,33 @@
+//! A connection that changed its protocol: raw bytes both ways.
+
+use bytes::Bytes;
+use portway_mux::{PipeLimits, pipe};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use super::connection::Upgraded;
+use super::visitor_io::VisitorIo;
+use crate::config::Limits;
+
+/// Joins the two sides until both have ended. Each direction ends by itself.
+///
+/// Cancel safety: dropped, both sides are cut.
+pub(super) async fn join<IO>(mut visitor: VisitorIo<IO>, upgraded: Upgraded, limits: &Limits)
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let Upgraded { io, first } = upgraded;
+    let stream = io.into_stream();
+    if send_first(&mut visitor, first).await.is_err() {
+        return;
+    }
+    // How it ended does not matter: both sides have seen it.
+    let _ = pipe(&mut visitor, stream, PipeLimits { idle_timeout: limits.http_body_idle_timeout }).await;
+}
+
+async fn send_first<IO: AsyncRead + AsyncWrite + Unpin>(
+    visitor: &mut VisitorIo<IO>,
+    first: Bytes,
+) -> std::io::Result<()> {
+    visitor.write_all(&first).await?;
+    visitor.flush().await
+}

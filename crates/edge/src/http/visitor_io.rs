@@ -1,0 +1,402 @@
+//! The visitor's side as hyper reads and writes it: every byte of HTTP/1 passes a strict watcher first, and nothing waits for ever.
+//!
+//! The watcher refuses what two parsers could read in two ways. A request it refuses is never seen by hyper as a whole: the requests
+//! before it are answered, then the refusal is written and the connection ends.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use portway_codes::{Code, PublicError};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::guard::{Guard, Phase, Seen};
+use super::idle_timer::IdleTimer;
+use super::turn::{Turn, UpgradeState};
+use crate::config::Limits;
+
+/// Bytes that are read ahead while it is open whether they belong to another protocol. A WebSocket client sends none.
+const AHEAD_MAX: usize = 16 * 1024;
+
+/// The visitor's side of a connection.
+pub(super) struct VisitorIo<IO> {
+    io: IO,
+    turn: Arc<Turn>,
+    /// None: bytes pass as they are.
+    guard: Option<Guard>,
+    /// Read, and not passed on yet.
+    ahead: BytesMut,
+    /// Interim responses being written.
+    interim: BytesMut,
+    reading: Reading,
+    /// The protocol is no longer HTTP: nothing is watched, the ends are real.
+    raw: bool,
+    /// All that hyper wrote has left.
+    flushed: bool,
+    limits: Times,
+    timer: IdleTimer,
+    /// When a byte moved last.
+    moved: Instant,
+    /// When the head that is being read began.
+    head_began: Option<Instant>,
+}
+
+/// The waits of a visitor's connection.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    head: std::time::Duration,
+    idle: std::time::Duration,
+    body: Option<std::time::Duration>,
+}
+
+/// How far reading is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Open,
+    /// The visitor will send no more.
+    Ended,
+    /// What follows is refused, once what came before is answered.
+    Refused,
+    /// The body under way is broken.
+    BrokenBody,
+}
+
+impl<IO> VisitorIo<IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    /// `first`: bytes that were read already.
+    pub(super) fn new(
+        io: IO,
+        first: BytesMut,
+        turn: Arc<Turn>,
+        guard: Option<Guard>,
+        limits: &Limits,
+    ) -> VisitorIo<IO> {
+        let now = Instant::now();
+        VisitorIo {
+            io,
+            turn,
+            guard,
+            head_began: (!first.is_empty()).then_some(now),
+            ahead: first,
+            interim: BytesMut::new(),
+            reading: Reading::Open,
+            raw: false,
+            flushed: true,
+            limits: Times {
+                head: limits.http_head_timeout,
+                idle: limits.http_idle_timeout,
+                body: limits.http_body_idle_timeout,
+            },
+            timer: IdleTimer::default(),
+            moved: now,
+        }
+    }
+
+    /// Behind a 101: bytes pass as they are.
+    pub(super) fn open_up(&mut self) {
+        self.guard = None;
+        self.raw = true;
+    }
+
+    /// Whether the visitor may still have sent something that nobody read: closed now, its system would answer with a reset, and the
+    /// visitor might lose the response.
+    pub(super) fn has_unread(&self) -> bool {
+        let between = self.guard.as_ref().is_none_or(|guard| guard.phase() == Phase::Between);
+        self.reading != Reading::Ended && !(between && self.ahead.is_empty() && self.reading == Reading::Open)
+    }
+
+    fn observe(&mut self, bytes: &[u8]) -> usize {
+        let Some(guard) = &mut self.guard else { return bytes.len() };
+        let in_body = guard.phase() == Phase::Body;
+        let before = guard.phase();
+        match guard.observe(bytes) {
+            Seen::Fine(passed) => {
+                self.note_head(before);
+                passed
+            }
+            Seen::Refused { passed, error, in_body: broke_body } => {
+                self.reading =
+                    if broke_body || (in_body && passed == 0) { Reading::BrokenBody } else { Reading::Refused };
+                self.turn.fail(error);
+                passed
+            }
+        }
+    }
+
+    fn note_head(&mut self, before: Phase) {
+        let after = self.guard.as_ref().map_or(Phase::Between, Guard::phase);
+        match (before, after) {
+            (_, Phase::Between | Phase::Body | Phase::Upgrade) => self.head_began = None,
+            (Phase::Head, Phase::Head) if self.head_began.is_some() => {}
+            (_, Phase::Head) => self.head_began = Some(self.moved),
+        }
+    }
+
+    /// Passes bytes that were read ahead.
+    fn pass_ahead(&mut self, buf: &mut ReadBuf<'_>) {
+        let ahead = std::mem::take(&mut self.ahead);
+        let offered = ahead.len().min(buf.remaining());
+        let passed = self.observe(&ahead[..offered]);
+        buf.put_slice(&ahead[..passed]);
+        self.ahead = ahead;
+        self.ahead.advance(passed);
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
+    }
+
+    /// While an upgrade is undecided: reads on, but only to notice that the visitor is gone.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.ahead.len() < AHEAD_MAX {
+            let mut space = [0; 2048];
+            let mut buf = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                self.reading = Reading::Ended;
+                return Poll::Ready(Ok(()));
+            }
+            self.ahead.extend_from_slice(buf.filled());
+        }
+        Poll::Pending
+    }
+
+    /// Whether the upgrade that the last head asks for is still to be decided; a refused one is over.
+    fn awaits_upgrade(&mut self) -> bool {
+        let Some(guard) = &mut self.guard else { return false };
+        if guard.phase() != Phase::Upgrade {
+            return false;
+        }
+        match self.turn.upgrade() {
+            UpgradeState::Refused => {
+                guard.upgrade_refused();
+                false
+            }
+            UpgradeState::Undecided | UpgradeState::Accepted => true,
+        }
+    }
+
+    fn poll_stopped(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.reading == Reading::BrokenBody {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        if self.reading == Reading::Refused && !(self.turn.is_idle() && self.flushed) {
+            self.turn.wait(cx.waker());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The deadline of a read that waits.
+    fn poll_read_limit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let phase = self.guard.as_ref().map_or(Phase::Between, Guard::phase);
+        let deadline = match phase {
+            Phase::Head => Some(self.head_began.unwrap_or(self.moved) + self.limits.head),
+            Phase::Between if !self.raw => Some(self.moved + self.limits.idle),
+            Phase::Body => self.limits.body.map(|limit| self.moved + limit),
+            Phase::Between | Phase::Upgrade => None,
+        };
+        let Some(deadline) = deadline else { return Poll::Pending };
+        ready!(self.timer.poll(cx, deadline));
+        match phase {
+            Phase::Between if !(self.turn.is_idle() && self.flushed) => {
+                // Waiting for its response, a visitor may be silent. Hyper asks once; so the timer asks again.
+                let again = self.timer.poll(cx, Instant::now() + self.limits.idle);
+                debug_assert!(again.is_pending(), "a deadline in the future");
+                Poll::Pending
+            }
+            Phase::Head => {
+                self.turn.fail(Code::ERR_PORTWAY_40801.plain());
+                self.reading = Reading::Refused;
+                self.poll_stopped(cx)
+            }
+            Phase::Body => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Phase::Between | Phase::Upgrade => {
+                self.reading = Reading::Ended;
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(new) = self.turn.take_interim() {
+            self.interim.unsplit(new);
+        }
+        while !self.interim.is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.interim))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.interim.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// What a write did: bytes moved, or the visitor takes none and may do so only for so long.
+    fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if result.is_ready() {
+            self.moved = Instant::now();
+            return result;
+        }
+        let Some(limit) = self.limits.body else { return Poll::Pending };
+        ready!(self.timer.poll(cx, self.moved + limit));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<IO> AsyncRead for VisitorIo<IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        loop {
+            if this.reading != Reading::Open {
+                return this.poll_stopped(cx);
+            }
+            if this.awaits_upgrade() {
+                // The waker first: the decision may come while we read.
+                this.turn.wait(cx.waker());
+                return this.poll_ahead(cx);
+            }
+            if !this.ahead.is_empty() {
+                this.moved = Instant::now();
+                this.pass_ahead(buf);
+            } else {
+                match Pin::new(&mut this.io).poll_read(cx, buf) {
+                    Poll::Pending => return this.poll_read_limit(cx),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Ready(Ok(())) => {}
+                }
+                let read = buf.filled().len() - before;
+                if read == 0 {
+                    this.reading = Reading::Ended;
+                    return Poll::Ready(Ok(()));
+                }
+                this.moved = Instant::now();
+                let passed = this.observe(&buf.filled()[before..]);
+                if passed < read {
+                    this.ahead.extend_from_slice(&buf.filled()[before + passed..]);
+                    buf.set_filled(before + passed);
+                }
+            }
+            if buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<IO> AsyncWrite for VisitorIo<IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.flushed {
+            ready!(self.poll_interim(cx))?;
+        }
+        self.flushed = false;
+        let result = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.written(cx, result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.flushed {
+            ready!(self.poll_interim(cx))?;
+        }
+        self.flushed = false;
+        let result = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.written(cx, result)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Hyper flushes when it has nothing left to write: between responses, where an interim one may stand.
+        if self.flushed {
+            ready!(self.poll_interim(cx))?;
+        }
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        if !self.flushed {
+            self.flushed = true;
+            if self.reading == Reading::Refused {
+                self.turn.wake();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Of HTTP does nothing but flush: whoever owns the connection ends it.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.raw { Pin::new(&mut self.io).poll_shutdown(cx) } else { self.poll_flush(cx) }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
+
+impl<IO> VisitorIo<IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    /// The refusal that stands behind the last response, when there is one.
+    pub(super) fn refusal(&mut self) -> Option<PublicError> {
+        if self.reading == Reading::Refused { self.turn.take_fault() } else { None }
+    }
+
+    /// The connection itself, behind everything that was HTTP.
+    pub(super) fn get_mut(&mut self) -> &mut IO {
+        &mut self.io
+    }
+}
+
+/// The visitor's side, lent to hyper: its owner has it back when hyper is done, however that ended.
+pub(super) struct Lent<IO>(Arc<Mutex<VisitorIo<IO>>>);
+
+impl<IO> Lent<IO> {
+    /// The owner's and hyper's handle.
+    pub(super) fn new(io: VisitorIo<IO>) -> (Arc<Mutex<VisitorIo<IO>>>, Lent<IO>) {
+        let owned = Arc::new(Mutex::new(io));
+        (Arc::clone(&owned), Lent(owned))
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Lent<IO> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).poll_read(cx, buf)
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lent<IO> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_write_vectored()
+    }
+}
