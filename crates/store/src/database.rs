@@ -114,6 +114,21 @@ impl Store {
         self.inner.writer.close().await;
     }
 
+    /// Forbids the database to grow beyond its present size plus this many pages: what a full disk does, for tests of it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn limit_pages(&self, more: u32) -> Result<(), StoreError> {
+        self.named(async {
+            let mut connection = self.inner.writer.acquire().await.map_err(Fault::from)?;
+            let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *connection).await?;
+            let limit = format!("PRAGMA max_page_count = {}", pages + i64::from(more));
+            sqlx::raw_sql(sqlx::AssertSqlSafe(limit)).execute(&mut *connection).await?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Store, StoreError> {
         let failed = |error: sqlx::Error| StoreError::from_engine(path, error.into());
         let writer = SqlitePoolOptions::new()

@@ -1,0 +1,92 @@
+//! Records come back as they were put.
+
+use portway_names::{HostName, TlsCertificateId};
+use portway_store::{Certificate, StoreError};
+
+use crate::{START, TTL, credential, ksuid, store};
+
+#[tokio::test]
+async fn a_credential_is_found_by_id_and_digest() {
+    let store = store().await;
+    let credential = credential(5, 2);
+    store.add_credential(&credential, START).await.unwrap();
+    assert_eq!(store.credential(&credential.id).await.unwrap(), Some(credential.clone()));
+    assert_eq!(store.credential_by_digest(&credential.digest).await.unwrap(), Some(credential.clone()));
+    assert_eq!(store.credentials().await.unwrap(), std::slice::from_ref(&credential));
+    assert!(store.remove_credential(&credential.id, START).await.unwrap());
+    assert!(!store.remove_credential(&credential.id, START).await.unwrap());
+    assert_eq!(store.credential_by_digest(&credential.digest).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_digest_belongs_to_one_credential() {
+    let store = store().await;
+    let first = credential(5, 1);
+    store.add_credential(&first, START).await.unwrap();
+    let second = portway_store::Credential { id: crate::credential_id(6), ..first };
+    let error = store.add_credential(&second, START).await.unwrap_err();
+    assert!(matches!(error, StoreError::Exists { what: "authtoken" }), "{error}");
+}
+
+#[tokio::test]
+async fn a_credential_needs_its_account() {
+    let store = store().await;
+    assert!(store.add_credential(&credential(5, 77), START).await.is_err());
+    assert_eq!(store.feed().await.unwrap().version, 0, "nothing of the transaction stays");
+}
+
+#[tokio::test]
+async fn a_certificate_is_replaced_under_its_id() {
+    let store = store().await;
+    let first = Certificate {
+        id: TlsCertificateId::new(ksuid(1)),
+        names: vec!["*.example.com".to_owned(), "127.0.0.1".to_owned()],
+        chain_pem: "pem".to_owned(),
+        sealed_key: "sealed".to_owned(),
+        connect: false,
+        not_before: START,
+        not_after: START + TTL,
+    };
+    store.put_certificate(&first, START).await.unwrap();
+    let second = Certificate { sealed_key: "another".to_owned(), connect: true, ..first };
+    store.put_certificate(&second, START).await.unwrap();
+    assert_eq!(store.certificates().await.unwrap(), std::slice::from_ref(&second));
+    store.remove_certificate(&second.id, START).await.unwrap();
+    assert_eq!(store.certificates().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_secret_is_never_overwritten() {
+    let store = store().await;
+    assert!(!store.has_secrets().await.unwrap());
+    store.add_secret("ca", "sealed").await.unwrap();
+    assert!(matches!(store.add_secret("ca", "other").await, Err(StoreError::Exists { .. })));
+    assert_eq!(store.secret("ca").await.unwrap().as_deref(), Some("sealed"));
+    assert!(store.has_secrets().await.unwrap());
+}
+
+#[tokio::test]
+async fn connect_names_change_by_difference_only() {
+    let store = store().await;
+    let host = |text: &str| text.parse::<HostName>().unwrap();
+    store.put_connect_names(&[host("connect.example.com"), host("eu.example.com")], START).await.unwrap();
+    assert_eq!(store.feed().await.unwrap().version, 2);
+    store.put_connect_names(&[host("eu.example.com"), host("connect.example.com")], START).await.unwrap();
+    assert_eq!(store.feed().await.unwrap().version, 2);
+    store.put_connect_names(&[host("eu.example.com")], START).await.unwrap();
+    assert_eq!(store.feed().await.unwrap().version, 3);
+    assert_eq!(store.connect_names().await.unwrap(), [host("eu.example.com")]);
+}
+
+#[tokio::test]
+async fn settings_are_kept_and_the_base_domain_is_followed() {
+    let store = store().await;
+    assert_eq!(store.setting("instance").await.unwrap(), None);
+    store.put_setting("instance", "one").await.unwrap();
+    store.put_setting("instance", "two").await.unwrap();
+    assert_eq!(store.setting("instance").await.unwrap().as_deref(), Some("two"));
+    assert_eq!(store.feed().await.unwrap().version, 0);
+    store.put_base_domain("example.com", START).await.unwrap();
+    store.put_base_domain("example.com", START).await.unwrap();
+    assert_eq!(store.feed().await.unwrap().version, 1);
+}
