@@ -70,8 +70,6 @@ catalogue! {
         "The authtoken of this session was revoked while the agent was connected. Create a new authtoken and start the agent with it.";
     ERR_NGROK_301 301 400 "Bind message not valid"
         "The agent's request for an endpoint could not be understood. Check the endpoint's settings, and update the agent.";
-    ERR_NGROK_305 305 400 "Endpoint options not valid"
-        "An option of the endpoint has a value that is not allowed. Check the endpoint's settings.";
     ERR_NGROK_307 307 404 "TCP address not reserved"
         "The TCP address is not reserved for this account. Reserve it first, or ask for any address with tcp://.";
     ERR_NGROK_308 308 403 "TCP address not allowed by the credential"
@@ -197,6 +195,8 @@ catalogue! {
         "The Host of the request is missing, given twice, or not a host name.";
     ERR_PORTWAY_40003 40003 400 "HTTP version or method not served here"
         "This listener does not serve requests of this kind.";
+    ERR_PORTWAY_40004 40004 400 "Endpoint option not valid"
+        "An option of the endpoint has a value that is not allowed, or that endpoints of this protocol do not have. Check the endpoint's settings.";
     ERR_PORTWAY_40801 40801 408 "Request too slow"
         "The head of the request did not arrive in time. Check the connection and try again.";
     ERR_PORTWAY_42101 42101 421 "Misdirected request"

@@ -99,3 +99,64 @@ impl fmt::Debug for Code {
 fn find(number: u32) -> Option<&'static Entry> {
     ENTRIES.binary_search_by_key(&number, |entry| entry.number).ok().map(|at| &ENTRIES[at])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_is_sorted_and_names_carry_their_number() {
+        assert!(ENTRIES.is_sorted_by(|a, b| a.number < b.number), "each number once, in order");
+        assert_eq!(Code::ALL.len(), ENTRIES.len());
+        for code in Code::ALL {
+            let prefix = match code.family() {
+                Family::Ngrok => "ERR_NGROK_",
+                Family::Portway => "ERR_PORTWAY_",
+            };
+            assert_eq!(code.name(), format!("{prefix}{}", code.number()));
+            assert_eq!(code.to_string(), code.name());
+            assert_eq!(Code::from_number(code.number()), Some(*code));
+            assert_eq!(Code::from_name(code.name()), Some(*code));
+        }
+    }
+
+    #[test]
+    fn every_entry_says_something() {
+        for code in Code::ALL {
+            assert!((400..=599).contains(&code.status()), "{code}");
+            assert!(!code.title().is_empty() && !code.title().ends_with('.'), "{code}");
+            assert!(code.text().len() > code.title().len(), "{code}");
+            assert!(code.text().ends_with('.'), "{code}");
+            // Texts stand in pages, in JSON and on terminals, so they are plain.
+            let plain =
+                |c: char| c.is_ascii() && !c.is_control() && !matches!(c, '<' | '>' | '&' | '"' | '{' | '}' | '|');
+            assert!(code.text().chars().all(plain) && code.title().chars().all(plain), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_our_own_codes_begins_with_their_status() {
+        for code in Code::ALL.iter().filter(|code| code.family() == Family::Portway) {
+            assert_eq!(code.number() / 100, u32::from(code.status()), "{code}");
+        }
+    }
+
+    #[test]
+    fn unknown_names_and_numbers_are_no_codes() {
+        for number in [0, 1, 3201, 42_100, u32::MAX] {
+            assert_eq!(Code::from_number(number), None);
+        }
+        for name in
+            ["", "3200", "ERR_NGROK_", "ERR_NGROK_03200", "ERR_NGROK_+3200", "ERR_PORTWAY_3200", "err_ngrok_3200"]
+        {
+            assert_eq!(Code::from_name(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_error_ends_with_its_code_on_a_line_of_its_own() {
+        let error = Code::ERR_NGROK_107.with("The authtoken is not valid.\nYours: x\n");
+        assert_eq!(error.to_string(), "The authtoken is not valid.\nYours: x\n\nERR_NGROK_107");
+        assert_eq!(PublicError::from(Code::ERR_NGROK_802), Code::ERR_NGROK_802.plain());
+    }
+}

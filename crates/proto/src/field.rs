@@ -76,7 +76,7 @@ impl FieldError {
     pub fn bind_code(&self) -> Code {
         match &self.fault {
             FieldFault::WantedUrl(error) => url_code(error),
-            FieldFault::NotForScheme(_) | FieldFault::Unknown(_) | FieldFault::Host(_) => Code::ERR_NGROK_305,
+            FieldFault::NotForScheme(_) | FieldFault::Unknown(_) | FieldFault::Host(_) => Code::ERR_PORTWAY_40004,
             _ => Code::ERR_NGROK_301,
         }
     }
