@@ -1,6 +1,7 @@
 //! An edge: started on its sockets, drained at the end.
 
 use std::io;
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -146,6 +147,18 @@ impl Edge {
         Ok(listeners)
     }
 
+    /// Serves one more QUIC socket: a predecessor gives its own free only when its agents have moved.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be used, or the process has no descriptors left.
+    pub fn serve_quic(&mut self, socket: UdpSocket) -> Result<(), StartError> {
+        let duplicate = socket.try_clone().map_err(io_error("duplicate a listener"))?;
+        serve_quic(&self.state, socket)?;
+        self.listeners.quic.push(duplicate);
+        Ok(())
+    }
+
     /// A picture of the edge now. It costs a walk over the endpoints. The last connections are remembered only while somebody asks: each
     /// call keeps the memory on for half a minute.
     pub fn status(&self) -> EdgeStatus {
@@ -232,12 +245,14 @@ fn spawn(state: &Arc<EdgeShared>, listeners: &Listeners) -> Result<(), StartErro
         own.http.into_iter().for_each(|socket| shard::spawn_http(state, shard, socket));
     }
     let own = listeners.try_clone().map_err(io_error("duplicate a listener"))?;
-    for socket in own.quic {
-        // The socket's driver is to run on the shard, not on the runtime of the caller.
-        let _on_shard = first.enter();
-        let listener = QuicListener::new(socket, Arc::clone(&state.tls.agents_quic), state.config.session.clone());
-        shard::spawn_quic(state, listener.map_err(io_error("serve QUIC"))?);
-    }
+    own.quic.into_iter().try_for_each(|socket| serve_quic(state, socket))
+}
+
+fn serve_quic(state: &Arc<EdgeShared>, socket: UdpSocket) -> Result<(), StartError> {
+    // The socket's driver is to run on the shard, not on the runtime of the caller.
+    let _on_shard = state.shards[quic_port::SHARD].enter();
+    let listener = QuicListener::new(socket, Arc::clone(&state.tls.agents_quic), state.config.session.clone());
+    shard::spawn_quic(state, listener.map_err(io_error("serve QUIC"))?);
     Ok(())
 }
 

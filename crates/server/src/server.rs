@@ -1,7 +1,7 @@
 //! A running server: how it starts, hands over and stops.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use portway_rpc::in_memory;
 use prometheus_client::registry::Registry;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Admin, Phase};
@@ -65,8 +65,17 @@ pub struct Server {
     ready: Ready,
     /// Duplicates of the API and admin sockets, for a successor.
     own_sockets: OwnSockets,
+    /// The QUIC socket while the predecessor still reads it.
+    quic_later: Option<LaterQuic>,
     tasks: JoinSet<()>,
     stop: CancellationToken,
+}
+
+/// A QUIC socket, and when it is free.
+#[derive(Debug)]
+struct LaterQuic {
+    socket: UdpSocket,
+    free: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -136,6 +145,7 @@ impl Server {
                     Some(Order::Stop) | None => break self.drain().await,
                     Some(Order::Reload(config)) => self.compare(&config),
                 },
+                () = quic_is_free(&mut self.quic_later) => self.serve_quic(),
                 Some(stream) = accept(gate.as_ref()) => {
                     match self.hand_over(stream).await {
                         Ok(Some(predecessor)) => {
@@ -151,6 +161,14 @@ impl Server {
                     }
                 }
             }
+        }
+    }
+
+    fn serve_quic(&mut self) {
+        let Some(LaterQuic { socket, .. }) = self.quic_later.take() else { return };
+        match self.core.edge.serve_quic(socket) {
+            Ok(()) => tracing::info!("the predecessor is gone; serving QUIC"),
+            Err(error) => tracing::error!(%error, "QUIC is not served; agents use TCP"),
         }
     }
 
@@ -197,16 +215,22 @@ impl Server {
         let ready = Ready::new(addresses, &config.domain, &connect, ca_file.display().to_string());
         let control = write_bootstrap(control, &config, &ready).await?;
         let core = Core::start(&config, control, listeners, addresses, &mut metrics).await?;
-        let mut server =
-            Self { config, core, admin: Admin::new(metrics), ready, own_sockets, tasks: JoinSet::new(), stop: CancellationToken::new() };
+        let mut server = Self {
+            config,
+            core,
+            admin: Admin::new(metrics),
+            ready,
+            own_sockets,
+            quic_later: None,
+            tasks: JoinSet::new(),
+            stop: CancellationToken::new(),
+        };
         server.serve_http(sockets.api, sockets.admin).map_err(io("starting the API and admin addresses"))?;
         server.core.edge.synced().await;
         server.admin.enter(Phase::Serving);
         if let Some(successor) = successor {
             let gone = blocking(move || successor.serving()).await?;
-            if let Some(quic) = quic_later {
-                server.core.serve_quic_after(gone, quic);
-            }
+            server.quic_later = quic_later.map(|socket| LaterQuic { socket, free: tokio::spawn(ended(gone)) });
         }
         Ok(server)
     }
@@ -288,7 +312,10 @@ impl Server {
     }
 
     fn sockets(&self) -> io::Result<Vec<(Purpose, Listening)>> {
-        let Listeners { https, quic, http, tcp } = self.core.edge.listeners()?;
+        let Listeners { https, mut quic, http, tcp } = self.core.edge.listeners()?;
+        if let Some(later) = &self.quic_later {
+            quic.push(later.socket.try_clone()?);
+        }
         let api = self.own_sockets.api.try_clone()?;
         let admin = self.own_sockets.admin.try_clone()?;
         let named = |purpose| move |socket| (purpose, Listening::Tcp(socket));
@@ -389,6 +416,18 @@ fn edge_config(config: &ServerConfig, addresses: Addresses) -> EdgeConfig {
         limits: config.limits.clone(),
         drain_grace: config.drain_grace,
         ..EdgeConfig::default()
+    }
+}
+
+/// Ready when the other end of `stream` is closed.
+async fn ended(stream: std::os::unix::net::UnixStream) {
+    drop(blocking(move || Ok(io::copy(&mut &stream, &mut io::sink())?)).await);
+}
+
+async fn quic_is_free(later: &mut Option<LaterQuic>) {
+    match later {
+        Some(LaterQuic { free, .. }) => drop(free.await),
+        None => std::future::pending().await,
     }
 }
 

@@ -1,1 +1,14 @@
-//! Whole-system tests: cluster in process, simulated link, PKI, recording upstreams.
+//! Whole-system tests: a real server in process with real sockets and real TLS, agents against it, faulty links, upstreams that
+//! record, and clients.
+//!
+//! For tests only: no product crate depends on it.
+
+mod client;
+mod cluster;
+mod link;
+mod upstream;
+
+pub use client::{Client, Response};
+pub use cluster::Cluster;
+pub use link::Link;
+pub use upstream::{EchoUpstream, HttpUpstream, RecordedRequest};

@@ -1,0 +1,150 @@
+//! A server in process, on loopback and port 0, with a data directory of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use portway_agent::{Agent, AgentBuilder, Roots};
+use portway_server::{Order, Ready, Server, ServerConfig, Settings};
+use secrecy::SecretString;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::client::Client;
+
+/// A running server.
+#[derive(Debug)]
+pub struct Cluster {
+    data_dir: TempDir,
+    ready: Ready,
+    authtoken: SecretString,
+    ca: Vec<u8>,
+    orders: mpsc::Sender<Order>,
+    serving: JoinHandle<()>,
+}
+
+impl Cluster {
+    /// Starts a server with defaults.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from starting.
+    pub async fn start() -> Result<Self> {
+        Self::with(Settings::default()).await
+    }
+
+    /// Starts a server with `settings`; addresses and the data directory that are not given are free ones.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from starting.
+    pub async fn with(settings: Settings) -> Result<Self> {
+        Self::on(TempDir::new()?, settings).await
+    }
+
+    async fn on(data_dir: TempDir, settings: Settings) -> Result<Self> {
+        let any: SocketAddr = "127.0.0.1:0".parse()?;
+        let settings = settings.or(Settings {
+            data_dir: Some(data_dir.path().join("data")),
+            https_addr: Some(any),
+            http_addr: Some(any),
+            api_addr: Some(any),
+            admin_addr: Some(any),
+            dns_addr: Some(any),
+            ..Settings::default()
+        });
+        let server = Server::start(ServerConfig::resolve(settings)?).await?;
+        let ready = server.ready().clone();
+        let bootstrap: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(data_dir.path().join("data/bootstrap.json"))?)?;
+        let authtoken = bootstrap["authtoken"].as_str().context("bootstrap.json has an authtoken")?.into();
+        let ca = std::fs::read(&ready.ca_cert)?;
+        let (orders, told) = mpsc::channel(1);
+        let serving = tokio::spawn(server.run(told));
+        Ok(Self { data_dir, ready, authtoken, ca, orders, serving })
+    }
+
+    /// Where the server is reached.
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// The server's data directory.
+    pub fn data_dir(&self) -> std::path::PathBuf {
+        self.data_dir.path().join("data")
+    }
+
+    /// The first account's authtoken.
+    pub fn authtoken(&self) -> SecretString {
+        self.authtoken.clone()
+    }
+
+    /// The CA certificate, PEM.
+    pub fn ca(&self) -> &[u8] {
+        &self.ca
+    }
+
+    /// An agent for the first account, not yet connected.
+    pub fn agent(&self) -> AgentBuilder {
+        self.agent_via(self.ready.connect_addr)
+    }
+
+    /// The same, dialling another address: a [`Link`](crate::Link) in front of the server.
+    pub fn agent_via(&self, address: SocketAddr) -> AgentBuilder {
+        Agent::builder()
+            .connect_url(&address.to_string())
+            .authtoken(self.authtoken())
+            .roots(Roots::Pem(self.ca.clone()))
+            .client_type("portway-testkit")
+    }
+
+    /// A client of public URLs.
+    pub fn client(&self) -> Client {
+        Client::new(&self.ca, self.ready.https_addr, self.ready.http_addr)
+    }
+
+    /// A URL below the base domain: `https://<name>.<base>`.
+    pub fn url(&self, scheme: &str, name: &str) -> String {
+        format!("{scheme}://{name}.{}", self.ready.base_domain)
+    }
+
+    /// Text of a path of the admin address.
+    ///
+    /// # Errors
+    /// When the address does not answer.
+    pub async fn admin(&self, path: &str) -> Result<(u16, String)> {
+        let response = Client::plain(self.ready.admin_addr).get(&format!("http://admin{path}")).await?;
+        Ok((response.status, String::from_utf8_lossy(&response.body).into_owned()))
+    }
+
+    /// Drains the server, waits for its end, and gives the data directory for another start.
+    ///
+    /// # Errors
+    /// When the server's task failed.
+    pub async fn stop(self) -> Result<TempDir> {
+        drop(self.orders.send(Order::Stop).await);
+        self.serving.await?;
+        Ok(self.data_dir)
+    }
+
+    /// Starts again on what [`Self::stop`] left, with the same ports where `settings` give them.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from starting.
+    pub async fn restart(data_dir: TempDir, settings: Settings) -> Result<Self> {
+        Self::on(data_dir, settings).await
+    }
+
+    /// Settings that bind the addresses this server has now.
+    pub fn same_addresses(&self) -> Settings {
+        Settings {
+            https_addr: Some(self.ready.https_addr),
+            http_addr: Some(self.ready.http_addr),
+            ..Settings::default()
+        }
+    }
+
+    /// Whether a path below the data directory exists.
+    pub fn has(&self, file: impl AsRef<Path>) -> bool {
+        self.data_dir().join(file).exists()
+    }
+}
