@@ -6,6 +6,7 @@
 pub mod client_hello;
 pub mod frame;
 pub mod head;
+pub mod http1_guard;
 pub mod message;
 pub mod proxy_protocol;
 mod stream_type;
