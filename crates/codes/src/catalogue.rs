@@ -199,6 +199,8 @@ catalogue! {
         "An option of the endpoint has a value that is not allowed, or that endpoints of this protocol do not have. Check the endpoint's settings.";
     ERR_PORTWAY_40801 40801 408 "Request too slow"
         "The head of the request did not arrive in time. Check the connection and try again.";
+    ERR_PORTWAY_41401 41401 414 "Request target too long"
+        "The address of the request is longer than the server allows. Send what is that long in the body of a POST request.";
     ERR_PORTWAY_42101 42101 421 "Misdirected request"
         "The connection was made for another name than the request asks for. Open a new connection for this name.";
     ERR_PORTWAY_42901 42901 429 "Too many connections from one address"
@@ -207,6 +209,8 @@ catalogue! {
         "New connections arrive faster than the server takes them. Wait a moment and try again.";
     ERR_PORTWAY_43101 43101 431 "Request header too large"
         "The header of the request is larger than the server allows. Deleting this site's cookies often helps.";
+    ERR_PORTWAY_50101 50101 501 "Not implemented"
+        "The request uses a method or a transfer coding that the server does not know.";
     ERR_PORTWAY_50301 50301 503 "Too many streams"
         "The agent that serves this endpoint already carries as many connections as it may. Try again in a moment.";
     ERR_PORTWAY_50302 50302 503 "No free TCP port"
@@ -215,4 +219,6 @@ catalogue! {
         "The server cannot decide this at the moment because its control plane is away. It tries again by itself.";
     ERR_PORTWAY_50401 50401 504 "Connection idle too long"
         "No bytes moved on the connection for longer than the server allows, so it was closed.";
+    ERR_PORTWAY_50501 50501 505 "HTTP version not supported"
+        "The server serves HTTP/1.0, HTTP/1.1 and HTTP/2.";
 }

@@ -116,7 +116,7 @@ async fn over_http1(
 
 async fn open_http1(connection: &Arc<Connection>, endpoint: &Arc<Endpoint>) -> Result<Box<Upstream>, PublicError> {
     let io = connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, endpoint))?;
-    connection.edge.metrics.streams_opened.inc();
+    connection.edge.visited(endpoint, connection.visitor.peer);
     let failed = |error: hyper::Error| fault::of_exchange(&error, None, endpoint);
     Upstream::new(Arc::clone(endpoint), io).await.map_err(failed)
 }
@@ -192,7 +192,7 @@ async fn over_http2(
 
 async fn open_http2(connection: &Arc<Connection>, endpoint: &Arc<Endpoint>) -> Result<UpstreamH2, PublicError> {
     let io = connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, endpoint))?;
-    connection.edge.metrics.streams_opened.inc();
+    connection.edge.visited(endpoint, connection.visitor.peer);
     let failed = |error: hyper::Error| fault::of_exchange(&error, None, endpoint);
     let upstream = UpstreamH2::new(Arc::clone(endpoint), io, &connection.spawner).await.map_err(failed)?;
     connection.keep_http2(upstream.clone());

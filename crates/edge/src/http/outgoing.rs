@@ -62,7 +62,7 @@ pub(super) fn http2(
     let wishes = strip_request(&mut head.headers, false);
     extend_request(&mut head.headers, &asked.provenance, &asked.raw, None, &wishes, Hop::Http2);
     let authority = match &endpoint.options.host_header {
-        Some(host) => Authority::try_from(host.as_bytes()).map_err(|_| Code::ERR_NGROK_305.plain())?,
+        Some(host) => Authority::try_from(host.as_bytes()).map_err(|_| Code::ERR_PORTWAY_40004.plain())?,
         None => asked.authority.clone(),
     };
     let mut parts = http::uri::Parts::default();

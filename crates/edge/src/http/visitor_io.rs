@@ -12,6 +12,7 @@ use bytes::{Buf, BytesMut};
 use portway_codes::{Code, PublicError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
+use tokio_util::io::poll_read_buf;
 
 use super::guard::{Guard, Phase, Seen};
 use super::idle_timer::IdleTimer;
@@ -21,14 +22,23 @@ use crate::config::Limits;
 /// Bytes that are read ahead while it is open whether they belong to another protocol. A WebSocket client sends none.
 const AHEAD_MAX: usize = 16 * 1024;
 
+/// Bytes asked for at once behind a head that came in pieces.
+const READ_MORE: usize = 4 * 1024;
+
 /// The visitor's side of a connection.
 pub(super) struct VisitorIo<IO> {
     io: IO,
     turn: Arc<Turn>,
     /// None: bytes pass as they are.
     guard: Option<Guard>,
-    /// Read, and not passed on yet.
+    /// Read, and not passed on yet: first what the watcher let through, then what it did not.
     ahead: BytesMut,
+    /// How much of that it let through.
+    passable: usize,
+    /// Some of it the watcher has not seen yet.
+    unseen: bool,
+    /// What becomes of reading when all that may pass has passed.
+    refused: Option<Reading>,
     /// Interim responses being written.
     interim: BytesMut,
     reading: Reading,
@@ -82,7 +92,10 @@ where
             turn,
             guard,
             head_began: (!first.is_empty()).then_some(now),
+            unseen: !first.is_empty(),
             ahead: first,
+            passable: 0,
+            refused: None,
             interim: BytesMut::new(),
             reading: Reading::Open,
             raw: false,
@@ -100,67 +113,99 @@ where
     /// Behind a 101: bytes pass as they are.
     pub(super) fn open_up(&mut self) {
         self.guard = None;
+        self.unseen = true;
         self.raw = true;
     }
 
     /// Whether the visitor may still have sent something that nobody read: closed now, its system would answer with a reset, and the
     /// visitor might lose the response.
     pub(super) fn has_unread(&self) -> bool {
-        let between = self.guard.as_ref().is_none_or(|guard| guard.phase() == Phase::Between);
-        self.reading != Reading::Ended && !(between && self.ahead.is_empty() && self.reading == Reading::Open)
+        let between = self.guard.as_ref().is_none_or(|guard| guard.phase() == Phase::Head);
+        let nothing_left = self.reading == Reading::Open && self.refused.is_none() && between && self.ahead.is_empty();
+        self.reading != Reading::Ended && !nothing_left
     }
 
+    /// Shows the watcher what it has not let through yet, and tells how much of it may pass.
     fn observe(&mut self, bytes: &[u8]) -> usize {
         let Some(guard) = &mut self.guard else { return bytes.len() };
-        let in_body = guard.phase() == Phase::Body;
-        let before = guard.phase();
-        match guard.observe(bytes) {
-            Seen::Fine(passed) => {
-                self.note_head(before);
-                passed
-            }
-            Seen::Refused { passed, error, in_body: broke_body } => {
-                self.reading =
-                    if broke_body || (in_body && passed == 0) { Reading::BrokenBody } else { Reading::Refused };
+        let passed = match guard.observe(bytes) {
+            Seen::Fine(passed) => passed,
+            Seen::Refused { passed, error, in_body } => {
+                self.refused = Some(if in_body { Reading::BrokenBody } else { Reading::Refused });
                 self.turn.fail(error);
                 passed
             }
-        }
+        };
+        let in_head = passed < bytes.len() && guard.phase() == Phase::Head;
+        self.head_began = if in_head { self.head_began.or(Some(self.moved)) } else { None };
+        passed
     }
 
-    fn note_head(&mut self, before: Phase) {
-        let after = self.guard.as_ref().map_or(Phase::Between, Guard::phase);
-        match (before, after) {
-            (_, Phase::Between | Phase::Body | Phase::Upgrade) => self.head_began = None,
-            (Phase::Head, Phase::Head) if self.head_began.is_some() => {}
-            (_, Phase::Head) => self.head_began = Some(self.moved),
-        }
-    }
-
-    /// Passes bytes that were read ahead.
-    fn pass_ahead(&mut self, buf: &mut ReadBuf<'_>) {
+    /// Shows the watcher what was read behind the bytes that it kept back.
+    fn show_ahead(&mut self) {
         let ahead = std::mem::take(&mut self.ahead);
-        let offered = ahead.len().min(buf.remaining());
-        let passed = self.observe(&ahead[..offered]);
-        buf.put_slice(&ahead[..passed]);
+        self.passable += self.observe(&ahead[self.passable..]);
         self.ahead = ahead;
+        self.unseen = false;
+    }
+
+    /// Passes bytes that were let through already, when there are any.
+    fn pass_ahead(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let passed = self.passable.min(buf.remaining());
+        buf.put_slice(&self.ahead[..passed]);
         self.ahead.advance(passed);
+        self.passable -= passed;
         if self.ahead.is_empty() {
             self.ahead = BytesMut::new();
         }
+        passed > 0
+    }
+
+    /// Reads more behind what is kept.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.ahead.reserve(READ_MORE);
+        let read = match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.ahead) {
+            Poll::Pending => return self.poll_read_limit(cx),
+            Poll::Ready(read) => read?,
+        };
+        self.moved = Instant::now();
+        self.unseen = true;
+        if read == 0 {
+            self.reading = Reading::Ended;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads straight to hyper; what must not pass yet is kept.
+    fn poll_straight(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        match Pin::new(&mut self.io).poll_read(cx, buf) {
+            Poll::Pending => return self.poll_read_limit(cx),
+            Poll::Ready(read) => read?,
+        }
+        self.moved = Instant::now();
+        let read = buf.filled().len() - before;
+        if read == 0 {
+            self.reading = Reading::Ended;
+            return Poll::Ready(Ok(()));
+        }
+        let passed = self.observe(&buf.filled()[before..]);
+        if passed < read {
+            self.ahead.extend_from_slice(&buf.filled()[before + passed..]);
+            buf.set_filled(before + passed);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// While an upgrade is undecided: reads on, but only to notice that the visitor is gone.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.ahead.len() < AHEAD_MAX {
-            let mut space = [0; 2048];
-            let mut buf = ReadBuf::new(&mut space);
-            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
-            if buf.filled().is_empty() {
+            self.ahead.reserve(READ_MORE);
+            self.unseen = true;
+            if ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.ahead))? == 0 {
                 self.reading = Reading::Ended;
                 return Poll::Ready(Ok(()));
             }
-            self.ahead.extend_from_slice(buf.filled());
         }
         Poll::Pending
     }
@@ -168,12 +213,13 @@ where
     /// Whether the upgrade that the last head asks for is still to be decided; a refused one is over.
     fn awaits_upgrade(&mut self) -> bool {
         let Some(guard) = &mut self.guard else { return false };
-        if guard.phase() != Phase::Upgrade {
+        if guard.phase() != Phase::MaybeUpgrade {
             return false;
         }
         match self.turn.upgrade() {
             UpgradeState::Refused => {
                 guard.upgrade_refused();
+                self.unseen = !self.ahead.is_empty();
                 false
             }
             UpgradeState::Undecided | UpgradeState::Accepted => true,
@@ -193,33 +239,31 @@ where
 
     /// The deadline of a read that waits.
     fn poll_read_limit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let phase = self.guard.as_ref().map_or(Phase::Between, Guard::phase);
-        let deadline = match phase {
-            Phase::Head => Some(self.head_began.unwrap_or(self.moved) + self.limits.head),
-            Phase::Between if !self.raw => Some(self.moved + self.limits.idle),
-            Phase::Body => self.limits.body.map(|limit| self.moved + limit),
-            Phase::Between | Phase::Upgrade => None,
+        let phase = self.guard.as_ref().map_or(Phase::Head, Guard::phase);
+        let deadline = match (phase, self.head_began) {
+            (Phase::Body, _) => self.limits.body.map(|limit| self.moved + limit),
+            (Phase::Head, Some(began)) => Some(began + self.limits.head),
+            (Phase::Head, None) if !self.raw => Some(self.moved + self.limits.idle),
+            _ => None,
         };
         let Some(deadline) = deadline else { return Poll::Pending };
         ready!(self.timer.poll(cx, deadline));
-        match phase {
-            Phase::Between if !(self.turn.is_idle() && self.flushed) => {
-                // Waiting for its response, a visitor may be silent. Hyper asks once; so the timer asks again.
-                let again = self.timer.poll(cx, Instant::now() + self.limits.idle);
-                debug_assert!(again.is_pending(), "a deadline in the future");
-                Poll::Pending
-            }
-            Phase::Head => {
-                self.turn.fail(Code::ERR_PORTWAY_40801.plain());
-                self.reading = Reading::Refused;
-                self.poll_stopped(cx)
-            }
-            Phase::Body => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Phase::Between | Phase::Upgrade => {
-                self.reading = Reading::Ended;
-                Poll::Ready(Ok(()))
-            }
+        if phase == Phase::Body {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        if self.head_began.is_some() {
+            self.turn.fail(Code::ERR_PORTWAY_40801.plain());
+            self.reading = Reading::Refused;
+            return self.poll_stopped(cx);
+        }
+        if self.turn.is_idle() && self.flushed {
+            self.reading = Reading::Ended;
+            return Poll::Ready(Ok(()));
+        }
+        // Waiting for its response, a visitor may be silent. Hyper asks only once, so the timer has to ask again.
+        let again = self.timer.poll(cx, Instant::now() + self.limits.idle);
+        debug_assert!(again.is_pending(), "a deadline in the future");
+        Poll::Pending
     }
 
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -255,7 +299,15 @@ where
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buf.filled().len();
-        loop {
+        while buf.filled().len() == before {
+            if this.pass_ahead(buf) {
+                break;
+            }
+            if this.reading == Reading::Open
+                && let Some(refused) = this.refused.take()
+            {
+                this.reading = refused;
+            }
             if this.reading != Reading::Open {
                 return this.poll_stopped(cx);
             }
@@ -264,31 +316,19 @@ where
                 this.turn.wait(cx.waker());
                 return this.poll_ahead(cx);
             }
-            if !this.ahead.is_empty() {
-                this.moved = Instant::now();
-                this.pass_ahead(buf);
-            } else {
-                match Pin::new(&mut this.io).poll_read(cx, buf) {
-                    Poll::Pending => return this.poll_read_limit(cx),
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Ready(Ok(())) => {}
+            if this.ahead.is_empty() {
+                ready!(this.poll_straight(cx, buf))?;
+                if this.reading == Reading::Ended {
+                    break;
                 }
-                let read = buf.filled().len() - before;
-                if read == 0 {
-                    this.reading = Reading::Ended;
-                    return Poll::Ready(Ok(()));
-                }
-                this.moved = Instant::now();
-                let passed = this.observe(&buf.filled()[before..]);
-                if passed < read {
-                    this.ahead.extend_from_slice(&buf.filled()[before + passed..]);
-                    buf.set_filled(before + passed);
-                }
+                continue;
             }
-            if buf.filled().len() > before {
-                return Poll::Ready(Ok(()));
+            if !this.unseen {
+                ready!(this.poll_more(cx))?;
             }
+            this.show_ahead();
         }
+        Poll::Ready(Ok(()))
     }
 }
 
