@@ -11,6 +11,7 @@ mod connection;
 mod field;
 mod hello;
 mod record;
+mod redact;
 
 pub use agent_id::AgentId;
 pub use bind::{BindRequest, ProxyVersion};
@@ -52,3 +53,6 @@ pub mod control {
         include!("gen/portway.control.v1.rs");
     }
 }
+
+#[cfg(test)]
+mod tests;

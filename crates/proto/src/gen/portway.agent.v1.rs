@@ -58,6 +58,7 @@ pub mod edge_message {
 }
 /// Identifies and authenticates the agent.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct Hello {
     /// Protocol version spoken; this document is 1.0.
     #[prost(uint32, tag = "1")]
@@ -134,7 +135,8 @@ pub struct Bind {
     /// Chosen by the agent, echoed in the answer.
     #[prost(uint32, tag = "1")]
     pub request: u32,
-    /// Wanted URL: "<https://app.example.com",> "tls://…", "tcp://host:20001", "tcp://" for any port, "<https://"> for any name.
+    /// Wanted URL: scheme (http, https, tls or tcp), host and port, for example tcp://host:20001. An empty host (tls://, tcp://) is any
+    /// name, a tcp URL without port any port.
     #[prost(string, tag = "2")]
     pub url: ::prost::alloc::string::String,
     /// What the agent forwards to, for display only.

@@ -91,6 +91,7 @@ pub struct Credential {
 }
 /// A certificate the edge presents.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct Certificate {
     /// Names and wildcard patterns it is presented for, and IP addresses as text.
     #[prost(string, repeated, tag = "1")]
@@ -117,7 +118,7 @@ pub struct ConnectName {
 /// Who may serve a name, until when.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Lease {
-    /// "<https://app.example.com",> "tcp://host:20001". http and https of one host are separate names.
+    /// A complete endpoint URL, for example tls://app.example.com or tcp://host:20001. http and https of one host are separate names.
     #[prost(string, tag = "1")]
     pub url: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
@@ -162,7 +163,7 @@ pub struct ClaimRequest {
     pub credential_id: ::prost::alloc::string::String,
     #[prost(bytes = "bytes", tag = "4")]
     pub agent_id: ::prost::bytes::Bytes,
-    /// Wanted URL in full; with an empty host ("<https://">) the control plane chooses a free name below the base domain.
+    /// Wanted URL in full; with an empty host (the scheme and nothing after ://) the control plane chooses a free name below the base domain.
     #[prost(string, tag = "5")]
     pub url: ::prost::alloc::string::String,
     /// No session at this edge serves the URL. When the lease was taken through this same edge, its account may then take it over
