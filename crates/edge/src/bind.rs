@@ -191,7 +191,7 @@ async fn lease(agent: &Agent, wanted: WantedUrl, deadline: Instant) -> Result<Ar
         wanted.resolve(&base).map_err(|error| Refused::for_good(Code::ERR_NGROK_328.with(error.to_string())))?;
     if let Some(port) = wanted.port.filter(|port| public_port(edge, scheme) != Some(*port)) {
         let text = format!("The port {port} is not served for {scheme} endpoints. Leave the port out of the URL.");
-        return Err(Refused::for_good(Code::ERR_NGROK_305.with(text)));
+        return Err(Refused::for_good(Code::ERR_PORTWAY_40004.with(text)));
     }
     let Some(host) = wanted.host else {
         agent.credential.acl.permit_random(scheme)?;
@@ -225,7 +225,7 @@ fn public_port(edge: &EdgeShared, scheme: Scheme) -> Option<u16> {
 fn options(request: &BindRequest) -> Result<EndpointOptions, Refused> {
     let host_header = request.host_header.as_deref().map(HeaderValue::from_str).transpose().map_err(|_| {
         let text = "The Host header to set contains characters that a header cannot have. Change host_header.";
-        Refused::for_good(Code::ERR_NGROK_305.with(text))
+        Refused::for_good(Code::ERR_PORTWAY_40004.with(text))
     })?;
     let proxy_protocol = request.proxy_protocol.map(|version| match version {
         ProxyVersion::V1 => proxy_protocol::ProxyVersion::V1,

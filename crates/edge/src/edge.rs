@@ -159,6 +159,11 @@ impl Edge {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> &Arc<EdgeShared> {
+        &self.state
+    }
+
     /// A picture of the edge now. It costs a walk over the endpoints. The last connections are remembered only while somebody asks: each
     /// call keeps the memory on for half a minute.
     pub fn status(&self) -> EdgeStatus {

@@ -120,7 +120,8 @@ async fn at_endpoint(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName, endpoi
         let config = Arc::clone(&edge.tls.tls);
         let Some((mut stream, fresh)) = handshake(&edge, fresh, config).await else { return };
         let Some(upstream) = tcp::open(&edge, &endpoint, fresh.peer, fresh.local).await else { return };
-        return tcp::run_pipe(&edge, &endpoint, &mut stream, upstream).await;
+        tcp::run_pipe(&edge, &endpoint, &mut stream, upstream, Bytes::new()).await;
+        return;
     }
     pass_through(&edge, fresh, &endpoint).await;
 }
@@ -130,13 +131,13 @@ async fn pass_through(edge: &EdgeShared, fresh: Fresh, endpoint: &Endpoint) {
     let Fresh { mut stream, first, peer, local, permit, handshake, counted, .. } = fresh;
     let _held = (permit, counted);
     drop(handshake);
-    let Some(mut upstream) = tcp::open(edge, endpoint, peer, local).await else {
+    let Some(upstream) = tcp::open(edge, endpoint, peer, local).await else {
         // An alert makes clients say something better than "connection reset".
         let _ = stream.write_all(&UNRECOGNIZED_NAME_ALERT).await;
         return;
     };
-    if upstream.write_chunk(first).await.is_ok() {
-        tcp::run_pipe(edge, endpoint, &mut stream, upstream).await;
+    if !tcp::run_pipe(edge, endpoint, &mut stream, upstream, first).await {
+        tcp::reset(&stream);
     }
 }
 

@@ -36,3 +36,8 @@ pub use config::{EdgeConfig, Limits, default_shards};
 pub use edge::{Edge, StartError};
 pub use listeners::Listeners;
 pub use status::{EdgeStatus, EndpointStatus, RECENT_CONNECTIONS_MAX, RecentConnection};
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -137,7 +137,6 @@ impl Routes {
         table.get(host).filter(|endpoint| endpoint.url.scheme == scheme)
     }
 
-
     /// The https or tls endpoint of a server name.
     pub(crate) fn sni(&self, host: &HostName) -> Option<Arc<Endpoint>> {
         self.by_sni.get(host)

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portway_mux::{PipeError, PipeLimits, PipeStats, Stream, pipe};
+use bytes::Bytes;
+use portway_mux::{PipeLimits, PipeStats, Stream, pipe_with};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -79,11 +80,16 @@ pub(crate) async fn next(listener: &TcpListener) -> Option<(TcpStream, SocketAdd
 pub(crate) async fn serve(edge: &EdgeShared, mut visitor: TcpStream, peer: SocketAddr, endpoint: &Endpoint) {
     let Ok(local) = visitor.local_addr() else { return };
     let Some(stream) = open(edge, endpoint, peer, local).await else {
-        // Closed with a reset, so that the visitor does not take it for an empty answer.
-        let _ = SockRef::from(&visitor).set_linger(Some(Duration::ZERO));
-        return;
+        return reset(&visitor);
     };
-    run_pipe(edge, endpoint, &mut visitor, stream).await;
+    if !run_pipe(edge, endpoint, &mut visitor, stream, Bytes::new()).await {
+        reset(&visitor);
+    }
+}
+
+/// Makes the close of a connection a reset, so that the visitor does not take what it got for a whole answer.
+pub(crate) fn reset(visitor: &TcpStream) {
+    let _ = SockRef::from(visitor).set_linger(Some(Duration::ZERO));
 }
 
 /// Opens a stream for a visitor; tells metrics and log why there is none.
@@ -113,16 +119,31 @@ pub(crate) async fn open(
     }
 }
 
-/// Pipes until both directions have ended, one failed, or the edge stopped.
-pub(crate) async fn run_pipe<IO>(edge: &EdgeShared, endpoint: &Endpoint, visitor: &mut IO, stream: Stream)
+/// Pipes until both directions have ended, one failed, or the edge stopped; `initial` was read from the visitor already. True when
+/// both ended well.
+pub(crate) async fn run_pipe<IO>(
+    edge: &EdgeShared,
+    endpoint: &Endpoint,
+    visitor: &mut IO,
+    stream: Stream,
+    initial: Bytes,
+) -> bool
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let limits = PipeLimits { idle_timeout: edge.limits().pipe_idle_timeout };
-    let Some(outcome) = edge.stopped.run_until_cancelled(pipe(visitor, stream, limits)).await else { return };
+    let piped = pipe_with(visitor, stream, initial, limits);
+    let Some(outcome) = edge.stopped.run_until_cancelled(piped).await else { return false };
     match outcome {
-        Ok(stats) => count_bytes(edge, stats),
-        Err(error) => log_pipe_error(endpoint, &error),
+        Ok(stats) => {
+            count_bytes(edge, stats);
+            true
+        }
+        Err(error) => {
+            count_bytes(edge, error.stats());
+            tracing::debug!(url = %endpoint.url, %error, "connection ended early");
+            false
+        }
     }
 }
 
@@ -130,10 +151,6 @@ fn count_bytes(edge: &EdgeShared, stats: PipeStats) {
     let bytes = &edge.metrics.bytes;
     bytes.get_or_create(&DirectionLabel { direction: Direction::ToAgent }).inc_by(stats.sent);
     bytes.get_or_create(&DirectionLabel { direction: Direction::ToVisitor }).inc_by(stats.received);
-}
-
-fn log_pipe_error(endpoint: &Endpoint, error: &PipeError) {
-    tracing::debug!(url = %endpoint.url, %error, "connection ended early");
 }
 
 fn tune(stream: &TcpStream) {

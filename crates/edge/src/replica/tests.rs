@@ -1,1 +1,104 @@
+use portway_names::Ksuid;
+use portway_proto::control::v1::Resource;
+use portway_proto::{AgentId, ConnectNameRecord, SettingsRecord};
 
+use super::*;
+use crate::testing::{FakeControl, digest_of, pki};
+
+fn settings(base: &str) -> Resource {
+    let base_domain = base.parse().unwrap();
+    (&ReplicaRecord::Settings(SettingsRecord { id: "settings".into(), base_domain })).into()
+}
+
+fn credential(token: &str, acl: &[&str]) -> Resource {
+    (&ReplicaRecord::Credential(FakeControl::credential(token, 1, acl))).into()
+}
+
+fn certificate(id: &str, names: &[&str], connect: bool) -> Resource {
+    let (chain, key) = pki().agents.clone();
+    (&ReplicaRecord::Certificate(CertificateRecord {
+        id: id.into(),
+        names: names.iter().map(|name| name.parse().unwrap()).collect(),
+        chain: vec![chain.into()],
+        private_key: key.into(),
+        connect,
+    }))
+        .into()
+}
+
+fn lease(serial: u8, fence: u64) -> LeaseRecord {
+    LeaseRecord {
+        id: portway_names::LeaseId::new(Ksuid::from_parts(1_700_000_000, [serial; 16])),
+        url: "https://app.portway.test".parse().unwrap(),
+        account: AccountId::new(Ksuid::from_parts(1_700_000_000, [1; 16])),
+        agent: AgentId::new([1; 16]),
+        edge: "edge".parse().unwrap(),
+        fence,
+        expires_at_ms: None,
+    }
+}
+
+fn changed(resources: Vec<Resource>) -> pb::Delta {
+    pb::Delta { changed: resources, removed: Vec::new() }
+}
+
+fn removed(id: &str) -> pb::Delta {
+    pb::Delta { changed: Vec::new(), removed: vec![id.to_owned()] }
+}
+
+#[test]
+fn a_snapshot_replaces_everything_and_leaves_out_what_is_broken() {
+    let replica = Replica::new();
+    assert!(!replica.is_synced() && replica.base_domain().is_none());
+    let broken = Resource { id: "x".into(), body: Some(pb::resource::Body::Settings(pb::Settings::default())) };
+    let faults = replica.replace(vec![settings("a.test"), credential("one", &[]), broken]);
+    assert_eq!(faults.len(), 1);
+    assert_eq!(replica.base_domain().unwrap().as_str(), "a.test");
+    assert!(replica.credential(&digest_of("one")).is_some());
+    assert!(replica.replace(vec![settings("b.test"), credential("two", &[])]).is_empty());
+    assert_eq!(replica.base_domain().unwrap().as_str(), "b.test");
+    assert!(replica.credential(&digest_of("one")).is_none() && replica.credential(&digest_of("two")).is_some());
+}
+
+#[test]
+fn deltas_tell_what_sessions_must_know_and_twice_is_once() {
+    let replica = Replica::new();
+    replica.replace(vec![credential("one", &[])]);
+    let (changes, _) = replica.change(changed(vec![credential("one", &[])]));
+    assert_eq!(changes, []);
+    let (changes, _) = replica.change(changed(vec![credential("one", &["bind:a.test"])]));
+    assert!(matches!(&changes[..], [Change::CredentialChanged(_)]));
+    let id = FakeControl::credential("one", 1, &[]).id;
+    assert!(replica.has_credential(id));
+    let (changes, _) = replica.change(removed(&id.to_string()));
+    assert_eq!(changes, [Change::CredentialRevoked(id)]);
+    assert_eq!(replica.change(removed(&id.to_string())).0, []);
+    assert!(!replica.has_credential(id));
+}
+
+#[test]
+fn an_old_lease_that_goes_does_not_take_the_new_one_with_it() {
+    let replica = Replica::new();
+    let (old, new) = (lease(1, 1), lease(2, 2));
+    replica.change(changed(vec![(&ReplicaRecord::Lease(old.clone())).into()]));
+    replica.change(changed(vec![(&ReplicaRecord::Lease(new.clone())).into()]));
+    replica.change(removed(&old.id.to_string()));
+    assert_eq!(replica.lease(&new.url).unwrap().fence, 2);
+    replica.change(removed(&new.id.to_string()));
+    assert!(replica.lease(&new.url).is_none());
+}
+
+#[test]
+fn connect_names_and_certificates_come_and_go() {
+    let replica = Replica::new();
+    let host: HostName = "connect.portway.test".parse().unwrap();
+    let name = ReplicaRecord::ConnectName(ConnectNameRecord { id: "c".into(), host: host.clone(), account: None });
+    replica.replace(vec![(&name).into(), certificate("k", &["connect.portway.test", "127.0.0.1"], true)]);
+    assert_eq!(replica.connect_name(&host), Some(None));
+    assert!(replica.connect_certs.resolve(&host).is_some() && replica.visitor_certs.is_empty());
+    replica.change(changed(vec![certificate("v", &["*.portway.test"], false)]));
+    assert!(replica.visitor_certs.resolve(&host).is_some());
+    replica.change(pb::Delta { changed: Vec::new(), removed: vec!["c".into(), "k".into(), "v".into()] });
+    assert_eq!(replica.connect_name(&host), None);
+    assert!(replica.connect_certs.is_empty() && replica.visitor_certs.is_empty());
+}

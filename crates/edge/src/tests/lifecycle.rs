@@ -1,0 +1,119 @@
+//! Draining, and what a successor finds.
+
+use std::time::Duration;
+
+use portway_proto::agent::v1::{agent_message, edge_message};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::testing::{TOKEN, TestAgent, TestEdge, eventually, soon};
+
+#[tokio::test]
+async fn a_drain_lets_streams_finish_and_then_closes() {
+    let mut edge = TestEdge::start().await;
+    let mut agent = edge.agent().await;
+    let bound = agent.bind("tcp://").await.unwrap();
+    let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    visitor.write_all(b"a").await.unwrap();
+    let (_, _, mut upstream) = soon(agent.accept()).await.unwrap();
+
+    let running = edge.edge.take().unwrap();
+    let control = edge.control.clone();
+    let draining = tokio::spawn(running.drain());
+    let Some(edge_message::Message::GoAway(_)) = agent.next().await else { panic!("no GoAway") };
+    assert!(TcpStream::connect(edge.http).await.is_err(), "nothing is accepted any more");
+    assert!(!draining.is_finished());
+    assert!(agent.session.close_reason().is_none());
+
+    upstream.write_chunk(b"last words".to_vec().into()).await.unwrap();
+    upstream.finish().await.unwrap();
+    let mut got = Vec::new();
+    visitor.shutdown().await.unwrap();
+    soon(visitor.read_to_end(&mut got)).await.unwrap();
+    assert_eq!(got, b"last words");
+    soon(draining).await.unwrap();
+    soon(agent.session.closed()).await;
+    assert_eq!(control.releases(), 0, "the successor finds the leases");
+}
+
+#[tokio::test]
+async fn a_drain_ends_when_the_grace_is_over() {
+    let mut edge = TestEdge::start_with(|config| config.drain_grace = Duration::from_millis(100)).await;
+    let mut agent = edge.agent().await;
+    let bound = agent.bind("tcp://").await.unwrap();
+    let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    visitor.write_all(b"a").await.unwrap();
+    let _open = soon(agent.accept()).await.unwrap();
+    soon(edge.drain()).await;
+    let mut got = Vec::new();
+    let _ = soon(visitor.read_to_end(&mut got)).await;
+    soon(agent.session.closed()).await;
+}
+
+#[tokio::test]
+async fn a_successor_serves_on_the_same_sockets_and_ports() {
+    let mut old = TestEdge::start().await;
+    let mut agent = old.agent().await;
+    let url = agent.bind("tcp://").await.unwrap().url;
+    let port: u16 = url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let handed = old.edge().listeners().unwrap();
+    assert_eq!((handed.https.len(), handed.http.len(), handed.quic.len(), handed.tcp.len()), (1, 1, 1, 1));
+    let (https, tcp) = (handed.https[0].local_addr().unwrap(), handed.tcp[0].local_addr().unwrap());
+    assert_eq!((https, tcp.port()), (old.https, port));
+    soon(old.drain()).await;
+    // Arrives when nobody accepts: it waits in the queue, and is not refused.
+    let mut early = TcpStream::connect(tcp).await.unwrap();
+    early.write_all(b"early").await.unwrap();
+
+    let new = TestEdge::start_on(old.control.clone(), handed, tcp.port()).await;
+    let mut agent = TestAgent::connect(&new, TOKEN, [1; 16], 2).await.unwrap();
+    let claims = new.control.claims();
+    assert_eq!(agent.bind(&url).await.unwrap().url, url);
+    assert_eq!(new.control.claims(), claims);
+    let (_, first, _stream) = soon(agent.accept()).await.unwrap();
+    assert!(b"early".starts_with(&first[..]));
+}
+
+#[tokio::test]
+async fn a_lost_session_is_offline_at_once_and_its_lease_waits() {
+    let edge = TestEdge::start_with(|config| config.lease_grace = Duration::from_millis(50)).await;
+    let mut agent = edge.agent().await;
+    let bound = agent.bind("tcp://").await.unwrap();
+    let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
+    agent.session.abort();
+    eventually("offline", || edge.edge().status().endpoints.is_empty()).await;
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
+    eventually("given back after the grace", || edge.control.releases() == 1).await;
+}
+
+#[tokio::test]
+async fn goodbye_frees_the_names_and_keeps_the_streams() {
+    let edge = TestEdge::start().await;
+    let mut agent = edge.agent().await;
+    let bound = agent.bind("tcp://").await.unwrap();
+    let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    visitor.write_all(b"a").await.unwrap();
+    let (_, _, mut upstream) = soon(agent.accept()).await.unwrap();
+    agent.send(agent_message::Message::Goodbye(Default::default())).await;
+    eventually("offline", || edge.edge().status().endpoints.is_empty()).await;
+    eventually("given back", || edge.control.releases() == 1).await;
+    upstream.write_chunk(b"b".to_vec().into()).await.unwrap();
+    let mut got = [0];
+    soon(visitor.read_exact(&mut got)).await.unwrap();
+    assert_eq!(agent.bind("tcp://").await.unwrap_err().code, "ERR_NGROK_301");
+}
+
+#[tokio::test]
+async fn an_edge_that_cannot_start_says_why() {
+    for (change, words) in [
+        ((|config| config.shards = 0) as fn(&mut crate::EdgeConfig), "0 shards"),
+        (|config| config.edge_id = "no token!".to_owned(), "edge id"),
+        (|config| config.tcp_ports = 5..=4, "5-4"),
+    ] {
+        let error = TestEdge::try_start(change).await.err().unwrap();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
