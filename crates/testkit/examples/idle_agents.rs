@@ -27,7 +27,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         if started >= AT_ONCE {
             held.extend(connecting.join_next().await.transpose()?.transpose()?);
         }
-        connecting.spawn(connect(pem.clone(), carrier, env::var("PORTWAY_CONNECT_URL")?, env::var("PORTWAY_AUTHTOKEN")?));
+        connecting.spawn(connect(
+            pem.clone(),
+            carrier,
+            env::var("PORTWAY_CONNECT_URL")?,
+            env::var("PORTWAY_AUTHTOKEN")?,
+        ));
     }
     while let Some(agent) = connecting.join_next().await {
         held.push(agent??);
