@@ -141,9 +141,9 @@ impl AgentBuilder {
         if let Some(url) = &self.proxy_url {
             let proxy: ProxyUrl =
                 url.parse().map_err(|error| ConnectError::ProxyUrl { url: crate::proxy::redacted(url), reason: format!("{error}") })?;
-            dialer = dialer.proxy(proxy);
+            dialer = dialer.proxy(Some(proxy));
             choice = CarrierChoice::Tcp;
         }
-        Ok(Core::new(dialer.choice(choice), choice, self))
+        Ok(Core::new(dialer.carrier(choice), choice, self))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portway_mux::DialError;
+use portway_mux::{DialCause, DialError, ProxyError};
 
 /// Time after which the round trip of a new session is taken as its own.
 pub(crate) const SETTLE_AFTER: Duration = Duration::from_secs(2);
@@ -54,10 +54,13 @@ pub(crate) fn redial_wait(scheduled: Duration, outage: Duration) -> Duration {
     scheduled.min(SHORT_WAIT.max(outage / 4))
 }
 
-/// Whether dialling again cannot help before somebody changes something.
+/// Whether dialling again cannot help before somebody changes something: whoever answered is not the edge, or is not trusted.
 pub(crate) fn is_permanent(error: &DialError) -> bool {
-    let _ = error;
-    false
+    match error.cause() {
+        Some(DialCause::Tls(_) | DialCause::AlpnMissing) => true,
+        Some(DialCause::Proxy { error, .. }) => matches!(error, ProxyError::SocksLogin | ProxyError::Status { status: 407 }),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

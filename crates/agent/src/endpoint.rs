@@ -250,6 +250,7 @@ impl fmt::Debug for Endpoint {
 /// What is asked of the edge, checked.
 #[derive(Debug)]
 pub(crate) struct BindSpec {
+    kind: Scheme,
     pub(crate) options: EndpointOptions,
     pub(crate) forwards_to: String,
     wanted: String,
@@ -258,7 +259,7 @@ pub(crate) struct BindSpec {
 
 impl BindSpec {
     fn new(kind: Scheme, options: EndpointOptions, forwards_to: &str, authority: &str) -> Result<Self, BindError> {
-        let http = matches!(kind, Scheme::Http | Scheme::Https);
+        let http = kind.is_http();
         for (given, allowed, option) in [
             (options.host_header != HostHeader::Preserve, http, "host_header"),
             (options.upstream_http2, http, "the upstream protocol http2"),
@@ -282,7 +283,12 @@ impl BindSpec {
             HostHeader::Rewrite => authority.to_owned(),
             HostHeader::Value(value) => value.clone(),
         };
-        Ok(Self { wanted: wanted_url(kind, &options.url)?, host_header, forwards_to: forwards_to.to_owned(), options })
+        Ok(Self { kind, wanted: wanted_url(kind, &options.url)?, host_header, forwards_to: forwards_to.to_owned(), options })
+    }
+
+    /// Whether the streams of the endpoint carry HTTP/1.
+    pub(crate) fn speaks_http1(&self) -> bool {
+        self.kind.is_http() && !self.options.upstream_http2
     }
 
     /// The message that asks for the endpoint, at `assigned` when it had a URL before.

@@ -34,11 +34,11 @@ pub(crate) async fn serve(mut stream: Stream, core: Arc<Core>, handles: Arc<Hand
         Ok(Ok(start)) => start,
         Ok(Err(error)) => {
             tracing::debug!(%error, "a stream without a usable head was reset");
-            return stream.reset(ErrorCode::PROTOCOL_ERROR);
+            return stream.reset(ErrorCode::PROTOCOL);
         }
         Err(_) => {
             tracing::debug!("a stream without a head was reset");
-            return stream.reset(ErrorCode::PROTOCOL_ERROR);
+            return stream.reset(ErrorCode::PROTOCOL);
         }
     };
     let Some(served) = handles.wait_for(head.endpoint).await else {

@@ -54,9 +54,9 @@ pub use endpoint::{Endpoint, EndpointBuilder, EndpointOptions, HostHeader, Proxy
 pub use error::{BindError, ConnectError};
 pub use listener::{Connection, Listener};
 pub use metrics::Metrics;
-pub use portway_mux::{Carrier, CarrierChoice};
-pub use portway_names::Scheme;
-pub use portway_tls::Roots;
+pub use portway_mux::{Carrier, CarrierChoice, DialCause, DialError, ProxyError};
+pub use portway_names::{ConnectUrl, Scheme};
+pub use portway_tls::{Roots, RootsError, TlsProblem};
 pub use proxy::proxy_from_env;
 pub use status::{EndpointState, EndpointStatus, Event, Online, Status};
 pub use upstream::{Upstream, UpstreamError};

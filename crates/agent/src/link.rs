@@ -174,7 +174,7 @@ async fn greet(core: &Core, session: &Session, generation: u64) -> Result<Greete
         version_major: VERSION.0,
         version_minor: VERSION.1,
         authtoken: core.authtoken.expose_secret().to_owned(),
-        agent_id: core.agent_id.to_vec(),
+        agent_id: Bytes::copy_from_slice(&core.agent_id),
         generation,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         os: std::env::consts::OS.to_owned(),

@@ -250,7 +250,7 @@ impl Supervisor {
             }
             Err(error) => {
                 tracing::warn!(obj = "tunnels.session", err = %error, "failed to reconnect session");
-                let slow = !error.is_transient();
+                let slow = matches!(error, ConnectError::Refused { retryable: false, .. });
                 self.redial_later(error.to_string(), slow);
             }
         }

@@ -38,8 +38,9 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Parts, ConfigError> {
         "3" => {
             let whole: FileV3 = source.read(text)?;
             if let Some(mut agent) = whole.agent {
-                if let Some(tunnels) = agent.tunnels.take() {
-                    return Err(source.at(tunnels.referenced, "`tunnels` belongs to the top of the file, not below `agent`"));
+                let strays = [("tunnels", agent.tunnels.take().map(|it| it.referenced)), ("version", agent.version.take().map(|it| it.referenced))];
+                if let Some((key, location)) = strays.into_iter().find_map(|(key, location)| Some((key, location?))) {
+                    return Err(source.at(location, format!("`{key}` belongs to the top of the file, not below `agent`")));
                 }
                 source.settings(agent, &mut parts)?;
             }
