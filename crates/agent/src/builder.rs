@@ -139,8 +139,10 @@ impl AgentBuilder {
         let mut dialer = Dialer::new(connect_url, &self.roots).map_err(ConnectError::Roots)?;
         dialer = dialer.connect_timeout(self.connect_timeout).addresses(self.addresses.clone());
         if let Some(url) = &self.proxy_url {
-            let proxy: ProxyUrl =
-                url.parse().map_err(|error| ConnectError::ProxyUrl { url: crate::proxy::redacted(url), reason: format!("{error}") })?;
+            let proxy: ProxyUrl = url.parse().map_err(|error| ConnectError::ProxyUrl {
+                url: crate::proxy::redacted(url),
+                reason: format!("{error}"),
+            })?;
             dialer = dialer.proxy(Some(proxy));
             choice = CarrierChoice::Tcp;
         }

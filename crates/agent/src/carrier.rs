@@ -58,7 +58,9 @@ pub(crate) fn redial_wait(scheduled: Duration, outage: Duration) -> Duration {
 pub(crate) fn is_permanent(error: &DialError) -> bool {
     match error.cause() {
         Some(DialCause::Tls(_) | DialCause::AlpnMissing) => true,
-        Some(DialCause::Proxy { error, .. }) => matches!(error, ProxyError::SocksLogin | ProxyError::Status { status: 407 }),
+        Some(DialCause::Proxy { error, .. }) => {
+            matches!(error, ProxyError::SocksLogin | ProxyError::Status { status: 407 })
+        }
         _ => false,
     }
 }

@@ -157,9 +157,7 @@ impl EndpointBuilder {
     /// # Errors
     /// A URL, address or option that makes no sense, or the edge's refusal.
     pub async fn forward_to(self, address: impl AsRef<str>) -> Result<Endpoint, BindError> {
-        let tls = UpstreamTls { verify: self.options.verify_upstream_tls, http2: self.options.upstream_http2 };
-        let upstream = Upstream::parse_with(address.as_ref(), self.kind, tls)?;
-        let spec = BindSpec::new(self.kind, self.options, upstream.display(), upstream.authority())?;
+        let (spec, upstream) = describe(self.kind, self.options, address.as_ref())?;
         open(self.agent, spec, Target::Forward(Box::new(upstream))).await
     }
 
@@ -175,6 +173,17 @@ impl EndpointBuilder {
         let endpoint = open(self.agent, spec, Target::Listen(sender)).await?;
         Ok(Listener::new(endpoint, connections))
     }
+}
+
+/// Checks everything that can be checked without an edge.
+pub(crate) fn describe(
+    kind: Scheme,
+    options: EndpointOptions,
+    address: &str,
+) -> Result<(BindSpec, Upstream), BindError> {
+    let tls = UpstreamTls { verify: options.verify_upstream_tls, http2: options.upstream_http2 };
+    let upstream = Upstream::parse_with(address, kind, tls)?;
+    Ok((BindSpec::new(kind, options, upstream.display(), upstream.authority())?, upstream))
 }
 
 async fn open(agent: Agent, spec: BindSpec, target: Target) -> Result<Endpoint, BindError> {
@@ -243,7 +252,10 @@ impl Drop for Endpoint {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("url", &self.url()).field("forwards_to", &self.forwards_to()).finish_non_exhaustive()
+        f.debug_struct("Endpoint")
+            .field("url", &self.url())
+            .field("forwards_to", &self.forwards_to())
+            .finish_non_exhaustive()
     }
 }
 
@@ -283,7 +295,13 @@ impl BindSpec {
             HostHeader::Rewrite => authority.to_owned(),
             HostHeader::Value(value) => value.clone(),
         };
-        Ok(Self { kind, wanted: wanted_url(kind, &options.url)?, host_header, forwards_to: forwards_to.to_owned(), options })
+        Ok(Self {
+            kind,
+            wanted: wanted_url(kind, &options.url)?,
+            host_header,
+            forwards_to: forwards_to.to_owned(),
+            options,
+        })
     }
 
     /// Whether the streams of the endpoint carry HTTP/1.

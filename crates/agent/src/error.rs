@@ -66,7 +66,11 @@ impl ConnectError {
             Self::Dial(error) => !crate::carrier::is_permanent(error),
             Self::Handshake(_) | Self::HandshakeTimeout(_) => true,
             Self::Refused { retryable, .. } => *retryable,
-            Self::ConnectUrl { .. } | Self::ProxyUrl { .. } | Self::Roots(_) | Self::MetadataTooLong { .. } | Self::Closed => false,
+            Self::ConnectUrl { .. }
+            | Self::ProxyUrl { .. }
+            | Self::Roots(_)
+            | Self::MetadataTooLong { .. }
+            | Self::Closed => false,
         }
     }
 }

@@ -58,7 +58,10 @@ pub(crate) async fn serve(mut stream: Stream, core: Arc<Core>, handles: Arc<Hand
                 Err(TrySendError::Full(())) => {
                     served.counters.failed();
                     if let Some(held_back) = served.failure_log.ready(Instant::now()) {
-                        tracing::warn!(held_back, "connections are turned away: the program does not accept them fast enough");
+                        tracing::warn!(
+                            held_back,
+                            "connections are turned away: the program does not accept them fast enough"
+                        );
                     }
                     stream.reset(ErrorCode::AGENT_BUSY);
                 }

@@ -89,7 +89,10 @@ mod tests {
         let env = [("ALL_PROXY", "socks5://all:1"), ("https_proxy", "http://lower:2")];
         assert_eq!(choose("connect.example.com", &env).as_deref(), Some("http://lower:2"));
         assert_eq!(choose("connect.example.com", &env[..1]).as_deref(), Some("socks5://all:1"));
-        assert_eq!(choose("connect.example.com", &[("HTTPS_PROXY", "proxy:3128")]).as_deref(), Some("http://proxy:3128"));
+        assert_eq!(
+            choose("connect.example.com", &[("HTTPS_PROXY", "proxy:3128")]).as_deref(),
+            Some("http://proxy:3128")
+        );
         assert_eq!(choose("connect.example.com", &[("HTTPS_PROXY", "")]), None);
     }
 

@@ -172,7 +172,12 @@ impl Supervisor {
         self.settle_at = (self.core.choice == CarrierChoice::Auto).then(|| now + settle_after);
         *self.core.session() = Some(link.session.clone());
         tracing::info!(obj = "tunnels.session", carrier = %link.session.carrier(), peer = %link.session.peer_addr(), "client session established");
-        tracing::info!(obj = "tunnels.session", id = link.welcome.session_id, region = link.welcome.region, "tunnel session started");
+        tracing::info!(
+            obj = "tunnels.session",
+            id = link.welcome.session_id,
+            region = link.welcome.region,
+            "tunnel session started"
+        );
         self.core.status.send_replace(Status::Online(Arc::new(Online {
             session_id: link.welcome.session_id.clone(),
             region: link.welcome.region.clone(),
@@ -439,7 +444,12 @@ impl Supervisor {
 
     fn go_away(&mut self, go_away: GoAway) {
         let grace = Duration::from_millis(go_away.grace_ms.into());
-        tracing::info!(obj = "tunnels.session", reason = go_away.reason, ?grace, "the edge asks to go away; moving to a new session");
+        tracing::info!(
+            obj = "tunnels.session",
+            reason = go_away.reason,
+            ?grace,
+            "the edge asks to go away; moving to a new session"
+        );
         self.going_away = Some(Instant::now() + grace);
         self.settle_at = None;
         if self.dial.as_ref().is_none_or(|dial| dial.better.is_some()) {
@@ -539,7 +549,8 @@ async fn finished(dial: &mut Option<Dial>) -> (Option<Carrier>, Result<Link, Con
     match dial {
         Some(dial) => {
             let result = (&mut dial.task).await;
-            let result = result.unwrap_or_else(|error| Err(ConnectError::Handshake(format!("the attempt broke: {error}"))));
+            let result =
+                result.unwrap_or_else(|error| Err(ConnectError::Handshake(format!("the attempt broke: {error}"))));
             (dial.better, result)
         }
         None => pending().await,

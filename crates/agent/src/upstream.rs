@@ -102,7 +102,8 @@ impl Upstream {
             return Err(fail("it is empty; write a port, host:port, a URL or unix:/path"));
         }
         if let Some(path) = trimmed.strip_prefix("unix:") {
-            return Self::unix(path.strip_prefix("//").unwrap_or(path)).ok_or_else(|| fail("write unix:/absolute/path"));
+            return Self::unix(path.strip_prefix("//").unwrap_or(path))
+                .ok_or_else(|| fail("write unix:/absolute/path"));
         }
         let (scheme, rest) = match trimmed.split_once("://") {
             Some((scheme, rest)) => (Some(UpstreamScheme::parse(scheme, kind).map_err(|reason| fail(&reason))?), rest),
@@ -110,7 +111,10 @@ impl Upstream {
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if let Some(at) = authority.find(['/', '?', '#']) {
-            return Err(fail(&format!("{:?} is after the address; only scheme, host and port can be given", &authority[at..])));
+            return Err(fail(&format!(
+                "{:?} is after the address; only scheme, host and port can be given",
+                &authority[at..]
+            )));
         }
         if authority.contains('@') {
             return Err(fail("user names and passwords cannot be part of it"));
@@ -133,6 +137,14 @@ impl Upstream {
         &self.display
     }
 
+    /// Tries whether something answers there, and closes the connection again.
+    ///
+    /// # Errors
+    /// The sentence for the user.
+    pub async fn probe(&self) -> Result<(), String> {
+        self.dial().await.map(drop).map_err(|failure| failure.to_string())
+    }
+
     /// Host and, where it is not the scheme's own, port: what a rewritten Host header says.
     pub fn authority(&self) -> &str {
         &self.authority
@@ -153,7 +165,8 @@ impl Upstream {
             UpstreamScheme::Http | UpstreamScheme::Tcp => None,
             UpstreamScheme::Https | UpstreamScheme::Tls => Some(Tls {
                 name: ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} is not a host name"))?,
-                config: upstream_tls::client_config(scheme.alpn(options.http2), options.verify).map_err(|error| error.to_string())?,
+                config: upstream_tls::client_config(scheme.alpn(options.http2), options.verify)
+                    .map_err(|error| error.to_string())?,
             }),
         };
         let authority =
@@ -171,7 +184,8 @@ impl Upstream {
     pub(crate) async fn dial(&self) -> Result<UpstreamIo, DialFailure> {
         match tokio::time::timeout(DIAL_TIMEOUT, self.dial_untimed()).await {
             Ok(result) => result,
-            Err(_) => Err(self.failure(ErrorCode::UPSTREAM_TIMEOUT, format_args!("no answer within {} s", DIAL_TIMEOUT.as_secs()))),
+            Err(_) => Err(self
+                .failure(ErrorCode::UPSTREAM_TIMEOUT, format_args!("no answer within {} s", DIAL_TIMEOUT.as_secs()))),
         }
     }
 
@@ -185,9 +199,9 @@ impl Upstream {
                 })
             }
             Place::Tcp { host, port } => {
-                let addresses = resolve(host, *port)
-                    .await
-                    .map_err(|error| self.failure(ErrorCode::UPSTREAM_NAME, format_args!("{host:?} cannot be resolved: {error}")))?;
+                let addresses = resolve(host, *port).await.map_err(|error| {
+                    self.failure(ErrorCode::UPSTREAM_NAME, format_args!("{host:?} cannot be resolved: {error}"))
+                })?;
                 let stream = connect_first(&addresses).await.map_err(|error| self.io_failure(&error))?;
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "the upstream socket takes no TCP_NODELAY");
@@ -246,7 +260,9 @@ impl UpstreamScheme {
             "tcp" => Self::Tcp,
             "tls" => Self::Tls,
             "file" => return Err("serving files is not built yet; run a file server and give its address".to_owned()),
-            _ => return Err(format!("{text:?} is not a scheme to forward to; use http, https, tcp, tls or unix:/path")),
+            _ => {
+                return Err(format!("{text:?} is not a scheme to forward to; use http, https, tcp, tls or unix:/path"));
+            }
         };
         match kind {
             Scheme::Http | Scheme::Https if matches!(scheme, Self::Tcp | Self::Tls) => {

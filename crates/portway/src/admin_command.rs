@@ -87,7 +87,11 @@ async fn execute(args: Args) -> Result<String, AdminError> {
         Command::Authtokens(Authtokens::Create { description, acl }) => {
             let (id, token) = admin.create_authtoken(&description, &acl).await?;
             let token = token.expose_secret();
-            Ok(if args.json { line(&json!({ "id": id.to_string(), "authtoken": token })) } else { format!("{token}\n") })
+            Ok(if args.json {
+                line(&json!({ "id": id.to_string(), "authtoken": token }))
+            } else {
+                format!("{token}\n")
+            })
         }
         Command::Authtokens(Authtokens::Revoke { id }) => {
             admin.revoke(&id).await?;

@@ -3,13 +3,20 @@
 //! It parses arguments, chooses a runtime and prints; it holds no logic of sessions, routing or storage.
 
 mod admin_command;
+mod agent_command;
+mod agent_settings;
 mod cli;
+mod config_command;
+mod explain;
 mod quickstart;
+mod sample_service;
 mod server_command;
+mod view;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
+use clap_complete::Shell;
 
 use crate::cli::{Cli, Command};
 
@@ -21,8 +28,12 @@ fn main() -> ExitCode {
         Command::Server(args) => on_all_cores(server_command::run(*args)),
         Command::Quickstart(args) => on_all_cores(quickstart::run(*args)),
         Command::Admin(args) => on_one_core(admin_command::run(*args)),
-        Command::Http(_) | Command::Https(_) | Command::Tcp(_) | Command::Tls(_) | Command::Start(_) => ExitCode::FAILURE,
-        Command::Config(_) | Command::Completion(_) => ExitCode::FAILURE,
+        Command::Http(args) | Command::Https(args) => on_one_core(agent_command::http(*args)),
+        Command::Tcp(args) => on_one_core(agent_command::tcp(*args)),
+        Command::Tls(args) => on_one_core(agent_command::tls(*args)),
+        Command::Start(args) => on_one_core(agent_command::start(*args)),
+        Command::Config(args) => config_command::run(args),
+        Command::Completion(args) => completion(args.shell),
         Command::Version => {
             println!("portway {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -48,4 +59,13 @@ fn block_on(mut builder: tokio::runtime::Builder, work: impl Future<Output = Exi
             ExitCode::FAILURE
         }
     }
+}
+
+fn completion(shell: Option<Shell>) -> ExitCode {
+    let Some(shell) = shell.or_else(Shell::from_env) else {
+        eprintln!("portway: SHELL names no known shell; say which: portway completion bash");
+        return ExitCode::from(2);
+    };
+    clap_complete::generate(shell, &mut Cli::command(), "portway", &mut std::io::stdout());
+    ExitCode::SUCCESS
 }

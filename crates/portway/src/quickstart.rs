@@ -68,7 +68,7 @@ async fn quickstart(args: Args) -> Result<()> {
     let serving = tokio::spawn(server.run(orders));
 
     let agent = Agent::builder()
-        .connect_url(&ready.connect_addr.to_string())
+        .connect_url(ready.connect_addr.to_string())
         .authtoken(authtoken(&data_dir).await?)
         .roots(Roots::Pem(std::fs::read(&ready.ca_cert).with_context(|| format!("reading {}", ready.ca_cert))?))
         .client_type("portway-quickstart")
@@ -81,7 +81,7 @@ async fn quickstart(args: Args) -> Result<()> {
     let endpoint = agent.http().url(&wanted).name(&args.name).forward_to(&upstream).await?;
 
     let ca = shortest(Path::new(&ready.ca_cert));
-    println!("{}", greeting(endpoint.url(), &upstream, &ca, &ready.http_addr.to_string(), args.upstream.is_none()));
+    println!("{}", greeting(&endpoint.url(), &upstream, &ca, &ready.http_addr.to_string(), args.upstream.is_none()));
     tasks.spawn(print_events(events));
     tokio::signal::ctrl_c().await?;
     println!("\nStopping: connections may finish (Ctrl-C again stops at once).");

@@ -66,7 +66,10 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 }
 
 /// The configuration of `file` with flags over it, and how to log.
-fn read(file: Option<&Path>, flags: Settings) -> Result<(ServerConfig, LogConfig), Box<dyn std::error::Error>> {
+fn read(
+    file: Option<&Path>,
+    flags: Settings,
+) -> Result<(ServerConfig, LogConfig), Box<dyn std::error::Error + Send + Sync>> {
     let settings = match file {
         Some(file) => flags.or(Settings::load(file)?),
         None => flags,
@@ -111,7 +114,12 @@ async fn listen(
     }
 }
 
-async fn reload(file: Option<&Path>, flags: Settings, log: &portway_telemetry::LogHandle, orders: &mpsc::Sender<Order>) {
+async fn reload(
+    file: Option<&Path>,
+    flags: Settings,
+    log: &portway_telemetry::LogHandle,
+    orders: &mpsc::Sender<Order>,
+) {
     match read(file, flags) {
         Ok((config, logs)) => {
             if let Err(error) = log.set_level(&logs.level) {

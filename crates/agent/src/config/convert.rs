@@ -28,7 +28,9 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Parts, ConfigError> {
         return Ok(parts);
     }
     let Some(version) = source.read::<Probe>(text)?.version else {
-        return Err(source.nowhere("the version is missing; add the line `version: 3` (or 2, for a file with `tunnels`)"));
+        return Err(
+            source.nowhere("the version is missing; add the line `version: 3` (or 2, for a file with `tunnels`)")
+        );
     };
     match version.value.as_str() {
         "1" | "2" => {
@@ -38,9 +40,14 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Parts, ConfigError> {
         "3" => {
             let whole: FileV3 = source.read(text)?;
             if let Some(mut agent) = whole.agent {
-                let strays = [("tunnels", agent.tunnels.take().map(|it| it.referenced)), ("version", agent.version.take().map(|it| it.referenced))];
+                let strays = [
+                    ("tunnels", agent.tunnels.take().map(|it| it.referenced)),
+                    ("version", agent.version.take().map(|it| it.referenced)),
+                ];
                 if let Some((key, location)) = strays.into_iter().find_map(|(key, location)| Some((key, location?))) {
-                    return Err(source.at(location, format!("`{key}` belongs to the top of the file, not below `agent`")));
+                    return Err(
+                        source.at(location, format!("`{key}` belongs to the top of the file, not below `agent`"))
+                    );
                 }
                 source.settings(agent, &mut parts)?;
             }
@@ -127,8 +134,11 @@ impl Source<'_> {
             metadata: part.metadata.map(|metadata| metadata.value),
             log: part.log.map(|log| log.value),
             log_format: self.checked(part.log_format, |text| one_of(text, &["term", "logfmt", "json"]))?,
-            log_level: self.checked(part.log_level, |text| one_of(text, &["debug", "info", "warn", "error", "crit"]))?,
-            console_ui: self.checked(part.console_ui, |text| one_of(text, &["true", "false", "iftty"]))?.map(|on| on != "false"),
+            log_level: self
+                .checked(part.log_level, |text| one_of(text, &["debug", "info", "warn", "error", "crit"]))?,
+            console_ui: self
+                .checked(part.console_ui, |text| one_of(text, &["true", "false", "iftty"]))?
+                .map(|on| on != "false"),
         };
         parts.settings.override_with(settings);
         self.tunnels(part.tunnels, parts)
@@ -177,7 +187,9 @@ impl Source<'_> {
             ("verify_webhook", &tunnel.verify_webhook),
             ("websocket_tcp_converter", &tunnel.websocket_tcp_converter),
         ])?;
-        let missing = |key: &str, example: &str| self.at(place, format!("tunnel {name:?} has no `{key}`; add one, for example {example}"));
+        let missing = |key: &str, example: &str| {
+            self.at(place, format!("tunnel {name:?} has no `{key}`; add one, for example {example}"))
+        };
         let Some(proto) = tunnel.proto else { return Err(missing("proto", "`proto: http`")) };
         let kind = match proto.value.as_str() {
             "http" => Scheme::Http,
@@ -213,7 +225,9 @@ impl Source<'_> {
         let mut endpoints = Vec::new();
         for (index, scheme) in self.schemes(kind, tunnel.schemes)?.into_iter().enumerate() {
             options.url = match &host {
-                Some(host) => self.url(kind, &Spanned::new(format!("{scheme}://{}", host.value), host.referenced, host.defined))?,
+                Some(host) => {
+                    self.url(kind, &Spanned::new(format!("{scheme}://{}", host.value), host.referenced, host.defined))?
+                }
                 None => format!("{scheme}://"),
             };
             let name = if index == 0 { name.to_owned() } else { format!("{name} ({scheme})") };
@@ -281,7 +295,8 @@ impl Source<'_> {
                 (self.url(kind, &url)?, kind)
             }
         };
-        let upstream = endpoint.upstream.ok_or_else(|| self.at(place, "the endpoint has no `upstream`; add one with a `url`"))?;
+        let upstream =
+            endpoint.upstream.ok_or_else(|| self.at(place, "the endpoint has no `upstream`; add one with a `url`"))?;
         let Some(address) = upstream.value.url else {
             return Err(self.at(upstream.referenced, "the upstream has no `url`; add one, for example `url: 8080`"));
         };
@@ -292,7 +307,8 @@ impl Source<'_> {
             metadata: value(endpoint.metadata),
             host_header: HostHeader::from(value(endpoint.host_header).as_str()),
             proxy_protocol: self.checked(upstream.value.proxy_protocol, proxy_protocol)?,
-            upstream_http2: self.checked(upstream.value.protocol, |text| one_of(text, &["http1", "http2"]))?.as_deref() == Some("http2"),
+            upstream_http2: self.checked(upstream.value.protocol, |text| one_of(text, &["http1", "http2"]))?.as_deref()
+                == Some("http2"),
             tls_edge: false,
             verify_upstream_tls: upstream.value.tls_verify.unwrap_or(false),
         };
@@ -338,9 +354,8 @@ fn value(text: Text) -> String {
 /// Why a known key is refused.
 fn not_built(key: &str) -> String {
     let reason = match key {
-        "basic_auth" | "ip_restriction" | "mutual_tls_cas" | "oauth" | "oidc" | "user_agent_filter" | "verify_webhook" => {
-            "the endpoint would be open to everybody without it"
-        }
+        "basic_auth" | "ip_restriction" | "mutual_tls_cas" | "oauth" | "oidc" | "user_agent_filter"
+        | "verify_webhook" => "the endpoint would be open to everybody without it",
         "policy" | "traffic_policy" | "traffic_policy_file" | "traffic_policy_url" => {
             "what the policy allows or denies would not be held"
         }
@@ -355,7 +370,11 @@ fn not_built(key: &str) -> String {
 }
 
 fn one_of(text: &str, words: &[&str]) -> Result<String, String> {
-    if words.contains(&text) { Ok(text.to_owned()) } else { Err(format!("{text:?} is not one of {}", words.join(", "))) }
+    if words.contains(&text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is not one of {}", words.join(", ")))
+    }
 }
 
 fn carrier(text: &str) -> Result<CarrierChoice, String> {
@@ -400,7 +419,10 @@ fn duration(text: &str) -> Result<Duration, String> {
             "h" => 3_600_000,
             _ => return Err(fail()),
         };
-        total = count.checked_mul(millis).and_then(|millis| total.checked_add(Duration::from_millis(millis))).ok_or_else(fail)?;
+        total = count
+            .checked_mul(millis)
+            .and_then(|millis| total.checked_add(Duration::from_millis(millis)))
+            .ok_or_else(fail)?;
         rest = &rest[unit_end..];
     }
     if total.is_zero() { Err(fail()) } else { Ok(total) }

@@ -13,7 +13,10 @@ use portway_mux::CarrierChoice;
 use portway_names::Scheme;
 use secrecy::SecretString;
 
-use crate::endpoint::EndpointOptions;
+use crate::agent::Agent;
+use crate::endpoint::{Endpoint, EndpointOptions, describe};
+use crate::error::BindError;
+use crate::upstream::Upstream;
 
 /// Largest file that is read. Generous for hand-written text; keeps a wrong path from filling the memory.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -84,6 +87,34 @@ pub struct EndpointConfig {
     pub upstream: String,
     /// Everything else.
     pub options: EndpointOptions,
+}
+
+impl EndpointConfig {
+    /// An endpoint that no file describes.
+    pub fn new(kind: Scheme, upstream: impl Into<String>, options: EndpointOptions) -> Self {
+        Self { name: options.name.clone(), kind, upstream: upstream.into(), options }
+    }
+
+    /// Checks everything that can be checked without an edge.
+    ///
+    /// # Errors
+    /// What [`EndpointBuilder::forward_to`](crate::EndpointBuilder::forward_to) would say.
+    pub fn check(&self) -> Result<Upstream, BindError> {
+        describe(self.kind, self.options.clone(), &self.upstream).map(|(_, upstream)| upstream)
+    }
+
+    /// Opens the endpoint.
+    ///
+    /// # Errors
+    /// As [`EndpointBuilder::forward_to`](crate::EndpointBuilder::forward_to).
+    pub async fn open(&self, agent: &Agent) -> Result<Endpoint, BindError> {
+        let builder = match self.kind {
+            Scheme::Http | Scheme::Https => agent.http(),
+            Scheme::Tcp => agent.tcp(),
+            Scheme::Tls => agent.tls(),
+        };
+        builder.options(self.options.clone()).forward_to(&self.upstream).await
+    }
 }
 
 /// Why a configuration cannot be used: the file, the place in it, what is wrong and what to do.
@@ -260,7 +291,11 @@ fn read(file: &Path) -> Result<String, ConfigError> {
 /// The known word that a person may have meant.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |candidate: &'a str| (strsim::jaro_winkler(word, candidate), candidate);
-    known.map(likeness).filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
+    known
+        .map(likeness)
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
 }
 
 #[cfg(test)]

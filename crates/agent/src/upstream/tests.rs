@@ -80,14 +80,23 @@ async fn failures_carry_their_code() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let port = listener.local_addr().expect("bound").port();
     drop(listener);
-    let refused = Upstream::parse(&format!("127.0.0.1:{port}"), Scheme::Tcp).expect("valid").dial().await.expect_err("closed port");
+    let refused = Upstream::parse(&format!("127.0.0.1:{port}"), Scheme::Tcp)
+        .expect("valid")
+        .dial()
+        .await
+        .expect_err("closed port");
     assert_eq!(refused.code, ErrorCode::UPSTREAM_REFUSED);
     assert!(refused.text.starts_with(&format!("127.0.0.1:{port} was not reached: ")), "{}", refused.text);
 
-    let name = Upstream::parse("nothing.invalid:1", Scheme::Tcp).expect("valid").dial().await.expect_err("no such name");
+    let name =
+        Upstream::parse("nothing.invalid:1", Scheme::Tcp).expect("valid").dial().await.expect_err("no such name");
     assert_eq!(name.code, ErrorCode::UPSTREAM_NAME);
 
-    let missing = Upstream::parse("unix:/nonexistent/x.sock", Scheme::Tcp).expect("valid").dial().await.expect_err("no such file");
+    let missing = Upstream::parse("unix:/nonexistent/x.sock", Scheme::Tcp)
+        .expect("valid")
+        .dial()
+        .await
+        .expect_err("no such file");
     assert_eq!(missing.code, ErrorCode::UPSTREAM_REFUSED);
 }
 

@@ -1,0 +1,161 @@
+//! One set of settings from flags, environment and files, in this order.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use portway_agent::config::{Config, ConfigError, ConnectCas, Settings, search_path};
+use portway_agent::{Agent, AgentBuilder, CarrierChoice, ConnectUrl, Roots, proxy_from_env};
+use portway_telemetry::{LogConfig, LogOutput};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::cli::{AgentArgs, CarrierArg, ConfigFiles, LogFormat, LogLevel};
+
+/// Why the settings cannot be used. All of them are wrong usage or configuration: exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(
+        "no connect URL is known: give --connect-url HOST:PORT, set PORTWAY_CONNECT_URL, or write connect_url into the configuration file"
+    )]
+    NoConnectUrl,
+    #[error("the connect URL {url:?} cannot be used: {reason}")]
+    ConnectUrl { url: String, reason: String },
+    #[error(
+        "no authtoken is known: give --authtoken TOKEN, set PORTWAY_AUTHTOKEN, or write authtoken into the configuration file; the server writes the first one to DATA_DIR/bootstrap.json, and `portway admin` makes more"
+    )]
+    NoAuthtoken,
+    #[error("the certificates of --ca cannot be read from {}: {error}; a Portway server writes its own to DATA_DIR/ca.pem", path.display())]
+    Ca { path: PathBuf, error: std::io::Error },
+}
+
+impl SettingsError {
+    /// Prints the error and gives the exit code of wrong usage.
+    pub(crate) fn report(&self) -> ExitCode {
+        eprintln!("portway: {self}");
+        ExitCode::from(2)
+    }
+}
+
+/// Everything an agent command needs to start.
+#[derive(Debug)]
+pub(crate) struct AgentSettings {
+    pub(crate) config: Config,
+    pub(crate) connect_url: ConnectUrl,
+    /// The CA file in use, for error texts.
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) log: LogConfig,
+    /// The live view is wanted, if stdout is a terminal.
+    pub(crate) view: bool,
+    authtoken: SecretString,
+    roots: Roots,
+    carrier: CarrierChoice,
+    proxy_url: Option<String>,
+    connect_timeout: Option<Duration>,
+}
+
+impl AgentSettings {
+    /// Reads the files and puts flags and environment over them. `terminal` tells whether stdout is one.
+    pub(crate) fn load(args: &AgentArgs, terminal: bool) -> Result<Self, SettingsError> {
+        let config = read_config(&args.config)?;
+        let file = &config.settings;
+        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let authtoken = args.authtoken.clone().filter(|token| !token.expose_secret().is_empty());
+        let authtoken = authtoken.or_else(|| env("NGROK_AUTHTOKEN").map(SecretString::from));
+        let authtoken = authtoken.or_else(|| file.authtoken.clone()).ok_or(SettingsError::NoAuthtoken)?;
+        let url = args.connect_url.clone().filter(|url| !url.is_empty());
+        let url = url.or_else(|| file.connect_url.clone()).ok_or(SettingsError::NoConnectUrl)?;
+        let connect_url: ConnectUrl =
+            url.parse().map_err(|error| SettingsError::ConnectUrl { url, reason: format!("{error}") })?;
+        let cas = args.ca.as_deref().filter(|ca| !ca.is_empty()).map(|text| match text {
+            "host" => ConnectCas::Host,
+            "trusted" => ConnectCas::Trusted,
+            path => ConnectCas::File(PathBuf::from(path)),
+        });
+        let (roots, ca) = roots(cas.or_else(|| file.connect_cas.clone()).as_ref())?;
+        let proxy_url = args.proxy_url.clone().or_else(|| file.proxy_url.clone());
+        let proxy_url = proxy_url.filter(|url| !url.is_empty()).or_else(|| proxy_from_env(&connect_url, env));
+        let carrier = match args.carrier {
+            None => file.carrier.unwrap_or(CarrierChoice::Auto),
+            Some(CarrierArg::Auto) => CarrierChoice::Auto,
+            Some(CarrierArg::Quic) => CarrierChoice::Quic,
+            Some(CarrierArg::Tcp) => CarrierChoice::Tcp,
+        };
+        let (log, view) = logging(args, file, terminal);
+        let connect_timeout = file.connect_timeout;
+        Ok(Self { connect_url, ca, log, view, authtoken, roots, carrier, proxy_url, connect_timeout, config })
+    }
+
+    /// The agent, described.
+    pub(crate) fn builder(&self) -> AgentBuilder {
+        let mut builder = Agent::builder()
+            .connect_url(self.connect_url.to_string())
+            .authtoken(self.authtoken.clone())
+            .roots(self.roots.clone())
+            .carrier(self.carrier)
+            .client_type("portway-cli")
+            .metadata(self.config.settings.metadata.clone().unwrap_or_default())
+            .watch_requests(self.view);
+        if let Some(proxy_url) = &self.proxy_url {
+            builder = builder.proxy_url(proxy_url);
+        }
+        if let Some(timeout) = self.connect_timeout {
+            builder = builder.connect_timeout(timeout);
+        }
+        builder
+    }
+}
+
+/// The files that were named, or the first of the search path that exists, or nothing.
+pub(crate) fn read_config(files: &ConfigFiles) -> Result<Config, ConfigError> {
+    if files.files.is_empty() {
+        let found = search_path(|name| std::env::var(name).ok()).into_iter().find(|path| path.exists());
+        return Config::load(found.as_slice());
+    }
+    Config::load(&files.files)
+}
+
+fn roots(cas: Option<&ConnectCas>) -> Result<(Roots, Option<PathBuf>), SettingsError> {
+    match cas {
+        Some(ConnectCas::Trusted) => Ok((Roots::Webpki, None)),
+        Some(ConnectCas::File(path)) => match std::fs::read(path) {
+            Ok(pem) => Ok((Roots::Pem(pem), Some(path.clone()))),
+            Err(error) => Err(SettingsError::Ca { path: path.clone(), error }),
+        },
+        _ => Ok((Roots::Host, None)),
+    }
+}
+
+/// How to log, and whether the live view is shown: on a terminal, unless the log goes there or the user said no.
+fn logging(args: &AgentArgs, file: &Settings, terminal: bool) -> (LogConfig, bool) {
+    let wanted = args.log.clone().or_else(|| file.log.clone());
+    let to_terminal = matches!(wanted.as_deref(), Some("stdout" | "stderr"));
+    let view = terminal && !to_terminal && file.console_ui != Some(false);
+    let output = match wanted.as_deref() {
+        Some("stdout") => LogOutput::Stdout,
+        Some("stderr") => LogOutput::Stderr,
+        Some("false") => LogOutput::Off,
+        Some(path) => LogOutput::File(PathBuf::from(path)),
+        None if view => LogOutput::Off,
+        None => LogOutput::Stdout,
+    };
+    let format = match args.log_format {
+        Some(LogFormat::Term) => portway_telemetry::LogFormat::Term,
+        Some(LogFormat::Logfmt) => portway_telemetry::LogFormat::Logfmt,
+        Some(LogFormat::Json) => portway_telemetry::LogFormat::Json,
+        None => match file.log_format.as_deref() {
+            Some("logfmt") => portway_telemetry::LogFormat::Logfmt,
+            Some("json") => portway_telemetry::LogFormat::Json,
+            _ => portway_telemetry::LogFormat::Term,
+        },
+    };
+    let level = match args.log_level {
+        Some(LogLevel::Debug) => "debug",
+        Some(LogLevel::Info) => "info",
+        Some(LogLevel::Warn) => "warn",
+        Some(LogLevel::Error | LogLevel::Crit) => "error",
+        None => file.log_level.as_deref().unwrap_or("info"),
+    };
+    (LogConfig { output, format, level: level.to_owned() }, view)
+}
