@@ -29,7 +29,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run the whole gate: format, layers, tidy, generated code, lints, tests, documentation
+    /// Run the whole gate: format, layers, tidy, codegen, clippy, tests, docs
     Test(gate::Options),
     /// Check the crates' dependencies against layers.toml
     Layers,
@@ -78,4 +78,22 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Setup => setup::run()?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_task_has_a_line_of_help() {
+        for task in Arguments::command().get_subcommands() {
+            let about = task.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty() && about.len() <= 80, "{}: {about:?}", task.get_name());
+        }
+    }
 }
