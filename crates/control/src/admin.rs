@@ -2,12 +2,16 @@
 //!
 //! Works beside a running server: the database allows it, and the server's edges follow within half a second.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use portway_access::{Acl, AclError};
 use portway_names::{AccountId, CredentialId};
+use portway_store::{Credential, Store, StoreError, Timestamp};
 use secrecy::SecretString;
+
+use crate::directory::DATABASE;
+use crate::random;
 
 /// An account.
 #[derive(Debug, Clone)]
@@ -39,34 +43,43 @@ pub struct Authtoken {
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// No server was ever started on this directory.
-    #[error("{} is not a Portway data directory; pass the server's --data-dir, or start the server once to make it", .0.display())]
+    #[error(
+        "{} is not the data directory of a Portway server; pass the server's --data-dir, or start the server once to make it",
+        .0.display()
+    )]
     NoDataDir(PathBuf),
+    /// A first start was killed before it made an account.
+    #[error("{} has no account yet: its first start was not finished; start the server once", .0.display())]
+    NoAccount(PathBuf),
     /// No authtoken has this id.
     #[error("there is no authtoken {0}; `portway admin authtokens list` shows those there are")]
     UnknownAuthtoken(CredentialId),
-    /// The directory cannot be read.
-    #[error("cannot use {}: {source}", path.display())]
-    Io {
-        /// File or directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// A rule that cannot be understood.
+    #[error(transparent)]
+    Acl(#[from] AclError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A data directory opened for administration.
 #[derive(Debug)]
 pub struct Admin {
     data_dir: PathBuf,
+    store: Store,
 }
 
 impl Admin {
-    /// Opens the data directory of a server that was started at least once.
+    /// Opens the data directory of a server that was started at least once. Makes nothing.
     ///
     /// # Errors
-    /// [`AdminError::NoDataDir`] when there is none.
+    /// [`AdminError::NoDataDir`] when there is none; a store error when it belongs to another version or cannot be read.
     pub async fn open(data_dir: &Path) -> Result<Admin, AdminError> {
-        Ok(Admin { data_dir: data_dir.to_path_buf() })
+        let store = Store::open_existing(&data_dir.join(DATABASE)).await.map_err(|error| match error {
+            StoreError::Missing { .. } => AdminError::NoDataDir(data_dir.to_path_buf()),
+            other => other.into(),
+        })?;
+        Ok(Admin { data_dir: data_dir.to_path_buf(), store })
     }
 
     /// All accounts, oldest first.
@@ -74,7 +87,8 @@ impl Admin {
     /// # Errors
     /// When the database cannot be read.
     pub async fn accounts(&self) -> Result<Vec<Account>, AdminError> {
-        Err(AdminError::NoDataDir(self.data_dir.clone()))
+        let accounts = self.store.accounts().await?.into_iter();
+        Ok(accounts.map(|one| Account { id: one.id, name: one.name, created: one.created.into() }).collect())
     }
 
     /// All authtokens of all accounts, oldest first.
@@ -82,27 +96,57 @@ impl Admin {
     /// # Errors
     /// When the database cannot be read.
     pub async fn authtokens(&self) -> Result<Vec<Authtoken>, AdminError> {
-        Err(AdminError::NoDataDir(self.data_dir.clone()))
+        let credentials = self.store.credentials().await?.into_iter();
+        let authtoken = |one: Credential| Authtoken {
+            id: one.id,
+            account: one.account,
+            description: one.description,
+            acl: one.acl,
+            created: one.created.into(),
+        };
+        Ok(credentials.map(authtoken).collect())
     }
 
     /// Makes an authtoken for the first account and returns its text, which is shown this once. Without rules it may bind anything.
     ///
     /// # Errors
     /// When a rule is malformed, or the database cannot be written.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, an authtoken may be there whose text nobody knows; it opens nothing.
     pub async fn create_authtoken(
         &self,
         description: &str,
         acl: &[String],
     ) -> Result<(CredentialId, SecretString), AdminError> {
-        let _ = (description, acl);
-        Err(AdminError::NoDataDir(self.data_dir.clone()))
+        let rules = Acl::parse(acl.iter().map(String::as_str))?;
+        let accounts = self.store.accounts().await?;
+        let account = accounts.first().ok_or_else(|| AdminError::NoAccount(self.data_dir.clone()))?;
+        let now = Timestamp::now();
+        let token = random::token(now);
+        let credential = Credential {
+            id: CredentialId::new(random::ksuid(now)),
+            account: account.id,
+            account_name: account.name.clone(),
+            digest: random::token_digest(&token),
+            acl: rules.rules().collect(),
+            description: description.to_owned(),
+            metadata: String::new(),
+            created: now,
+        };
+        self.store.add_credential(&credential, now).await?;
+        Ok((credential.id, token.into()))
     }
 
     /// Ends an authtoken: its sessions end within two seconds.
     ///
     /// # Errors
-    /// [`AdminError::UnknownAuthtoken`] when there is none with this id.
+    /// [`AdminError::UnknownAuthtoken`] when there is none with this id; a store error when the database cannot be written.
+    ///
+    /// # Cancel safety
+    /// It happens or it does not.
     pub async fn revoke(&self, id: &CredentialId) -> Result<(), AdminError> {
-        Err(AdminError::UnknownAuthtoken(*id))
+        let removed = self.store.remove_credential(id, Timestamp::now()).await?;
+        if removed { Ok(()) } else { Err(AdminError::UnknownAuthtoken(*id)) }
     }
 }

@@ -1,6 +1,11 @@
-//! The secrets of the first start, shown once.
+//! The first account and its secrets, shown once.
 
-use secrecy::SecretString;
+use argon2::{Argon2, PasswordHasher};
+use portway_names::{AccountId, ApiKeyId, CredentialId, HostName, UserId};
+use portway_store::{Account, ApiKey, Credential, FirstAccount, Store, StoreError, Timestamp, User};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::random;
 
 /// What the first start made for the operator. Only digests are kept: these values exist nowhere else.
 #[derive(Debug)]
@@ -13,4 +18,65 @@ pub struct Bootstrap {
     pub admin_email: String,
     /// The administrator's password.
     pub admin_password: SecretString,
+}
+
+impl Bootstrap {
+    /// Makes the first account, or new secrets for it when an earlier start was killed before they were written down. None when they
+    /// were.
+    pub(crate) async fn make(
+        store: &Store,
+        base_domain: &HostName,
+        now: Timestamp,
+    ) -> Result<Option<Bootstrap>, StoreError> {
+        if store.bootstrap_confirmed().await? {
+            return Ok(None);
+        }
+        let fresh = Bootstrap {
+            authtoken: random::token(now).into(),
+            api_key: random::token(now).into(),
+            admin_email: format!("admin@{base_domain}"),
+            admin_password: random::password(),
+        };
+        let password_hash = hash(fresh.admin_password.clone()).await;
+        let made = store.put_first_account(&fresh.records(password_hash, now), now).await?;
+        Ok(made.map(|_| fresh))
+    }
+
+    fn records(&self, password_hash: String, now: Timestamp) -> FirstAccount {
+        let account = AccountId::new(random::ksuid(now));
+        let user = UserId::new(random::ksuid(now));
+        FirstAccount {
+            account: Account { id: account, name: "default".to_owned(), created: now },
+            user: User { id: user, account, email: self.admin_email.clone(), password_hash, created: now },
+            credential: Credential {
+                id: CredentialId::new(random::ksuid(now)),
+                account,
+                account_name: "default".to_owned(),
+                digest: random::token_digest(self.authtoken.expose_secret()),
+                acl: Vec::new(),
+                description: "made on the first start".to_owned(),
+                metadata: String::new(),
+                created: now,
+            },
+            api_key: ApiKey {
+                id: ApiKeyId::new(random::ksuid(now)),
+                account,
+                user,
+                digest: random::token_digest(self.api_key.expose_secret()),
+                description: "made on the first start".to_owned(),
+                metadata: String::new(),
+                created: now,
+            },
+        }
+    }
+}
+
+/// argon2id with the parameters RFC 9106 section 4 and OWASP agree on (19 MiB, two passes), off the runtime's threads: it takes tens of
+/// milliseconds on purpose.
+async fn hash(password: SecretString) -> String {
+    let hashing = tokio::task::spawn_blocking(move || {
+        let hashed = Argon2::default().hash_password(password.expose_secret().as_bytes());
+        hashed.expect("the default parameters and a short password are valid").to_string()
+    });
+    hashing.await.expect("hashing does not panic and is never aborted")
 }

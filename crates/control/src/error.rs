@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use portway_store::StoreError;
+
 /// Why the control plane cannot start. Each text says what failed, why, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -13,5 +15,57 @@ pub enum OpenError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Another server runs on the directory.
+    #[error(
+        "another server is running on the data directory {}{}; stop it, or start this one with another --data-dir",
+        dir.display(),
+        .holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    Locked {
+        /// The directory.
+        dir: PathBuf,
+        /// The process id of the other server, when it wrote one.
+        holder: Option<u32>,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Secrets are there and the key they were sealed with is not.
+    #[error(
+        "the master key {} is missing, and the database holds secrets that only it opens; put the file back from your backup",
+        path.display()
+    )]
+    MasterKeyMissing {
+        /// Where it belongs.
+        path: PathBuf,
+    },
+    /// The key file is not one.
+    #[error("the master key {} has {len} bytes instead of 32; put the file back from your backup", path.display())]
+    MasterKeyMalformed {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// Secrets do not open.
+    #[error(
+        "the secrets in the database do not open with the master key {}: it is the key of another installation, or the database was \
+         changed by hand; put key and database back from one backup",
+        path.display()
+    )]
+    MasterKeyWrong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate could not be made.
+    #[error(
+        "cannot issue a certificate for {names}: {reason}; check the base domain and the connect hosts in the configuration"
+    )]
+    Certificate {
+        /// What it is for.
+        names: String,
+        /// What does not fit.
+        reason: String,
     },
 }

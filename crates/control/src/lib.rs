@@ -6,11 +6,21 @@
 
 pub mod admin;
 
+mod authority;
 mod bootstrap;
+mod certificates;
 mod config;
+mod desk;
+mod directory;
 mod error;
 mod plane;
+mod policy;
+mod presence;
+mod random;
+mod resource;
+mod seal;
 mod service;
+mod watch;
 
 pub use bootstrap::Bootstrap;
 pub use config::{ControlConfig, DEFAULT_LEASE_TTL, DomainPolicy};

@@ -1,8 +1,35 @@
 //! The control plane as one value: opened on a data directory, served to edges, run, closed.
 
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portway_bus::Topic;
+use portway_store::{Store, Timestamp};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::authority::Authority;
+use crate::certificates::{CertificateFault, Certificates};
+use crate::desk::LeaseDesk;
+use crate::directory::{CA_CERTIFICATE, DATABASE, DataDir};
+use crate::policy::NamePolicy;
+use crate::presence::Presence;
+use crate::seal::MasterKey;
+use crate::service::{Inner, new_epoch};
 use crate::{Bootstrap, ControlConfig, ControlService, OpenError};
+
+/// How often the feed is looked at for what another process wrote (`portway admin`). A revoked authtoken reaches the edges within this.
+const TAIL_EVERY: Duration = Duration::from_millis(250);
+/// How often certificates are looked at. Renewal has weeks; this is for the next attempt after a failure.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(60);
+/// How often ended leases are removed. Others get a name when it has ended, removed or not; this keeps the table small.
+const ENDED_EVERY: Duration = Duration::from_secs(10);
+/// How often old changes are forgotten.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// Changes remembered: an edge that was away for an hour of busy days continues without a snapshot. About 10 MB.
+const CHANGES_KEPT: u64 = 100_000;
 
 /// A control plane on its data directory.
 #[derive(Debug)]
@@ -10,16 +37,65 @@ pub struct Control {
     service: ControlService,
     ca_pem: String,
     bootstrap: Option<Bootstrap>,
+    clerk: JoinHandle<()>,
+    /// Last: the directory is given free after everything else is gone.
+    _dir: DataDir,
 }
 
 impl Control {
-    /// Opens or makes the data directory, and issues what is missing.
+    /// Opens or makes the data directory, and issues what is missing. A start that is killed at any point leaves a directory from which
+    /// the next one goes on.
+    ///
+    /// Must be called on a Tokio runtime, which then writes leases until [`Control::close`].
     ///
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(config: ControlConfig) -> Result<Control, OpenError> {
-        let _ = config;
-        Ok(Control { service: ControlService {}, ca_pem: String::new(), bootstrap: None })
+        let now = Timestamp::now();
+        let dir = DataDir::hold(&config.data_dir)?;
+        let store = Store::open(&dir.file(DATABASE)).await?;
+        store.begin_feed(&new_epoch(now)).await?;
+        let master = Arc::new(master_key(&dir, &store).await?);
+        let authority = Authority::open(&store, &master, now).await;
+        let authority = authority.map_err(|failed| failed.into_open_error(dir.master_key_path()))?;
+        let ca_pem = authority.pem().to_owned();
+        if fs::read(dir.file(CA_CERTIFICATE)).ok().as_deref() != Some(ca_pem.as_bytes()) {
+            dir.write(CA_CERTIFICATE, ca_pem.as_bytes(), 0o644)?;
+        }
+        store.put_base_domain(config.base_domain.as_str(), now).await?;
+        store.put_connect_names(&config.connect_hosts, now).await?;
+        let certificates = Certificates::new(
+            store.clone(),
+            Arc::clone(&master),
+            authority,
+            config.base_domain.clone(),
+            &config.connect_hosts,
+            &config.connect_ips,
+        );
+        certificates.reconcile(now).await.map_err(unissued)?;
+        // Nobody could be heard of while the control plane was away.
+        store.edges_alive(now + config.lease_ttl).await?;
+        let bootstrap = Bootstrap::make(&store, &config.base_domain, now).await?;
+
+        let topic = Topic::new(store.feed().await?.version);
+        let (desk, clerk) = LeaseDesk::open(store.clone(), topic.clone(), config.lease_ttl);
+        let names = NamePolicy {
+            base_domain: config.base_domain,
+            connect_hosts: config.connect_hosts,
+            domains: config.domain_policy,
+        };
+        let inner = Inner {
+            store,
+            master,
+            topic,
+            desk,
+            presence: Presence::default(),
+            certificates,
+            names,
+            lease_ttl: config.lease_ttl,
+        };
+        let service = ControlService { inner: Arc::new(inner) };
+        Ok(Control { service, ca_pem, bootstrap, clerk: tokio::spawn(clerk.run()), _dir: dir })
     }
 
     /// The secrets of the first start, until [`Control::confirm_bootstrap_written`].
@@ -31,8 +107,12 @@ impl Control {
     /// ones and revoke these.
     ///
     /// # Errors
-    /// When the store cannot be written.
+    /// When the store cannot be written; the secrets stay unconfirmed.
+    ///
+    /// # Cancel safety
+    /// It happens or it does not; confirming again changes nothing.
     pub async fn confirm_bootstrap_written(&mut self) -> Result<(), OpenError> {
+        self.service.inner.store.confirm_bootstrap().await?;
         self.bootstrap = None;
         Ok(())
     }
@@ -47,11 +127,122 @@ impl Control {
         &self.ca_pem
     }
 
-    /// Runs what the control plane does by itself, until `stop`: certificate renewal, the change feed's tail, the end of leases.
+    /// Runs what the control plane does by itself, until `stop`: certificate renewal, the change feed's tail, the life and end of leases.
+    /// A round that fails is logged and tried again.
+    ///
+    /// # Cancel safety
+    /// Every step is a transaction; run again to go on.
     pub async fn run(&self, stop: CancellationToken) {
-        stop.cancelled().await;
+        let work = async {
+            tokio::join!(
+                self.follow_tail(),
+                self.renew_certificates(),
+                self.keep_leases(),
+                self.end_leases(),
+                self.prune()
+            )
+        };
+        Box::pin(stop.run_until_cancelled(work)).await;
     }
 
-    /// Writes out and gives the data directory free.
-    pub async fn close(self) {}
+    /// Writes out what waits and gives the data directory free. Clones of the service that are still there answer nothing any more.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, the directory is free and everything acknowledged is on disk.
+    pub async fn close(self) {
+        let Control { service, clerk, _dir, .. } = self;
+        let store = service.inner.store.clone();
+        // Lets the clerk finish when this was the last clone; otherwise its next write fails, and says so to who waits.
+        drop(service);
+        store.close().await;
+        clerk.abort();
+        let _ = clerk.await;
+    }
+
+    async fn follow_tail(&self) {
+        let Inner { store, topic, .. } = &*self.service.inner;
+        let mut ticks = interval(TAIL_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            ticks.tick().await;
+            match store.feed().await {
+                Ok(feed) => {
+                    topic.publish(feed.version);
+                    failing = false;
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::error!(%error, "the change feed cannot be read");
+                    }
+                }
+            }
+        }
+    }
+
+    async fn renew_certificates(&self) {
+        let mut ticks = interval(CERTIFICATES_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.service.inner.certificates.reconcile(Timestamp::now()).await {
+                tracing::error!(%error, "certificates cannot be kept up to date");
+            }
+        }
+    }
+
+    /// Edges that watch stay alive, and their leases with them.
+    async fn keep_leases(&self) {
+        let Inner { store, presence, lease_ttl, .. } = &*self.service.inner;
+        let mut ticks = interval(*lease_ttl / 3);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            for edge in presence.edges() {
+                if let Err(error) = store.edge_alive(&edge, Timestamp::now() + *lease_ttl).await {
+                    tracing::error!(%error, %edge, "the leases of an edge cannot be kept");
+                }
+            }
+        }
+    }
+
+    async fn end_leases(&self) {
+        let store = &self.service.inner.store;
+        let mut ticks = interval(ENDED_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            match store.remove_ended_leases(Timestamp::now()).await {
+                Ok(0) => {}
+                Ok(count) => tracing::debug!(count, "ended leases removed"),
+                Err(error) => tracing::error!(%error, "ended leases cannot be removed"),
+            }
+        }
+    }
+
+    async fn prune(&self) {
+        let mut ticks = interval_at(Instant::now() + PRUNE_EVERY, PRUNE_EVERY);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.service.inner.store.prune_feed(CHANGES_KEPT).await {
+                tracing::error!(%error, "old changes cannot be forgotten");
+            }
+        }
+    }
+}
+
+/// The master key. A new one is made only for a store without secrets: a key that is lost cannot be replaced.
+async fn master_key(dir: &DataDir, store: &Store) -> Result<MasterKey, OpenError> {
+    match dir.master_key()? {
+        Some(key) => Ok(key),
+        None if store.has_secrets().await? => Err(OpenError::MasterKeyMissing { path: dir.master_key_path() }),
+        None => dir.make_master_key(),
+    }
+}
+
+fn unissued(fault: CertificateFault) -> OpenError {
+    match fault {
+        CertificateFault::Store(error) => error.into(),
+        CertificateFault::Issue { names, source } => OpenError::Certificate { names, reason: source.to_string() },
+    }
 }

@@ -4,6 +4,7 @@
 //! One process joins the two with [`in_memory`]; with several machines the same service and the same client run over mutual TLS.
 
 /// The generated service between an edge and the control plane.
+#[expect(clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
 pub mod control {
     include!("gen/portway.control.v1.rs");
 }

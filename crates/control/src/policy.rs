@@ -1,0 +1,140 @@
+//! Which names may be asked for at all, whoever has them.
+
+use portway_codes::{Code, PublicError};
+use portway_names::{EndpointUrl, HostName, HostPattern, Scheme};
+
+use crate::DomainPolicy;
+
+/// Labels below the base domain that the installation keeps for itself, with everything below them.
+pub(crate) const RESERVED_LABELS: [&str; 5] = ["connect", "api", "dashboard", "admin", "www"];
+
+/// Which names are the installation's own, and which are outside.
+#[derive(Debug)]
+pub(crate) struct NamePolicy {
+    pub(crate) base_domain: HostName,
+    pub(crate) connect_hosts: Vec<HostName>,
+    pub(crate) domains: DomainPolicy,
+}
+
+impl NamePolicy {
+    /// Whether the name may be leased to somebody. `accounts` is how many there are.
+    pub(crate) fn permit(&self, url: &EndpointUrl, accounts: u64) -> Result<(), PublicError> {
+        // The edge chooses hosts of tcp URLs; ports tell them apart.
+        if url.scheme == Scheme::Tcp {
+            return Ok(());
+        }
+        let host = url.host.name();
+        let reserved = |name: &HostName| host == name || host.is_below(name);
+        if self.connect_hosts.iter().any(reserved) || self.is_reserved(&url.host) {
+            let text = format!("{} is used by the installation itself. Choose another name.", url.host);
+            return Err(Code::ERR_NGROK_347.with(text));
+        }
+        if let HostPattern::Wildcard(below) = &url.host
+            && (*below == self.base_domain || self.base_domain.is_below(below))
+            && accounts > 1
+        {
+            let text = format!(
+                "{} would take names from the other accounts of this installation. Choose a wildcard below a name of your own, \
+                 such as *.app.{}.",
+                url.host, self.base_domain
+            );
+            return Err(Code::ERR_NGROK_347.with(text));
+        }
+        if self.domains == DomainPolicy::BaseDomainOnly
+            && !host.is_below(&self.base_domain)
+            && *host != self.base_domain
+        {
+            let text = format!(
+                "{} is not below {}, and this installation serves no other names. Custom domains come by reservation; use a name \
+                 below the base domain.",
+                url.host, self.base_domain
+            );
+            return Err(Code::ERR_NGROK_319.with(text));
+        }
+        Ok(())
+    }
+
+    /// The base domain itself, and the reserved labels with all below them.
+    fn is_reserved(&self, pattern: &HostPattern) -> bool {
+        let host = pattern.name();
+        if *host == self.base_domain {
+            return pattern.exact().is_some();
+        }
+        if !host.is_below(&self.base_domain) {
+            return false;
+        }
+        let above_base = self.base_domain.labels().count();
+        let label = host.labels().rev().nth(above_base);
+        label.is_some_and(|label| RESERVED_LABELS.contains(&label))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portway_codes::Code;
+    use portway_names::EndpointUrl;
+
+    use super::NamePolicy;
+    use crate::DomainPolicy;
+
+    fn policy(domains: DomainPolicy) -> NamePolicy {
+        NamePolicy {
+            base_domain: "portway.localhost".parse().unwrap(),
+            connect_hosts: vec!["connect.portway.localhost".parse().unwrap(), "edge.example.net".parse().unwrap()],
+            domains,
+        }
+    }
+
+    fn code(policy: &NamePolicy, url: &str, accounts: u64) -> Option<Code> {
+        policy.permit(&url.parse::<EndpointUrl>().unwrap(), accounts).err().map(|error| error.code)
+    }
+
+    #[test]
+    fn the_installations_own_names_are_refused() {
+        let policy = policy(DomainPolicy::AnyDomain);
+        for url in [
+            "https://connect.portway.localhost",
+            "tls://x.connect.portway.localhost",
+            "https://*.connect.portway.localhost",
+            "http://api.portway.localhost",
+            "https://v2.api.portway.localhost",
+            "https://dashboard.portway.localhost",
+            "https://www.portway.localhost",
+            "https://portway.localhost",
+            "https://edge.example.net",
+            "https://x.edge.example.net",
+        ] {
+            assert_eq!(code(&policy, url, 1), Some(Code::ERR_NGROK_347), "{url}");
+        }
+        for url in [
+            "https://app.portway.localhost",
+            "https://api.app.portway.localhost",
+            "https://xconnect.portway.localhost",
+            "https://api.example.com",
+            "https://example.net",
+            "tcp://portway.localhost:20001",
+        ] {
+            assert_eq!(code(&policy, url, 2), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_base_domains_wildcard_needs_an_installation_of_one_account() {
+        let policy = policy(DomainPolicy::AnyDomain);
+        for url in ["https://*.portway.localhost", "https://*.localhost"] {
+            assert_eq!(code(&policy, url, 1), None, "{url}");
+            assert_eq!(code(&policy, url, 2), Some(Code::ERR_NGROK_347), "{url}");
+        }
+        assert_eq!(code(&policy, "https://*.app.portway.localhost", 2), None);
+    }
+
+    #[test]
+    fn names_outside_follow_the_policy() {
+        assert_eq!(code(&policy(DomainPolicy::AnyDomain), "https://example.com", 2), None);
+        let strict = policy(DomainPolicy::BaseDomainOnly);
+        assert_eq!(code(&strict, "https://example.com", 1), Some(Code::ERR_NGROK_319));
+        assert_eq!(code(&strict, "https://*.localhost", 1), Some(Code::ERR_NGROK_319));
+        assert_eq!(code(&strict, "https://a.b.portway.localhost", 1), None);
+        assert_eq!(code(&strict, "https://*.portway.localhost", 1), None);
+    }
+}
