@@ -49,6 +49,3 @@ pub(crate) async fn accept(handle: &Arc<Handle>) -> Option<Stream> {
 fn stream(handle: &Arc<Handle>, id: portway_muxado::StreamId) -> Stream {
     Stream::framed(RecvHalf::new(handle.clone(), id), SendHalf::new(handle.clone(), id))
 }
-
-#[cfg(test)]
-mod tests;

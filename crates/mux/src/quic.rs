@@ -5,10 +5,7 @@ mod listener;
 mod stream;
 mod transport;
 
-pub(crate) use connection::{Handle, accept, open};
+pub(crate) use connection::{Handle, accept, close_reason, open};
 pub use listener::{EstablishError, QuicIncoming, QuicListener};
 pub(crate) use stream::{RecvHalf, SendHalf};
 pub(crate) use transport::{client_config, client_endpoint};
-
-#[cfg(test)]
-mod tests;

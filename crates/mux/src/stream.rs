@@ -244,7 +244,13 @@ impl AsyncWrite for SendStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_copied(cx).map_err(Into::into)
+        let this = self.get_mut();
+        ready!(this.poll_copied(cx))?;
+        if let SendHalf::Framed(half) = &this.half {
+            // A stream that was opened and not written yet sends its head now.
+            half.flush();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -73,6 +73,14 @@ pub fn client_config(roots: &Roots, alpn: &[&[u8]]) -> Result<Arc<ClientConfig>,
     Ok(Arc::new(config))
 }
 
+/// The same configuration with session tickets of its own: for a second listener of the same server, which cannot read the first
+/// one's.
+pub fn separate_resumption(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.resumption = Resumption::in_memory_sessions(RESUMPTION_SESSIONS);
+    Arc::new(config)
+}
+
 /// The name to ask for and to find in the certificate. No SNI goes out for an address.
 pub fn server_name(host: &Host) -> ServerName<'static> {
     match host {

@@ -80,7 +80,8 @@ pub fn explain_io(error: &io::Error) -> Option<TlsProblem> {
 
 fn explain_certificate(error: &CertificateError) -> TlsProblem {
     match error {
-        CertificateError::UnknownIssuer => TlsProblem::CaNotTrusted,
+        // A bad signature is what another installation's CA of the same name looks like.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsProblem::CaNotTrusted,
         CertificateError::NotValidForName => {
             TlsProblem::WrongName { expected: "the name that was dialled".to_owned(), presented: Vec::new() }
         }

@@ -13,7 +13,7 @@ mod server;
 mod store;
 
 pub use certified::{CertifiedKey, CertifiedKeyError};
-pub use client::{Roots, RootsError, client_config, server_name};
+pub use client::{Roots, RootsError, client_config, separate_resumption, server_name};
 pub use explain::{TlsProblem, explain, explain_io};
 pub use provider::{provider, warm_up};
 pub use read_ahead::ReadAhead;

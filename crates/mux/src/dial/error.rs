@@ -117,13 +117,32 @@ impl DialError {
     pub fn cause(&self) -> Option<&DialCause> {
         self.attempts.iter().map(|attempt| &attempt.cause).max_by_key(|cause| cause.distance())
     }
+}
 
-    pub(crate) fn into_attempts(self) -> Vec<DialAttempt> {
-        self.attempts
+impl DialAttempt {
+    pub(super) fn new(carrier: Carrier, address: Option<SocketAddr>, cause: DialCause) -> Self {
+        Self { carrier, address, cause }
     }
 }
 
 impl DialCause {
+    /// Sorts an error of a socket or of a TLS stream.
+    pub(super) fn from_io(error: io::Error) -> Self {
+        match portway_tls::explain_io(&error) {
+            Some(TlsProblem::NoCommonProtocol) => return Self::AlpnMissing,
+            Some(problem) => return Self::Tls(problem),
+            None => {}
+        }
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::AddrNotAvailable => Self::Unreachable(error),
+            _ => Self::Io(error),
+        }
+    }
+
     /// How far the try came before it failed.
     fn distance(&self) -> u8 {
         match self {

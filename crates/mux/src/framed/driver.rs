@@ -48,6 +48,7 @@ pub(super) struct Driver<IO> {
     /// Streams of the peer whose type word has not come.
     untyped: Vec<StreamId>,
     closing: Option<Closing>,
+    order: Order,
     wakers: Vec<Waker>,
 }
 
@@ -55,6 +56,18 @@ pub(super) struct Driver<IO> {
 struct Closing {
     reason: CloseReason,
     until: Instant,
+    /// The GOAWAY is in `output` or gone.
+    said: bool,
+    /// The sending side of the transport is shut down.
+    shut: bool,
+}
+
+/// What a batch of events meant for the session as a whole.
+struct Passed {
+    /// There are streams to accept.
+    accepted: bool,
+    /// The peer has said GOAWAY.
+    gone: Option<CloseReason>,
 }
 
 /// How far one direction came in a poll.
@@ -81,28 +94,38 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             unflushed: false,
             untyped: Vec::new(),
             closing: None,
+            order: Order::Run,
             wakers: Vec::new(),
         }
     }
 
-    /// One turn: `Ok(Ready)` when the session has ended as it was told, `Err` when it failed.
+    /// One turn of the session: ready when it is over.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let now = self.begin(cx);
-        if self.link.lock().order == Order::Abort {
-            return Poll::Ready(CloseReason::LocalClosed);
+        match std::mem::replace(&mut self.order, Order::Run) {
+            Order::Abort => return Poll::Ready(CloseReason::LocalClosed),
+            Order::Close(text) => self.begin_close(CloseReason::LocalClosed, ErrorCode::NONE, &text),
+            Order::Run => {}
         }
-        if let Err(reason) = self.poll_timer(cx, now) {
-            return Poll::Ready(reason);
-        }
-        let result = self.exchange(cx, now);
+        let result = self.poll_timer(cx, now).and_then(|()| self.exchange(cx, now));
         self.give_back();
-        match result {
-            Err(reason) => Poll::Ready(reason),
-            Ok(()) => self.poll_closing(cx),
+        match (result, &self.closing) {
+            // Whatever happens while a session closes, that it was told to is the reason.
+            (Err(_), Some(closing)) => Poll::Ready(closing.reason.clone()),
+            (Err(reason), None) => Poll::Ready(reason),
+            (Ok(()), Some(closing)) => {
+                if self.timer.deadline() != closing.until {
+                    // It began to close in this turn: the next one sets the timer.
+                    cx.waker().wake_by_ref();
+                }
+                self.poll_shutdown(cx)
+            }
+            (Ok(()), None) => Poll::Pending,
         }
     }
 
-    fn begin(&self, cx: &Context<'_>) -> Duration {
+    /// Leaves word where to be woken, and takes orders.
+    fn begin(&mut self, cx: &Context<'_>) -> Duration {
         let now = self.started.elapsed();
         let mut state = self.link.lock();
         state.now = now;
@@ -111,23 +134,25 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             Some(held) if held.will_wake(cx.waker()) => {}
             _ => state.driver = Some(cx.waker().clone()),
         }
+        if state.order != Order::Run && self.closing.is_none() {
+            self.order = state.order.clone();
+        } else if state.order == Order::Abort {
+            self.order = Order::Abort;
+        }
         now
     }
 
     /// Sends what streams have written, takes what came, and sends what that caused.
     fn exchange(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<(), CloseReason> {
-        let sent = self.poll_send(cx)?;
+        let sent = self.poll_send(cx, now)?;
         let received = self.poll_receive(cx, now)?;
         if received == Progress::More || sent == Progress::More {
             cx.waker().wake_by_ref();
         }
-        self.poll_send(cx).map(drop)
+        self.poll_send(cx, now).map(drop)
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<Progress, CloseReason> {
-        if self.closing.is_some() {
-            return Ok(Progress::Waits);
-        }
         if self.input.capacity() == 0 {
             self.input = take_reading();
         }
@@ -142,7 +167,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 Poll::Ready(Err(error)) => return Err(lost(error)),
             };
             total += count;
-            self.read_size = if count < self.read_size { READ_SMALL } else { READ_LARGE };
+            self.read_size = if count < READ_SMALL { READ_SMALL } else { READ_LARGE };
+            if self.closing.is_some() {
+                // Read on, so that closing the socket does not wipe out what was sent (RFC 1122 section 4.2.2.13).
+                self.input.clear();
+                continue;
+            }
             self.heartbeat.heard(now);
             self.take_frames(now)?;
         }
@@ -153,69 +183,71 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     fn take_frames(&mut self, now: Duration) -> Result<(), CloseReason> {
         let link = self.link.clone();
         let mut state = link.lock();
-        if let Err(fault) = state.machine.receive(&mut self.input, now) {
-            let reason = CloseReason::PeerFault(fault.to_string());
-            state.machine.go_away(fault.code, &fault.to_string());
-            drop(state);
-            self.begin_close(reason);
-            return Ok(());
-        }
-        let mut accepted = 0;
-        let mut gone = None;
-        while let Some(event) = state.machine.next_event() {
-            match event {
-                Event::Opened(id) => accepted += self.opened(&mut state, id, now),
-                Event::Readable(id) => accepted += self.readable(&mut state, id, now),
-                Event::Writable(id) => self.wakers.extend(state.take_writer(id)),
-                Event::Reset(id, _) => self.reset(&mut state, id),
-                Event::GoneAway { code, text, .. } => gone = Some(CloseReason::PeerClosed { code, text }),
-            }
-        }
+        let received = state.machine.receive(&mut self.input, now);
+        let passed = self.pass_events(&mut state, now);
         state.rtt = self.heartbeat.rtt();
-        state.hidden = self.heartbeat.streams() + self.untyped.len();
         drop(state);
         self.wakers.drain(..).for_each(Waker::wake);
-        if accepted > 0 {
+        if passed.accepted {
             link.announce();
         }
-        gone.map_or(Ok(()), Err)
+        if let Err(fault) = received {
+            let text = fault.to_string();
+            self.begin_close(CloseReason::PeerFault(text.clone()), fault.code, &text);
+        }
+        passed.gone.map_or(Ok(()), Err)
     }
 
-    /// A stream of the peer: heartbeats stay here, all others wait to be accepted. Tells how many were added to those.
-    fn opened(&mut self, state: &mut State, id: StreamId, now: Duration) -> usize {
+    /// Hands the machine's events to those who wait for them; their wakers are collected, to be woken without the lock.
+    fn pass_events(&mut self, state: &mut State, now: Duration) -> Passed {
+        let mut passed = Passed { accepted: false, gone: None };
+        while let Some(event) = state.machine.next_event() {
+            match event {
+                Event::Opened(id) => passed.accepted |= self.opened(state, id, now),
+                Event::Readable(id) => passed.accepted |= self.readable(state, id, now),
+                Event::Writable(id) => self.wakers.extend(state.take_writer(id)),
+                Event::Reset(id, _) => self.reset(state, id),
+                Event::GoneAway { code, text, .. } => passed.gone = Some(CloseReason::PeerClosed { code, text }),
+            }
+        }
+        state.hidden = self.heartbeat.streams() + self.untyped.len();
+        passed
+    }
+
+    /// A stream of the peer: heartbeats stay here, all others wait to be accepted. Tells whether one was added to those.
+    fn opened(&mut self, state: &mut State, id: StreamId, now: Duration) -> bool {
         match state.machine.peek(id) {
             [] => {
                 self.untyped.push(id);
-                0
+                false
             }
             word if word.starts_with(&StreamType::HEARTBEAT.to_bytes()) => {
                 self.heartbeat.adopt(&mut state.machine, id, now);
-                0
+                false
             }
             _ => {
                 state.waiting.push_back(id);
-                1
+                true
             }
         }
     }
 
-    fn readable(&mut self, state: &mut State, id: StreamId, now: Duration) -> usize {
+    fn readable(&mut self, state: &mut State, id: StreamId, now: Duration) -> bool {
         if self.heartbeat.readable(&mut state.machine, id, now) {
-            return 0;
+            return false;
         }
-        if let Some(place) = self.untyped.iter().position(|untyped| *untyped == id) {
-            self.untyped.swap_remove(place);
+        if self.forget_untyped(id) {
             return self.typed(state, id, now);
         }
         self.wakers.extend(state.take_reader(id));
-        0
+        false
     }
 
     /// The first bytes of a stream have come, or its end.
-    fn typed(&mut self, state: &mut State, id: StreamId, now: Duration) -> usize {
+    fn typed(&mut self, state: &mut State, id: StreamId, now: Duration) -> bool {
         if state.machine.peek(id).is_empty() {
             state.machine.reset(id, ErrorCode::PROTOCOL);
-            return 0;
+            return false;
         }
         self.opened(state, id, now)
     }
@@ -224,15 +256,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         if self.heartbeat.reset(&mut state.machine, id) {
             return;
         }
-        if let Some(place) = self.untyped.iter().position(|untyped| *untyped == id) {
-            self.untyped.swap_remove(place);
+        if self.forget_untyped(id) {
             state.machine.reset(id, ErrorCode::NONE);
             return;
         }
         self.wakers.extend(state.take_wakers(id).into_iter().flatten());
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<Progress, CloseReason> {
+    fn forget_untyped(&mut self, id: StreamId) -> bool {
+        // Nearly always empty: peers send the type word with the SYN.
+        let Some(place) = self.untyped.iter().position(|untyped| *untyped == id) else { return false };
+        self.untyped.swap_remove(place);
+        true
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<Progress, CloseReason> {
         let mut total = 0;
         loop {
             while self.output.has_remaining() {
@@ -250,31 +288,37 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             if total >= POLL_BYTES {
                 return Ok(Progress::More);
             }
-            if !self.collect() {
+            if !self.collect(now) {
                 return self.poll_flush(cx).map(|()| Progress::Waits);
             }
         }
     }
 
     /// Collects frames for the next write; `false` when there are none.
-    fn collect(&mut self) -> bool {
-        let mut state = self.link.lock();
+    fn collect(&mut self, now: Duration) -> bool {
+        if self.closing.as_ref().is_some_and(|closing| closing.said) {
+            return false;
+        }
+        let link = self.link.clone();
+        let mut state = link.lock();
         if !state.machine.wants_transmit() {
             return false;
         }
         if self.output.capacity() == 0 {
             self.output = take_writing();
-            self.output.reserve(WRITE_BYTES * 2);
+            self.output.reserve(WRITE_BYTES);
         }
         let collected = state.machine.transmit(&mut self.output, WRITE_BYTES) > 0;
-        // Writers whose streams have room again.
-        while let Some(event) = state.machine.next_event() {
-            if let Event::Writable(id) = event {
-                self.wakers.extend(state.take_writer(id));
-            }
-        }
+        let passed = self.pass_events(&mut state, now);
         drop(state);
         self.wakers.drain(..).for_each(Waker::wake);
+        if passed.accepted {
+            link.announce();
+        }
+        if let Some(closing) = &mut self.closing {
+            // Control frames come first, so the GOAWAY is among what was collected; the peer ignores all that follows it.
+            closing.said = true;
+        }
         collected
     }
 
@@ -294,7 +338,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             if Instant::now() >= closing.until {
                 return Err(closing.reason.clone());
             }
-            self.timer.as_mut().reset(closing.until);
+            if self.timer.deadline() != closing.until {
+                self.timer.as_mut().reset(closing.until);
+            }
         } else {
             let link = self.link.clone();
             let mut state = link.lock();
@@ -315,28 +361,29 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         Ok(())
     }
 
-    /// After an order to close: GOAWAY has been queued; when it is out, the transport is shut down and the session is over.
-    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        if self.closing.is_none() {
-            let Order::Close(text) = self.link.lock().order.clone() else { return Poll::Pending };
-            self.link.lock().machine.go_away(ErrorCode::NONE, &text);
-            self.begin_close(CloseReason::LocalClosed);
-            cx.waker().wake_by_ref();
+    /// The GOAWAY is queued; when it is out, the transport is shut down, and when the peer has done the same or is slow, the session is
+    /// over.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        if self.output.has_remaining() || self.unflushed {
             return Poll::Pending;
         }
-        if self.output.has_remaining() || self.unflushed || self.link.lock().machine.wants_transmit() {
-            return Poll::Pending;
+        let Some(closing) = &mut self.closing else { return Poll::Pending };
+        if !closing.shut {
+            match Pin::new(&mut self.io).poll_shutdown(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) => closing.shut = true,
+                Poll::Ready(Err(_)) => return Poll::Ready(closing.reason.clone()),
+            }
         }
-        let shut = Pin::new(&mut self.io).poll_shutdown(cx);
-        match (&self.closing, shut) {
-            (Some(closing), Poll::Ready(_)) => Poll::Ready(closing.reason.clone()),
-            _ => Poll::Pending,
-        }
+        // `poll_receive` waits for the peer's end, `poll_timer` for the end of patience.
+        Poll::Pending
     }
 
-    fn begin_close(&mut self, reason: CloseReason) {
+    fn begin_close(&mut self, reason: CloseReason, code: ErrorCode, text: &str) {
         if self.closing.is_none() {
-            self.closing = Some(Closing { reason, until: Instant::now() + CLOSE_GRACE });
+            self.link.lock().machine.go_away(code, text);
+            self.input.clear();
+            self.closing = Some(Closing { reason, until: Instant::now() + CLOSE_GRACE, said: false, shut: false });
         }
     }
 

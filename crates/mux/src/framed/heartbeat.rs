@@ -201,3 +201,103 @@ impl Heartbeat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use portway_muxado::{Config, Event, Role};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A side with its own heartbeat. Frames go across when told to.
+    struct Side {
+        machine: Machine,
+        heartbeat: Heartbeat,
+        nonce: u8,
+    }
+
+    impl Side {
+        fn new(role: Role) -> Self {
+            let heartbeat = Heartbeat::new(10 * SECOND, 15 * SECOND);
+            Self { machine: Machine::new(role, Config::native()), heartbeat, nonce: 0 }
+        }
+
+        fn tick(&mut self, now: Duration) -> Result<(), Dead> {
+            self.nonce = self.nonce.wrapping_add(1);
+            self.heartbeat.tick(&mut self.machine, [self.nonce; PING_LEN], now)
+        }
+
+        /// Takes frames; tells how many streams came up that are no heartbeats.
+        fn take(&mut self, bytes: &mut BytesMut, now: Duration) -> usize {
+            let mut others = 0;
+            if !bytes.is_empty() {
+                self.heartbeat.heard(now);
+            }
+            self.machine.receive(bytes, now).unwrap();
+            while let Some(event) = self.machine.next_event() {
+                match event {
+                    Event::Opened(id) if self.machine.peek(id).starts_with(&[0xFF; 4]) => {
+                        self.heartbeat.adopt(&mut self.machine, id, now);
+                    }
+                    Event::Readable(id) if self.heartbeat.readable(&mut self.machine, id, now) => {}
+                    _ => others += 1,
+                }
+            }
+            others
+        }
+
+        fn give(&mut self) -> BytesMut {
+            let mut bytes = BytesMut::new();
+            while self.machine.wants_transmit() {
+                self.machine.transmit(&mut bytes, 4096);
+            }
+            bytes
+        }
+    }
+
+    #[test]
+    fn a_living_peer_is_pinged_for_ever_and_measured() {
+        let (mut edge, mut agent) = (Side::new(Role::Edge), Side::new(Role::Agent));
+        for second in 0..1000 {
+            let now = SECOND * second;
+            edge.tick(now).unwrap();
+            assert_eq!(agent.take(&mut edge.give(), now), 0);
+            assert_eq!(edge.take(&mut agent.give(), now + SECOND / 10), 0);
+        }
+        assert_eq!(edge.heartbeat.rtt(), Some(SECOND / 10));
+        assert_eq!((edge.heartbeat.streams(), agent.heartbeat.streams()), (1, 1));
+    }
+
+    #[test]
+    fn a_silent_peer_is_dead_within_interval_and_tolerance() {
+        let mut edge = Side::new(Role::Edge);
+        edge.tick(Duration::ZERO).unwrap();
+        assert_eq!(edge.heartbeat.due(), 15 * SECOND);
+        edge.tick(14 * SECOND).unwrap();
+        assert_eq!(edge.tick(15 * SECOND), Err(Dead));
+    }
+
+    #[test]
+    fn other_bytes_excuse_a_late_echo_but_not_for_ever() {
+        let mut edge = Side::new(Role::Edge);
+        edge.tick(Duration::ZERO).unwrap();
+        for second in 1..60 {
+            edge.heartbeat.heard(SECOND * second);
+            edge.tick(SECOND * second).unwrap();
+        }
+        assert_eq!(edge.tick(60 * SECOND), Err(Dead));
+    }
+
+    #[test]
+    fn a_fifth_heartbeat_stream_is_refused() {
+        let (mut edge, mut agent) = (Side::new(Role::Edge), Side::new(Role::Agent));
+        for _ in 0..5 {
+            let id = agent.machine.open().unwrap();
+            agent.machine.write(id, &mut Bytes::from_static(&[0xFF; 8])).unwrap();
+        }
+        assert_eq!(edge.take(&mut agent.give(), SECOND), 0);
+        assert_eq!(edge.heartbeat.streams(), PEER_STREAMS_MAX);
+        assert_eq!(edge.machine.streams(), PEER_STREAMS_MAX);
+    }
+}

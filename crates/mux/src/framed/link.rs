@@ -261,6 +261,12 @@ impl Link {
         result
     }
 
+    /// Lets what streams have written leave now.
+    pub(super) fn flush(&self) {
+        let driver = self.lock().kick();
+        wake(driver);
+    }
+
     pub(super) fn finish(&self, id: StreamId) {
         let mut state = self.lock();
         state.machine.finish(id);
@@ -342,10 +348,6 @@ impl State {
         }
         self.kicked = true;
         self.driver.clone()
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.is_some()
     }
 
     pub(super) fn take_reader(&mut self, id: StreamId) -> Option<Waker> {

@@ -73,6 +73,12 @@ impl SendHalf {
         self.handle.link().poll_write(self.id, cx, data)
     }
 
+    pub(crate) fn flush(&self) {
+        if !self.finished {
+            self.handle.link().flush();
+        }
+    }
+
     pub(crate) fn finish(&mut self) {
         if !self.finished {
             self.finished = true;

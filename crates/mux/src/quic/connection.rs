@@ -205,7 +205,7 @@ pub(crate) async fn accept(handle: &Arc<Handle>) -> Option<Stream> {
 }
 
 /// What quinn's reason means for the callers of this crate.
-pub(super) fn close_reason(error: ConnectionError) -> CloseReason {
+pub(crate) fn close_reason(error: ConnectionError) -> CloseReason {
     match error {
         ConnectionError::ApplicationClosed(frame) => CloseReason::PeerClosed {
             code: error_code(frame.error_code),

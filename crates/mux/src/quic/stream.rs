@@ -18,6 +18,8 @@ pub(crate) struct RecvHalf {
     stream: quinn::RecvStream,
     /// The end was read, or the direction was given up.
     ended: bool,
+    /// By a reset, with this code: quinn tells that only once.
+    reset: Option<ErrorCode>,
     _guard: Arc<StreamGuard>,
 }
 
@@ -32,10 +34,13 @@ pub(crate) struct SendHalf {
 
 impl RecvHalf {
     pub(super) fn new(stream: quinn::RecvStream, guard: Arc<StreamGuard>) -> Self {
-        Self { stream, ended: false, _guard: guard }
+        Self { stream, ended: false, reset: None, _guard: guard }
     }
 
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Result<Option<Bytes>, StreamError>> {
+        if let Some(code) = self.reset {
+            return Poll::Ready(Err(StreamError::Reset(code)));
+        }
         // The future holds no state: quinn keeps the waker with the stream, so it may be made anew for each poll.
         let read = pin!(self.stream.read_chunk(max, true)).poll(cx);
         match ready!(read) {
@@ -45,7 +50,10 @@ impl RecvHalf {
                 Poll::Ready(Ok(None))
             }
             Err(error) => {
-                self.ended |= matches!(error, ReadError::Reset(_));
+                if let ReadError::Reset(code) = error {
+                    self.ended = true;
+                    self.reset = Some(error_code(code));
+                }
                 Poll::Ready(Err(read_error(error)))
             }
         }
@@ -54,6 +62,7 @@ impl RecvHalf {
     pub(crate) fn stop(&mut self, code: ErrorCode) {
         if !self.ended {
             self.ended = true;
+            self.reset = Some(code);
             // Already over when it fails.
             let _ = self.stream.stop(VarInt::from_u32(code.0));
         }

@@ -1,1 +1,0 @@
-//! Loopback sessions over TLS.
