@@ -9,8 +9,7 @@ use portway_codes::{Code, PublicError};
 use portway_mux::Session;
 use portway_names::{EndpointId, EndpointUrl, HostPattern, Ksuid, Scheme, SessionId, WantedUrl};
 use portway_proto::agent::v1::Bind;
-use portway_proto::{AgentId, BindRequest, Claim, CredentialRecord, LeaseRecord, ProxyVersion};
-use portway_wire::proxy_protocol;
+use portway_proto::{AgentId, BindRequest, Claim, CredentialRecord, LeaseRecord};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -227,10 +226,7 @@ fn options(request: &BindRequest) -> Result<EndpointOptions, Refused> {
         let text = "The Host header to set contains characters that a header cannot have. Change host_header.";
         Refused::for_good(Code::ERR_PORTWAY_40004.with(text))
     })?;
-    let proxy_protocol = request.proxy_protocol.map(|version| match version {
-        ProxyVersion::V1 => proxy_protocol::ProxyVersion::V1,
-        ProxyVersion::V2 => proxy_protocol::ProxyVersion::V2,
-    });
+    let proxy_protocol = request.proxy_protocol;
     let (upstream_http2, tls_edge) = (request.upstream_http2, request.tls_edge);
     Ok(EndpointOptions { upstream_http2, proxy_protocol, host_header, tls_edge })
 }

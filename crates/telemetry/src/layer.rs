@@ -84,7 +84,7 @@ pub(crate) fn lost_line(look: Look, count: u64) -> String {
     line
 }
 
-/// RFC 3339, in UTC, with microseconds.
+/// The `date-time` of RFC 3339 section 5.6, in UTC, with microseconds.
 fn now() -> String {
     let mut time = String::new();
     if SystemTime.format_time(&mut Writer::new(&mut time)).is_err() {

@@ -4,16 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
+pub use portway_proto::ProxyVersion;
 use proxy_header::{ProxiedAddress, ProxyHeader};
-
-/// Which form of the header to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ProxyVersion {
-    /// One line of text.
-    V1,
-    /// Binary.
-    V2,
-}
 
 /// The header that tells an upstream who connected (`source`) and to which address (`destination`). When one address is IPv4 and the
 /// other IPv6, the IPv4 one is sent in its IPv6-mapped form, since the header has room for one family only.
