@@ -22,4 +22,7 @@ mod upstream_h2;
 mod upstream_io;
 mod visitor_io;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use serve::serve;

@@ -1,0 +1,8 @@
+//! The HTTP side of an edge on real sockets, with agents and upstreams that do exactly what a test says.
+
+mod bodies;
+mod fixture;
+mod http2;
+mod refusals;
+mod requests;
+mod upgrades;

@@ -1,0 +1,221 @@
+//! HTTP/2 on either side.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::client::conn::http2::SendRequest;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use portway_mux::Stream;
+use tokio::net::TcpStream;
+
+use super::fixture::{Peer, Site, field, mirror};
+use crate::route::EndpointOptions;
+
+type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
+
+async fn client(visitor: Peer<TcpStream>) -> SendRequest<Body> {
+    let io = TokioIo::new(visitor.into_io());
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.expect("handshake");
+    tokio::spawn(connection);
+    sender
+}
+
+fn get(uri: &str) -> Request<Body> {
+    Request::get(uri).body(Empty::new().boxed_unsync()).expect("request")
+}
+
+async fn text(response: Response<Incoming>) -> String {
+    String::from_utf8(response.into_body().collect().await.expect("body").to_bytes().to_vec()).expect("text")
+}
+
+#[tokio::test]
+async fn http2_visitors_reach_http1_upstreams_each_request_on_its_own_stream() {
+    let site = Site::new();
+    let gate = std::sync::Arc::new(tokio::sync::Barrier::new(3));
+    let wait = std::sync::Arc::clone(&gate);
+    let upstream = site.endpoint("https://app.example.com", move |mut peer, _| {
+        let wait = std::sync::Arc::clone(&wait);
+        async move {
+            // Three requests are under way at once, or none is answered.
+            let mut head = peer.head().await.expect("a request");
+            wait.wait().await;
+            loop {
+                peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}", head.len())).await;
+                let Some(next) = peer.head().await else { return };
+                head = next;
+            }
+        }
+    });
+    let mut sender = client(site.visit_tls("app.example.com", true).await).await;
+    let answers = [0, 1, 2].map(|number| {
+        let request = Request::get(format!("https://app.example.com/{number}?q"))
+            .header("cookie", "a=1")
+            .header("cookie", "b=2")
+            .header("x-forwarded-for", "6.6.6.6")
+            .body(Empty::new().boxed_unsync())
+            .expect("request");
+        sender.send_request(request)
+    });
+    for (number, answer) in answers.into_iter().enumerate() {
+        let response = answer.await.expect("response");
+        assert_eq!((response.status(), response.version()), (StatusCode::OK, Version::HTTP_2));
+        let head = text(response).await;
+        assert!(head.starts_with(&format!("GET /{number}?q HTTP/1.1\r\n")), "{head}");
+        assert_eq!((field(&head, "host"), field(&head, "cookie")), (Some("app.example.com"), Some("a=1; b=2")));
+        assert_eq!(field(&head, "x-forwarded-for"), Some("127.0.0.1"));
+    }
+    assert_eq!(upstream.streams(), 3);
+    // Streams are kept for the requests to come.
+    for _ in 0..5 {
+        text(sender.send_request(get("https://app.example.com/")).await.expect("response")).await;
+    }
+    assert_eq!(upstream.streams(), 3);
+}
+
+#[tokio::test]
+async fn coalesced_connections_are_told_so() {
+    let site = Site::new();
+    site.endpoint("https://a.example.com", mirror);
+    site.endpoint("https://b.example.com", mirror);
+    let mut sender = client(site.visit_tls("a.example.com", true).await).await;
+    let response = sender.send_request(get("https://b.example.com/")).await.expect("response");
+    assert_eq!(response.status(), StatusCode::MISDIRECTED_REQUEST);
+    let response = sender.send_request(get("https://a.example.com/")).await.expect("response");
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn http2_by_prior_knowledge_is_served_in_the_clear() {
+    let site = Site::new();
+    site.endpoint("http://app.example.com", mirror);
+    let mut sender = client(site.visit().await).await;
+    let response = sender.send_request(get("http://app.example.com/")).await.expect("response");
+    assert_eq!((response.status(), response.version()), (StatusCode::OK, Version::HTTP_2));
+    let mut other = get("http://app.example.com/");
+    other.headers_mut().insert("host", "evil.example.com".parse().expect("value"));
+    assert_eq!(sender.send_request(other).await.expect("response").status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn trailers_of_an_http1_upstream_reach_http2_visitors() {
+    let site = Site::new();
+    site.endpoint("https://app.example.com", |mut peer, _| async move {
+        let head = peer.head().await.expect("a request");
+        assert_eq!((field(&head, "te"), field(&head, "transfer-encoding")), (Some("trailers"), Some("chunked")));
+        peer.until("0\r\n\r\n").await;
+        peer.send("HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+        peer.send("3\r\nabc\r\n0\r\ngrpc-status: 0\r\n\r\n").await;
+        peer.head().await;
+    });
+    let mut sender = client(site.visit_tls("app.example.com", true).await).await;
+    let response = sender.send_request(grpc("https://app.example.com/s/m")).await.expect("response");
+    let body = response.into_body().collect().await.expect("body");
+    assert_eq!(body.trailers().expect("trailers")["grpc-status"], "0");
+    assert_eq!(body.to_bytes(), "abc");
+}
+
+/// A request of unknown length, as gRPC clients send them.
+fn grpc(uri: &str) -> Request<Body> {
+    let frames = futures_util::stream::iter([Ok(Frame::data(Bytes::from_static(b"\0\0\0\0\x02hi")))]);
+    let request = Request::post(uri).header("te", "trailers").header("content-type", "application/grpc");
+    request.body(StreamBody::new(frames).boxed_unsync()).expect("request")
+}
+
+/// An HTTP/2 upstream that answers like a gRPC server, with what it saw in its trailers.
+async fn grpc_server(peer: Peer<Stream>, _: usize) {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        let mut trailers = HeaderMap::new();
+        for name in ["te", "x-forwarded-for", "content-type"] {
+            if let Some(value) = request.headers().get(name) {
+                trailers.insert(name.replace("te", "saw-te").parse::<http::HeaderName>().expect("name"), value.clone());
+            }
+        }
+        trailers.insert("grpc-status", "0".parse().expect("value"));
+        trailers
+            .insert("saw-authority", request.uri().authority().expect("authority").as_str().parse().expect("value"));
+        let body = request.into_body().collect().await.expect("body").to_bytes();
+        let body = Full::new(body).with_trailers(std::future::ready(Some(Ok(trailers))));
+        Ok::<_, Infallible>(
+            Response::builder().header("content-type", "application/grpc").body(body).expect("response"),
+        )
+    });
+    let io = TokioIo::new(peer.into_io());
+    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await;
+}
+
+#[tokio::test]
+async fn grpc_passes_from_http2_to_http2() {
+    let site = Site::new();
+    let options = EndpointOptions { upstream_http2: true, ..EndpointOptions::default() };
+    let upstream = site.endpoint_with("https://app.example.com", options, grpc_server);
+    let mut sender = client(site.visit_tls("app.example.com", true).await).await;
+    for _ in 0..3 {
+        let response = sender.send_request(grpc("https://app.example.com/s/m")).await.expect("response");
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = response.into_body().collect().await.expect("body");
+        let trailers = body.trailers().expect("trailers").clone();
+        assert_eq!(
+            (&trailers["grpc-status"], &trailers["saw-te"]),
+            (&"0".parse().expect("value"), &"trailers".parse().expect("value"))
+        );
+        assert_eq!(trailers["saw-authority"], "app.example.com");
+        assert!(!trailers.contains_key("x-forwarded-for"), "trailers cannot pose as the edge's fields");
+        assert_eq!(body.to_bytes(), &b"\0\0\0\0\x02hi"[..]);
+    }
+    assert_eq!(upstream.streams(), 1);
+}
+
+#[tokio::test]
+async fn http1_visitors_reach_http2_upstreams() {
+    let site = Site::new();
+    let options = EndpointOptions {
+        upstream_http2: true,
+        host_header: Some("inner.local".parse().expect("value")),
+        ..EndpointOptions::default()
+    };
+    let upstream = site.endpoint_with("http://app.example.com", options, grpc_server);
+    let mut visitor = site.visit().await;
+    for _ in 0..2 {
+        visitor
+            .send(
+                "POST / HTTP/1.1\r\nHost: app.example.com\r\nTE: trailers\r\nConnection: TE\r\nContent-Length: 5\r\n\
+                 Expect: 100-continue\r\n\r\n",
+            )
+            .await;
+        assert_eq!(visitor.head().await.as_deref(), Some("HTTP/1.1 100 Continue\r\n\r\n"));
+        visitor.send("hello").await;
+        let all = visitor.until("0\r\n\r\n").await;
+        assert!(all.contains("5\r\nhello\r\n"), "{all}");
+    }
+    assert_eq!(upstream.streams(), 1);
+}
+
+#[tokio::test]
+async fn a_cancelled_request_resets_its_stream_and_nothing_else() {
+    let site = Site::new();
+    let (tell, mut told) = tokio::sync::mpsc::channel(4);
+    site.endpoint("https://app.example.com", move |mut peer, _| {
+        let tell = tell.clone();
+        async move {
+            let head = peer.head().await.expect("a request");
+            if head.starts_with("GET /wait") {
+                tell.send("waits").await.expect("test");
+                assert!(!peer.rest().await.1);
+                tell.send("reset").await.expect("test");
+                return;
+            }
+            mirror(peer, 0).await;
+        }
+    });
+    let mut sender = client(site.visit_tls("app.example.com", true).await).await;
+    let waiting = tokio::spawn(sender.send_request(get("https://app.example.com/wait")));
+    assert_eq!(told.recv().await, Some("waits"));
+    waiting.abort();
+    assert_eq!(told.recv().await, Some("reset"));
+    sender.ready().await.expect("the connection lives");
+}
