@@ -79,7 +79,7 @@ pub enum LogError {
     Installed,
 }
 
-/// Holds the installed log. Dropping it waits, for a second at most, until the lines so far are written; later lines are written too.
+/// Holds the installed log. Dropping it waits, for 3 seconds at most, until the lines so far are written; later lines are written too.
 #[derive(Debug)]
 #[must_use = "dropping the handle at once gives the last lines of the program no time to be written"]
 pub struct LogHandle {
@@ -127,7 +127,7 @@ impl LogHandle {
         }
     }
 
-    /// Waits until the lines so far are written, for a second at most. Before `std::process::exit`, which drops nothing.
+    /// Waits until the lines so far are written, for 3 seconds at most. Before `std::process::exit`, which drops nothing.
     pub fn flush(&self) {
         if let Some((sink, _)) = &self.installed {
             sink.flush();

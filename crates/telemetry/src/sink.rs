@@ -1,87 +1,78 @@
 //! The thread that writes lines.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Lines that wait for a slow output at most. At about 200 bytes a line this is under 2 MiB; a burst of errors fits.
 const QUEUE: usize = 8192;
 
-/// How long the end of the program waits for lines to be written.
-const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the end of the program waits for lines to be written. A busy machine needs much less, a stuck output would need for ever.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where lines go. A full pipe or disk delays the thread behind it and nobody else: lines that find the queue full are dropped and
 /// counted, and the count is written when there is room again.
 #[derive(Clone, Debug)]
 pub(crate) struct Sink {
-    queue: SyncSender<Message>,
-    dropped: Arc<AtomicU64>,
+    queue: SyncSender<Box<str>>,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queued: AtomicU64,
+    dropped: AtomicU64,
+    /// Lines done with, and a signal for each.
+    written: Mutex<u64>,
+    wrote: Condvar,
 }
 
 /// Makes the line about this many lines that were dropped.
 type LostLine = Box<dyn Fn(u64) -> String + Send>;
 
-#[derive(Debug)]
-enum Message {
-    Line(Box<str>),
-    /// Answered when everything before it is written.
-    Flush(SyncSender<()>),
-}
-
 impl Sink {
-    /// Starts the thread. It lives as long as the process.
-    /// `lost` makes the line that tells how many were dropped.
+    /// Starts the thread. It lives as long as the process. `lost` makes the line that tells how many were dropped.
     pub(crate) fn start(output: impl Write + Send + 'static, lost: LostLine) -> std::io::Result<Sink> {
         Self::with_queue(output, lost, QUEUE)
     }
 
     fn with_queue(output: impl Write + Send + 'static, lost: LostLine, length: usize) -> std::io::Result<Sink> {
         let (queue, lines) = sync_channel(length);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&dropped);
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
         std::thread::Builder::new()
             .name("portway-log".into())
-            .spawn(move || write_lines(output, &lines, &counter, &lost))?;
-        Ok(Sink { queue, dropped })
+            .spawn(move || write_lines(output, &lines, &shared, &lost))?;
+        Ok(Sink { queue, state })
     }
 
     /// Queues one line. Never waits.
     pub(crate) fn send(&self, line: &str) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            self.queue.try_send(Message::Line(line.into()))
-        {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        let counter = if self.queue.try_send(line.into()).is_ok() { &self.state.queued } else { &self.state.dropped };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits until the lines so far are written, for a second at most.
+    /// Waits until the lines that this thread queued so far are written, for [`FLUSH_PATIENCE`] at most.
     pub(crate) fn flush(&self) {
-        let (done, wait) = sync_channel(1);
-        // A full queue means that the output is stuck; then there is nothing to wait for.
-        if self.queue.try_send(Message::Flush(done)).is_ok() {
-            let _ = wait.recv_timeout(FLUSH_PATIENCE);
-        }
+        let goal = self.state.queued.load(Ordering::Relaxed);
+        let written = self.state.written.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.state.wrote.wait_timeout_while(written, FLUSH_PATIENCE, |written| *written < goal));
     }
 }
 
-fn write_lines(mut output: impl Write, lines: &Receiver<Message>, dropped: &AtomicU64, lost_line: &LostLine) {
-    // A line that cannot be written (full disk, closed pipe) is lost; there is no better place to say so.
-    while let Ok(message) = lines.recv() {
-        let lost = dropped.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            let _ = output.write_all(lost_line(lost).as_bytes());
+fn write_lines(mut output: impl Write, lines: &Receiver<Box<str>>, state: &State, lost_line: &LostLine) {
+    while let Ok(line) = lines.recv() {
+        let lost = state.dropped.swap(0, Ordering::Relaxed);
+        let notice = if lost > 0 { lost_line(lost) } else { String::new() };
+        // A line that cannot be written (full disk, closed pipe) is lost; there is no better place to say so.
+        for text in [&notice, &*line] {
+            let _ = output.write_all(text.as_bytes());
         }
-        match message {
-            Message::Line(line) => {
-                let _ = output.write_all(line.as_bytes());
-            }
-            Message::Flush(done) => {
-                let _ = output.flush();
-                let _ = done.try_send(());
-            }
-        }
+        let _ = output.flush();
+        *state.written.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        state.wrote.notify_all();
     }
 }
 
@@ -155,13 +146,9 @@ mod tests {
             sink.send(line);
         }
         drop(open);
-        let text = loop {
-            sink.flush();
-            let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
-            if text.ends_with("third\n") {
-                break text;
-            }
-        };
+        sink.flush();
+        let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+        assert!(text.ends_with("third\n"), "{text}");
         assert!(!text.contains("lost"));
         assert!(text.contains("count=3"), "{text}");
     }
