@@ -208,7 +208,7 @@ impl Link {
     pub(super) fn poll_read(
         &self,
         id: StreamId,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         max: usize,
     ) -> Poll<Result<Option<Bytes>, StreamError>> {
         let mut state = self.lock();
@@ -230,12 +230,7 @@ impl Link {
         result
     }
 
-    pub(super) fn poll_write(
-        &self,
-        id: StreamId,
-        cx: &mut Context<'_>,
-        data: &mut Bytes,
-    ) -> Poll<Result<(), StreamError>> {
+    pub(super) fn poll_write(&self, id: StreamId, cx: &Context<'_>, data: &mut Bytes) -> Poll<Result<(), StreamError>> {
         let mut state = self.lock();
         if let Some(reason) = &state.closed {
             return Poll::Ready(Err(StreamError::SessionLost(reason.clone())));

@@ -34,7 +34,7 @@ impl RecvHalf {
         Self { handle, id, ended: false, stopped: None }
     }
 
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Result<Option<Bytes>, StreamError>> {
+    pub(crate) fn poll_read(&mut self, cx: &Context<'_>, max: usize) -> Poll<Result<Option<Bytes>, StreamError>> {
         if let Some(code) = self.stopped {
             return Poll::Ready(Err(StreamError::Reset(code)));
         }
@@ -66,7 +66,7 @@ impl SendHalf {
         Self { handle, id, finished: false }
     }
 
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &mut Bytes) -> Poll<Result<(), StreamError>> {
+    pub(crate) fn poll_write(&mut self, cx: &Context<'_>, data: &mut Bytes) -> Poll<Result<(), StreamError>> {
         if self.finished {
             return Poll::Ready(Err(StreamError::Finished));
         }
