@@ -12,6 +12,9 @@ use super::schedule::Control;
 use super::stream::{Origin, ReceiveState, SendState, Stream};
 use super::{Machine, StreamId};
 
+/// Payload is passed on in pieces of at least this (or its rest): what fits in it comes whole, a type word above all, and large frames
+/// do not wait for their end.
+const SMALLEST_PIECE: usize = 4096;
 /// Longest GOAWAY taken, bytes: it has to be buffered whole.
 const MAX_GO_AWAY: u32 = 16 * 1024;
 /// Text of a GOAWAY that is kept, bytes.
@@ -27,8 +30,9 @@ pub(super) struct Inflow {
 }
 
 impl Machine {
-    /// Takes received bytes, as many as there are. Payload goes on to its stream as it comes, without waiting for the end of its frame;
-    /// less than a header, or an incomplete control frame, stays in `input`. `now` is monotonic, since the session's start.
+    /// Takes received bytes. The payload of large frames goes on to its stream as it comes, in pieces of 4 KiB or more, that of small ones
+    /// whole; what is less, an incomplete header or control frame, stays in `input` (16 KiB at most) and is to be there again, with more
+    /// behind it, at the next call. `now` is monotonic, since the session's start.
     ///
     /// # Errors
     /// [`PeerFault`]: the session is over. The caller says [`go_away`](Self::go_away) with its code and closes. Told again on each call.
@@ -89,6 +93,9 @@ impl Machine {
     /// Moves payload on; tells whether the frame is complete.
     fn take_payload(&mut self, mut inflow: Inflow, input: &mut BytesMut) -> bool {
         let count = inflow.remaining.min(input.len());
+        if count < inflow.remaining.min(SMALLEST_PIECE) && inflow.target.is_some() {
+            return false;
+        }
         if count > 0 {
             inflow.remaining -= count;
             match inflow.target.and_then(|id| Some((id, self.streams.get_mut(id)?))) {

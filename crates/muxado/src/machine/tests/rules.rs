@@ -149,13 +149,30 @@ fn data_on_its_way_when_a_stream_is_reset_is_dropped_in_silence() {
 #[test]
 fn a_reset_in_the_middle_of_a_frame_drops_its_rest() {
     let (mut edge, id) = edge_with_stream();
-    let whole = data(3, &[7; 5000]);
-    feed(&mut edge, &whole[..1000]).unwrap();
-    assert_eq!(read_all(&mut edge, id).0, [7; 992], "payload does not wait for its frame");
+    let whole = data(3, &[7; 50_000]);
+    feed(&mut edge, &whole[..10_008]).unwrap();
+    assert_eq!(read_all(&mut edge, id).0, [7; 10_000], "payload does not wait for its frame");
     edge.reset(id, ErrorCode::STREAM_CANCELLED);
-    feed(&mut edge, &[&whole[1000..], &syn(5, b"next")].concat()).unwrap();
+    feed(&mut edge, &[&whole[10_008..], &syn(5, b"next")].concat()).unwrap();
     let next = opened(&mut edge);
     assert_eq!(edge.peek(next), b"next");
+}
+
+#[test]
+fn small_frames_come_whole() {
+    let mut edge = Machine::new(Role::Edge, Config::native());
+    let word = syn(3, b"word");
+    let mut input = BytesMut::new();
+    for byte in &word[..11] {
+        input.extend_from_slice(&[*byte]);
+        edge.receive(&mut input, NOW).unwrap();
+    }
+    let id = opened(&mut edge);
+    assert_eq!(edge.peek(id), b"");
+    input.extend_from_slice(&word[11..]);
+    edge.receive(&mut input, NOW).unwrap();
+    assert_eq!(edge.peek(id), b"word");
+    assert_eq!(events(&mut edge), [Event::Readable(id)]);
 }
 
 #[test]
