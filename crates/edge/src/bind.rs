@@ -129,6 +129,8 @@ impl Agent {
             && lease.account == self.credential.account
             && lease.agent == self.agent
             && lease.edge == self.edge.edge_id
+            // A lease with an end was given back, or held by an edge process before this one: it must be claimed again.
+            && lease.expires_at_ms.is_none()
             && self.edge.leases.keep(lease.id)
         {
             return Ok(lease);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use portway_codes::{Code, PublicError};
@@ -10,7 +11,7 @@ use portway_names::{HostName, SessionId};
 use portway_proto::agent::v1::{Refusal, Welcome, agent_message, edge_message};
 use portway_proto::{AgentHello, CredentialRecord, VERSION_MINOR};
 use secrecy::ExposeSecret;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::admission::{ConnectionPermit, Limit};
 use crate::bind::{Agent, Refused, new_ksuid};
@@ -20,6 +21,9 @@ use crate::replica::Digest;
 use crate::session::AgentSession;
 use crate::sessions::Registration;
 use crate::state::EdgeShared;
+
+/// Time an agent has to read a refusal and close the session itself. Well below the two seconds within which a revoked credential ends.
+const REFUSAL_READ: Duration = Duration::from_millis(500);
 
 /// How an agent came.
 #[derive(Debug)]
@@ -68,7 +72,10 @@ pub(crate) async fn refuse(control: &mut ControlStream, session: &Session, refus
         return session.abort();
     }
     control.finish().await;
-    session.close(refused.error.code.title());
+    // A close may overtake what the agent has not read yet, so the agent is let go first.
+    if timeout(REFUSAL_READ, session.closed()).await.is_err() {
+        session.close(refused.error.code.title());
+    }
 }
 
 async fn greet(edge: &EdgeShared, session: &Session) -> Result<(ControlStream, agent_message::Message), ControlFault> {

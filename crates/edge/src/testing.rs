@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-pub(crate) use self::agent::{TestAgent, echo};
+pub(crate) use self::agent::TestAgent;
 pub(crate) use self::control::{FakeControl, digest_of};
 use crate::{Edge, EdgeConfig, Listeners, StartError};
 
@@ -84,11 +84,6 @@ impl TestEdge {
 
     pub(crate) fn edge(&self) -> &Edge {
         self.edge.as_ref().unwrap()
-    }
-
-    /// The control plane goes away: calls fail, the watch breaks.
-    pub(crate) fn stop_control(&self) {
-        self.serving.abort();
     }
 
     /// The metrics as text.

@@ -115,7 +115,7 @@ impl TestAgent {
 }
 
 /// Gives back what comes, then ends.
-pub(crate) async fn echo(mut stream: Stream, first: BytesMut) {
+async fn echo(mut stream: Stream, first: BytesMut) {
     let mut chunk = Some(first.freeze());
     while let Some(bytes) = chunk {
         if !bytes.is_empty() && stream.write_chunk(bytes).await.is_err() {

@@ -37,7 +37,7 @@ struct State {
     unseen: Vec<CredentialRecord>,
     claims: usize,
     releases: Vec<LeaseId>,
-    refuse_claims: bool,
+    away: bool,
 }
 
 /// SHA-256 of a token.
@@ -57,7 +57,7 @@ impl FakeControl {
             unseen: Vec::new(),
             claims: 0,
             releases: Vec::new(),
-            refuse_claims: false,
+            away: false,
         };
         let control = FakeControl { state: Arc::new(Mutex::new(state)), pki };
         let base: HostName = BASE.parse().unwrap();
@@ -118,9 +118,21 @@ impl FakeControl {
         self.state().releases.len()
     }
 
-    /// From now on every claim is answered as if the name were held by another.
-    pub(crate) fn refuse_claims(&self) {
-        self.state().refuse_claims = true;
+    /// From now on nothing is answered, and the watches break.
+    pub(crate) fn go_away(&self) {
+        let mut state = self.state();
+        state.away = true;
+        state.watchers.clear();
+    }
+
+    /// Ends [`FakeControl::go_away`].
+    pub(crate) fn come_back(&self) {
+        self.state().away = false;
+    }
+
+    fn present(&self) -> Result<MutexGuard<'_, State>, Status> {
+        let state = self.state();
+        if state.away { Err(Status::unavailable("away")) } else { Ok(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -144,9 +156,6 @@ impl State {
     /// One name belongs to one agent of one account until it is given back.
     fn claim(&mut self, claim: Claim) -> Result<LeaseRecord, Status> {
         let conflict = || status_from(&Code::ERR_NGROK_334.plain());
-        if self.refuse_claims {
-            return Err(conflict());
-        }
         let ksuid = self.ksuid();
         let mut wanted = claim.url.clone();
         if wanted.host.is_none() {
@@ -174,7 +183,7 @@ impl State {
     }
 
     fn fresh_lease(
-        &mut self,
+        &self,
         id: LeaseId,
         url: EndpointUrl,
         account: AccountId,
@@ -190,7 +199,7 @@ impl ControlPlane for FakeControl {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<pb::Update, Status>> + Send>>;
 
     async fn watch(&self, _request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let mut state = self.state();
+        let mut state = self.present()?;
         let (sender, receiver) = mpsc::unbounded_channel();
         // In parts, as a large state comes.
         let resources: Vec<_> = state.resources.values().map(pb::Resource::from).collect();
@@ -208,7 +217,7 @@ impl ControlPlane for FakeControl {
         request: Request<pb::AuthenticateRequest>,
     ) -> Result<Response<pb::AuthenticateReply>, Status> {
         let digest = request.into_inner().digest;
-        let state = self.state();
+        let state = self.present()?;
         let shown = state.resources.values().filter_map(|record| match record {
             ReplicaRecord::Credential(record) => Some(record),
             _ => None,
@@ -221,14 +230,14 @@ impl ControlPlane for FakeControl {
     async fn claim(&self, request: Request<pb::ClaimRequest>) -> Result<Response<pb::ClaimReply>, Status> {
         let claim =
             Claim::try_from(request.into_inner()).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let mut state = self.state();
+        let mut state = self.present()?;
         state.claims += 1;
         let lease = state.claim(claim)?;
         Ok(Response::new(pb::ClaimReply { lease: Some(lease.to_message()), lease_id: lease.id.to_string() }))
     }
 
     async fn release(&self, request: Request<pb::ReleaseRequest>) -> Result<Response<pb::ReleaseReply>, Status> {
-        let mut state = self.state();
+        let mut state = self.present()?;
         for released in request.into_inner().leases {
             if state.resources.remove(&released.lease_id).is_some() {
                 state.releases.push(released.lease_id.parse().unwrap());

@@ -140,7 +140,7 @@ async fn names_that_cannot_be_had_are_refused_with_their_code() {
     agent.bind("https://app.portway.test").await.unwrap();
     let mut code_of = async |url: &str| agent.bind(url).await.unwrap_err().code;
     assert_eq!(code_of("https://connect.portway.test").await, "ERR_NGROK_347");
-    assert_eq!(code_of("https://app.portway.test:1").await, "ERR_NGROK_305");
+    assert_eq!(code_of("https://app.portway.test:1").await, "ERR_PORTWAY_40004");
     assert_eq!(code_of("https://app.portway.test").await, "ERR_NGROK_334");
     assert_eq!(code_of("tls://app.portway.test").await, "ERR_NGROK_334");
     assert_eq!(code_of("https://10.0.0.1").await, "ERR_NGROK_330");
@@ -213,7 +213,7 @@ async fn while_the_control_plane_is_away_own_names_come_back_and_new_ones_wait()
     agent.bind("https://app.portway.test").await.unwrap();
     // The lease is in the replica when its delta is; the next session proves it.
     eventually("the lease is in the replica", || edge.has_lease("https://app.portway.test")).await;
-    edge.stop_control();
+    edge.control.go_away();
     eventually("the control plane is away", || !edge.edge().status().control_connected).await;
     agent.session.abort();
 
@@ -223,4 +223,8 @@ async fn while_the_control_plane_is_away_own_names_come_back_and_new_ones_wait()
     assert_eq!((refused.code.as_str(), refused.retryable), ("ERR_PORTWAY_50303", true));
     let refusal = TestAgent::connect(&edge, OTHER_TOKEN, [3; 16], 1).await.err().unwrap();
     assert_eq!((refusal.code.as_str(), refusal.retryable), ("ERR_PORTWAY_50303", true));
+
+    edge.control.come_back();
+    eventually("the control plane is back", || edge.edge().status().control_connected).await;
+    back.bind("https://new.portway.test").await.unwrap();
 }

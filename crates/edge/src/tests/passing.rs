@@ -109,6 +109,7 @@ async fn a_tls_endpoint_passes_the_visitors_tls_through() {
             tls.read_exact(&mut buffer).await.unwrap();
             tls.write_all(&buffer).await.unwrap();
             tls.shutdown().await.unwrap();
+            assert_eq!(tls.read(&mut buffer).await.unwrap(), 0);
         };
         let visitor = async {
             let mut tls = edge.tls("secret.portway.test", &[b"own/1"]).await.unwrap();
@@ -116,8 +117,9 @@ async fn a_tls_endpoint_passes_the_visitors_tls_through() {
             let mut got = Vec::new();
             tls.read_to_end(&mut got).await.unwrap();
             assert_eq!(got, b"hello");
+            tls.shutdown().await.unwrap();
         };
-        soon(async { tokio::join!(upstream, visitor) }).await;
+        soon(Box::pin(async { tokio::join!(upstream, visitor) })).await;
     }
 }
 
