@@ -56,10 +56,12 @@ impl FromStr for Host {
             let inner = inner.strip_suffix(']').ok_or(HostNameError::BadAddress)?;
             return inner.parse::<Ipv6Addr>().map(|ip| Host::Ip(ip.into())).map_err(|_| HostNameError::BadAddress);
         }
-        match text.parse::<Ipv4Addr>() {
-            Ok(ip) => Ok(Host::Ip(ip.into())),
-            Err(_) => text.parse().map(Host::Name),
+        if text.ends_with(|last: char| last.is_ascii_digit())
+            && let Ok(ip) = text.parse::<Ipv4Addr>()
+        {
+            return Ok(Host::Ip(ip.into()));
         }
+        text.parse().map(Host::Name)
     }
 }
 
@@ -71,8 +73,9 @@ impl FromStr for Host {
 /// For everything else: user information, spaces, percent signs, several colons outside brackets, bytes outside ASCII. Such a value is
 /// ambiguous between programs, so it is refused and not repaired.
 pub fn split_host_port(host_header: &str) -> Result<(Host, Option<u16>), HostNameError> {
-    if let Some(bad) = host_header.chars().find(|c| !c.is_ascii()) {
-        return Err(HostNameError::BadCharacter(bad));
+    if !host_header.is_ascii() {
+        let bad = host_header.chars().find(|c| !c.is_ascii());
+        return Err(bad.map_or(HostNameError::Idna, HostNameError::BadCharacter));
     }
     let (host, port) = split_port(host_header)?;
     Ok((host.parse()?, port))
@@ -80,12 +83,14 @@ pub fn split_host_port(host_header: &str) -> Result<(Host, Option<u16>), HostNam
 
 /// Splits at the colon that begins the port, without looking at the host.
 pub(crate) fn split_port(text: &str) -> Result<(&str, Option<u16>), HostNameError> {
-    let colon = match text.rfind(']') {
-        Some(end) if text[end + 1..].starts_with(':') => Some(end + 1),
-        Some(end) if end + 1 == text.len() => None,
-        Some(_) => return Err(HostNameError::BadAddress),
-        None if text.starts_with('[') => return Err(HostNameError::BadAddress),
-        None => text.find(':'),
+    let colon = if text.starts_with('[') {
+        match text.find(']').map(|end| end + 1) {
+            Some(end) if end == text.len() => None,
+            Some(end) if text[end..].starts_with(':') => Some(end),
+            _ => return Err(HostNameError::BadAddress),
+        }
+    } else {
+        text.find(':')
     };
     match colon {
         None => Ok((text, None)),
@@ -160,7 +165,7 @@ mod tests {
             ("::1", E::BadPort),
             ("[::1", E::BadAddress),
             ("[::1]x", E::BadAddress),
-            ("x[::1]", E::BadCharacter('[')),
+            ("x[::1]", E::BadPort),
             ("[::1%25eth0]", E::BadAddress),
             ("[v1.x]", E::BadAddress),
             ("[127.0.0.1]", E::BadAddress),

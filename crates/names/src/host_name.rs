@@ -112,7 +112,13 @@ impl FromStr for HostName {
         if text.len() > MAX_INPUT_LEN {
             return Err(HostNameError::TooLong);
         }
-        if text.is_ascii() && !has_punycode(text) { from_ascii(text) } else { from_unicode(text) }
+        if !text.is_ascii() {
+            return from_unicode(text);
+        }
+        match from_ascii(text)? {
+            Checked { name, punycode: false } => Ok(name),
+            Checked { punycode: true, .. } => from_unicode(text),
+        }
     }
 }
 
@@ -153,14 +159,31 @@ impl PartialEq<&str> for HostName {
     }
 }
 
-/// True when some label begins with the prefix of Punycode, in any case. Those labels are decoded and checked, never taken as they are.
-fn has_punycode(text: &str) -> bool {
-    text.split('.').any(|label| label.as_bytes().get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"xn--")))
+/// A name whose labels are well formed.
+struct Checked {
+    name: HostName,
+    /// Some label is Punycode. Those labels are decoded and checked too, never taken as they are.
+    punycode: bool,
 }
 
-/// The common case: one allocation, and none when the text is refused.
-fn from_ascii(text: &str) -> Result<HostName, HostNameError> {
-    let text = text.strip_suffix('.').unwrap_or(text);
+/// What may stand in a label, by byte: the lower-case form, or 0 for what may not.
+const LOWER: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            allowed @ (b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_') => allowed,
+            upper @ b'A'..=b'Z' => upper.to_ascii_lowercase(),
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
+};
+
+/// The common case, on the path of every request: one pass, one allocation, and none when the text is refused.
+fn from_ascii(text: &str) -> Result<Checked, HostNameError> {
+    let text = text.strip_suffix('.').unwrap_or(text).as_bytes();
     if text.is_empty() {
         return Err(HostNameError::Empty);
     }
@@ -169,43 +192,53 @@ fn from_ascii(text: &str) -> Result<HostName, HostNameError> {
     }
     let mut lower = [0; MAX_NAME_LEN];
     let lower = &mut lower[..text.len()];
-    lower.copy_from_slice(text.as_bytes());
-    lower.make_ascii_lowercase();
-    let lower = std::str::from_utf8(lower).expect("lower-casing ASCII keeps it UTF-8");
-    check(lower)?;
-    Ok(HostName(lower.into()))
+    let mut punycode = false;
+    let mut start = 0;
+    for (at, (&byte, out)) in text.iter().zip(lower.iter_mut()).enumerate() {
+        if byte == b'.' {
+            *out = b'.';
+            punycode |= check_label(&text[start..at])?;
+            start = at + 1;
+            continue;
+        }
+        *out = LOWER[usize::from(byte)];
+        if *out == 0 {
+            return Err(match byte {
+                b'*' => HostNameError::BadWildcard,
+                _ => HostNameError::BadCharacter(byte.into()),
+            });
+        }
+    }
+    punycode |= check_label(&text[start..])?;
+    if ends_as_number(&lower[start..]) {
+        return Err(HostNameError::NumericEnd);
+    }
+    let lower = std::str::from_utf8(lower).expect("the table holds ASCII only");
+    Ok(Checked { name: HostName(lower.into()), punycode })
 }
 
 fn from_unicode(text: &str) -> Result<HostName, HostNameError> {
     let ascii = Uts46::new()
         .to_ascii(text.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore)
         .map_err(|_| HostNameError::Idna)?;
-    from_ascii(&ascii)
+    from_ascii(&ascii).map(|checked| checked.name)
 }
 
-/// Checks lower-cased ASCII without trailing dot, of allowed length.
-fn check(name: &str) -> Result<(), HostNameError> {
-    let mut last = "";
-    for label in name.split('.') {
-        let bytes = label.as_bytes();
-        match bytes {
-            [] => return Err(HostNameError::EmptyLabel),
-            [b'-', ..] | [.., b'-'] => return Err(HostNameError::Hyphen),
-            _ if bytes.len() > MAX_LABEL_LEN => return Err(HostNameError::LabelTooLong),
-            _ => {}
-        }
-        if let Some(bad) = label.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-' | '_')) {
-            return Err(if bad == '*' { HostNameError::BadWildcard } else { HostNameError::BadCharacter(bad) });
-        }
-        last = label;
+/// Checks the shape of a label of allowed characters; true when it is Punycode.
+fn check_label(label: &[u8]) -> Result<bool, HostNameError> {
+    match label {
+        [] => Err(HostNameError::EmptyLabel),
+        _ if label.len() > MAX_LABEL_LEN => Err(HostNameError::LabelTooLong),
+        [b'x' | b'X', b'n' | b'N', b'-', b'-', ..] => Ok(true),
+        [b'-', ..] | [.., b'-'] => Err(HostNameError::Hyphen),
+        _ => Ok(false),
     }
-    if ends_as_number(last) { Err(HostNameError::NumericEnd) } else { Ok(()) }
 }
 
 /// WHATWG URL section 3.5: decimal digits, or `0x` and hexadecimal digits (also none).
-fn ends_as_number(label: &str) -> bool {
-    label.bytes().all(|b| b.is_ascii_digit())
-        || label.strip_prefix("0x").is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
+fn ends_as_number(label: &[u8]) -> bool {
+    label.iter().all(u8::is_ascii_digit)
+        || label.strip_prefix(b"0x").is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
 }
 
 #[cfg(test)]
