@@ -31,7 +31,7 @@ use self::upstream::{BULK, KeyPair, Nginx};
 use crate::workspace::Workspace;
 
 /// Idle agents held to learn what one of them takes.
-const IDLE_AGENTS: u32 = 200;
+const IDLE_AGENTS: u32 = 1000;
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
@@ -78,20 +78,21 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let keys = KeyPair::make(scratch)?;
     let (_upstream, upstream) = nginx.upstream()?;
 
-    let wants_portway = chosen.iter().any(|system| matches!(system, System::Portway(_)));
-    let portway = wants_portway.then(|| Portway::start(&programs.join("portway"), scratch)).transpose();
-    let portway = portway.unwrap_or_else(|error| {
-        println!("skipped: portway: {error:#}");
-        None
-    });
-    let raw = Some(programs.join("examples/raw_copy")).filter(|program| program.is_file());
-    let site = Site { scratch, nginx: &nginx, keys: &keys, upstream, raw, portway: portway.as_ref() };
-    let mut bench = Bench { load, values: Values::default(), running: Vec::new(), portway: portway.as_ref() };
+    let program = programs.join("portway");
+    let raw = programs.join("examples/raw_copy");
+    let raw = raw.is_file().then_some(raw.as_path());
+    let mut bench = Bench { load, values: Values::default(), running: Vec::new() };
+    let mut site = Site { scratch, nginx: &nginx, keys: &keys, upstream, raw, portway: None };
+    let shapes =
+        chosen.iter().filter_map(|system| if let System::Portway(shape) = system { Some(*shape) } else { None });
+    let shapes: Vec<Shape> = if program.is_file() { shapes.collect() } else { Vec::new() };
+    for shape in &shapes {
+        bench.at_rest(*shape, &program, &programs.join("examples/idle_agents"), site);
+    }
+    let portway = (!shapes.is_empty()).then(|| Portway::start(&program, scratch)).transpose()?;
+    site.portway = portway.as_ref();
     for system in chosen {
         bench.start(system, &site);
-    }
-    if let Some(portway) = &portway {
-        bench.agents(portway, &programs.join("examples/idle_agents"), scratch);
     }
     let rounds = if options.quick { 1 } else { options.rounds };
     let dose = if options.quick {
@@ -99,10 +100,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     } else {
         Dose { time: Duration::from_secs(options.seconds), bytes: BULK }
     };
-    bench.warm_up(dose)?;
+    bench.warm_up(&site, dose)?;
     for round in 0..rounds {
         let start = Instant::now();
-        bench.round(round, dose);
+        bench.round(&site, round, dose);
         println!("round {} of {rounds}: {:.0} s", round + 1, start.elapsed().as_secs_f64());
     }
     let systems: Vec<System> = bench.running.iter().map(|running| running.system).collect();
@@ -116,48 +117,59 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 }
 
 /// A run in progress.
-struct Bench<'a> {
+struct Bench {
     load: Load,
     values: Values,
     running: Vec<Running>,
-    portway: Option<&'a Portway>,
 }
 
-impl Bench<'_> {
-    /// Starts a system and looks at it before any load; a system that does not start is skipped with the reason.
+impl Bench {
+    /// Looks at Portway before any load, on servers of their own: memory that load leaves behind would hide what is asked.
+    fn at_rest(&mut self, shape: Shape, program: &Path, agents: &Path, site: Site<'_>) {
+        let system = System::Portway(shape);
+        let fresh = |what: &str| -> Result<(PathBuf, Portway)> {
+            let folder = site.scratch.join(format!("{}-{what}", shape.name()));
+            fs::create_dir(&folder).context("making a folder")?;
+            let server = Portway::start(program, &folder)?;
+            Ok((folder, server))
+        };
+        let idle = fresh("idle").and_then(|(folder, server)| {
+            let site = Site { scratch: &folder, portway: Some(&server), ..site };
+            measure::measure_idle(&Running::start(system, &site, &self.load)?, Some(&server))
+        });
+        self.note(system, 0, "idle", idle);
+        if !matches!(shape, Shape::Tcp | Shape::TcpOverQuic) {
+            return;
+        }
+        let held = fresh("agents").and_then(|(folder, server)| {
+            measure::measure_agents(&server, agents, &folder, shape.carrier(), IDLE_AGENTS)
+        });
+        self.note(system, 0, "idle agents", held);
+    }
+
+    /// Starts a system, and looks at it before any load unless that is done; one that does not start is skipped with the reason.
     fn start(&mut self, system: System, site: &Site<'_>) {
         let running = match Running::start(system, site, &self.load) {
             Ok(running) => running,
             Err(error) => return println!("skipped: {}: {error:#}", system.name()),
         };
         println!("started: {}: {}", system.name(), system.title());
-        if system.is_tunnel() {
-            let figures = measure::measure_idle(&running, self.portway);
+        if system.is_tunnel() && !matches!(system, System::Portway(_)) {
+            let figures = measure::measure_idle(&running, None);
             self.note(system, 0, "idle", figures);
         }
         self.running.push(running);
     }
 
-    /// Memory and time of idle agents, for both carriers.
-    fn agents(&mut self, portway: &Portway, program: &Path, scratch: &Path) {
-        if !program.is_file() {
-            return println!("skipped: idle agents: {} is not built", program.display());
-        }
-        for (shape, carrier) in [(Shape::Tcp, "tcp"), (Shape::TcpOverQuic, "quic")] {
-            let figures = measure::measure_agents(portway, program, scratch, carrier, IDLE_AGENTS);
-            self.note(System::Portway(shape), 0, "idle agents", figures);
-        }
-    }
-
     /// Fills caches and pools.
-    fn warm_up(&self, dose: Dose) -> Result<()> {
+    fn warm_up(&self, site: &Site<'_>, dose: Dose) -> Result<()> {
         let dose = Dose { time: Duration::from_secs(1), bytes: dose.bytes / 8 };
         if self.running.is_empty() {
             bail!("no system runs");
         }
         for running in &self.running {
             for probe in [Probe::Small(8), Probe::Bulk(1)] {
-                measure::measure(running, self.portway, &self.load, probe, dose)
+                measure::measure(running, site.portway, &self.load, probe, dose)
                     .with_context(|| format!("warming up {}", running.system.name()))?;
             }
         }
@@ -166,12 +178,12 @@ impl Bench<'_> {
 
     /// Measures every system once with every probe. Systems alternate inside of a probe, so that a drift of the machine
     /// meets all of them.
-    fn round(&mut self, round: usize, dose: Dose) {
+    fn round(&mut self, site: &Site<'_>, round: usize, dose: Dose) {
         for probe in Probe::ALL {
             for index in 0..self.running.len() {
                 let running = &self.running[index];
                 let system = running.system;
-                let figures = measure::measure(running, self.portway, &self.load, *probe, dose);
+                let figures = measure::measure(running, site.portway, &self.load, *probe, dose);
                 self.note(system, round, &format!("{probe:?}"), figures);
             }
         }
@@ -192,16 +204,17 @@ impl Bench<'_> {
     }
 }
 
-/// Systems whose names begin with one of `only`, or all.
+/// Systems that are named in `only`, in full or by the beginning of their names; all of them when nothing is named.
 fn choose(only: &[String]) -> Result<Vec<System>> {
+    let exists = |name: &str| System::ALL.iter().any(|system| system.name() == name);
+    let matches = |wanted: &str, name: &str| if exists(wanted) { name == wanted } else { name.starts_with(wanted) };
     for wanted in only {
-        if !System::ALL.iter().any(|system| system.name().starts_with(wanted.as_str())) {
+        if !System::ALL.iter().any(|system| matches(wanted, system.name())) {
             let known: Vec<&str> = System::ALL.iter().map(|system| system.name()).collect();
             bail!("no system is named {wanted}; there are: {}", known.join(", "));
         }
     }
-    let chosen =
-        |system: &&System| only.is_empty() || only.iter().any(|wanted| system.name().starts_with(wanted.as_str()));
+    let chosen = |system: &&System| only.is_empty() || only.iter().any(|wanted| matches(wanted, system.name()));
     Ok(System::ALL.iter().filter(chosen).copied().collect())
 }
 
@@ -237,6 +250,7 @@ mod tests {
             choose(&only).expect("known").iter().map(|system| system.name()).collect()
         };
         assert_eq!(names(&["rathole", "direct"]), ["direct", "rathole-tcp", "rathole-tls"]);
+        assert_eq!(names(&["portway-tcp"]), ["portway-tcp"]);
         assert_eq!(names(&[]).len(), System::ALL.len());
         assert!(choose(&["nothing".to_owned()]).is_err());
     }

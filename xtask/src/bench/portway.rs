@@ -47,7 +47,8 @@ impl Shape {
         }
     }
 
-    fn carrier(self) -> &'static str {
+    /// What carries the session, as the agent's flag says it.
+    pub(super) fn carrier(self) -> &'static str {
         match self {
             Self::Tcp | Self::Http | Self::Https => "tcp",
             Self::TcpOverQuic | Self::HttpOverQuic => "quic",

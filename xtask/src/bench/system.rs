@@ -1,6 +1,6 @@
 //! Systems under test: how each is started in front of the upstream.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -94,20 +94,21 @@ impl System {
 }
 
 /// What systems are made from.
+#[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
     pub(super) scratch: &'a Path,
     pub(super) nginx: &'a Nginx<'a>,
     pub(super) keys: &'a KeyPair,
     pub(super) upstream: u16,
     /// The two-hop copy, when it is built.
-    pub(super) raw: Option<PathBuf>,
+    pub(super) raw: Option<&'a Path>,
     /// The server of Portway, when it runs.
     pub(super) portway: Option<&'a Portway>,
 }
 
-impl Site<'_> {
-    fn raw(&self) -> Result<&Path> {
-        self.raw.as_deref().context("the copying program is not built")
+impl<'a> Site<'a> {
+    fn raw(&self) -> Result<&'a Path> {
+        self.raw.context("the copying program is not built")
     }
 }
 
