@@ -193,8 +193,6 @@ catalogue! {
         "The request can be read in more than one way, so it was refused before anybody acted on it. Use a client that follows the HTTP standard.";
     ERR_PORTWAY_40002 40002 400 "Host not valid"
         "The Host of the request is missing, given twice, or not a host name.";
-    ERR_PORTWAY_40003 40003 400 "HTTP version or method not served here"
-        "This listener does not serve requests of this kind.";
     ERR_PORTWAY_40004 40004 400 "Endpoint option not valid"
         "An option of the endpoint has a value that is not allowed, or that endpoints of this protocol do not have. Check the endpoint's settings.";
     ERR_PORTWAY_40801 40801 408 "Request too slow"
