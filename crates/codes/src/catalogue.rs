@@ -193,6 +193,8 @@ catalogue! {
         "The request can be read in more than one way, so it was refused before anybody acted on it. Use a client that follows the HTTP standard.";
     ERR_PORTWAY_40002 40002 400 "Host not valid"
         "The Host of the request is missing, given twice, or not a host name.";
+    ERR_PORTWAY_40003 40003 400 "Request not served here"
+        "The server is not a forward proxy, so it refuses requests that ask it to connect somewhere else.";
     ERR_PORTWAY_40004 40004 400 "Endpoint option not valid"
         "An option of the endpoint has a value that is not allowed, or that endpoints of this protocol do not have. Check the endpoint's settings.";
     ERR_PORTWAY_40801 40801 408 "Request too slow"
