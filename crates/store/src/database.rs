@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, Sqlite, Transaction};
 
@@ -148,18 +148,21 @@ impl Store {
         Ok(Store { inner: Arc::new(inner) })
     }
 
+    /// All missing migrations in one transaction, which holds the write lock: two processes that start at once do it one after the other.
     async fn migrate(&self) -> Result<(), StoreError> {
         let found = self.schema_version().await?;
         if found > SCHEMA_VERSION {
             return Err(StoreError::Newer { path: self.inner.path.clone(), found, known: SCHEMA_VERSION });
         }
-        let migrated = MIGRATIONS.run(&self.inner.writer).await;
-        migrated.map_err(|error| match error {
-            sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
-                self.fault(error)
-            }
+        if found == SCHEMA_VERSION {
+            return Ok(());
+        }
+        let mut tx = self.write().await.map_err(|fault| self.fault(fault))?;
+        MIGRATIONS.run(&mut *tx).await.map_err(|error| match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => self.fault(error),
             other => StoreError::Engine { path: self.inner.path.clone(), source: Box::new(other) },
-        })
+        })?;
+        tx.commit().await.map_err(|error| self.fault(error))
     }
 
     /// The newest migration applied; 0 for an empty database.

@@ -1,0 +1,124 @@
+//! Watching: snapshot, deltas, continuation, restarts, restored backups.
+
+use portway_proto::control::v1::resource::Body;
+use portway_store::Store;
+
+use crate::{Replica, Running};
+
+#[tokio::test]
+async fn a_snapshot_holds_what_an_edge_needs() {
+    let running = Running::start().await;
+    running.client.claim(running.wish(1, "https://app.portway.localhost").await).await.unwrap();
+    let mut replica = Replica::default();
+    let mut updates = running.watch("other", "", 0).await;
+    replica.follow(&mut updates, |replica| replica.snapshots == 1).await.unwrap();
+    let count = |kind: fn(&Body) -> bool| replica.bodies().filter(|body| kind(body)).count();
+    assert_eq!(count(|body| matches!(body, Body::Credential(_))), 1);
+    assert_eq!(count(|body| matches!(body, Body::Certificate(one) if one.connect && one.names.len() == 3)), 1);
+    assert_eq!(count(|body| matches!(body, Body::Certificate(one) if !one.connect && one.names.len() == 2)), 1);
+    assert_eq!(count(|body| matches!(body, Body::ConnectName(one) if one.host == "connect.portway.localhost")), 1);
+    assert_eq!(count(|body| matches!(body, Body::Lease(one) if one.expires_at_ms == 0)), 1);
+    assert_eq!(count(|body| matches!(body, Body::Settings(one) if one.base_domain == "portway.localhost")), 1);
+    for resource in replica.resources.values() {
+        portway_proto::ReplicaRecord::try_from(resource.clone()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_watch_continues_where_the_last_one_ended() {
+    let running = Running::start().await;
+    let mut replica = Replica::default();
+    let mut updates = running.watch("edge", "", 0).await;
+    replica.follow(&mut updates, |replica| replica.snapshots == 1).await.unwrap();
+    drop(updates);
+    let reply = running.client.claim(running.wish(1, "https://a.portway.localhost").await).await.unwrap();
+    let mut updates = running.watch("edge", &replica.epoch, replica.version).await;
+    replica.follow(&mut updates, |replica| replica.resources.contains_key(&reply.lease_id)).await.unwrap();
+    assert_eq!(replica.snapshots, 1);
+    // Also over a restart of the control plane.
+    drop(updates);
+    let running = running.restart().await;
+    let reply = running.client.claim(running.wish(2, "https://b.portway.localhost").await).await.unwrap();
+    let mut updates = running.watch("edge", &replica.epoch, replica.version).await;
+    replica.follow(&mut updates, |replica| replica.resources.contains_key(&reply.lease_id)).await.unwrap();
+    assert_eq!(replica.snapshots, 1);
+}
+
+#[tokio::test]
+async fn an_unknown_epoch_starts_from_a_snapshot() {
+    let running = Running::start().await;
+    let mut replica = Replica::default();
+    let mut updates = running.watch("edge", "another installation", 3).await;
+    replica.follow(&mut updates, |replica| replica.snapshots == 1).await.unwrap();
+}
+
+/// An edge that is ahead has seen changes that a restored backup does not have: numbering starts under a new name, for every edge.
+#[tokio::test]
+async fn an_edge_ahead_of_a_restored_backup_renames_the_numbering() {
+    let running = Running::start().await;
+    let feed = running.store().await.feed().await.unwrap();
+    let mut replica = Replica::default();
+    let mut updates = running.watch("edge", &feed.epoch, feed.version + 10).await;
+    replica.follow(&mut updates, |replica| replica.snapshots == 1).await.unwrap();
+    assert_ne!(replica.epoch, feed.epoch);
+    assert_eq!(replica.version, feed.version);
+}
+
+#[tokio::test]
+async fn a_watcher_too_far_behind_gets_a_snapshot() {
+    let running = Running::start().await;
+    let mut replica = Replica::default();
+    let mut updates = running.watch("edge", "", 0).await;
+    replica.follow(&mut updates, |replica| replica.snapshots == 1).await.unwrap();
+    drop(updates);
+    for name in ["a", "b", "c"] {
+        running.client.claim(running.wish(1, &format!("https://{name}.portway.localhost")).await).await.unwrap();
+    }
+    running.store().await.prune_feed(1).await.unwrap();
+    let mut updates = running.watch("edge", &replica.epoch, replica.version).await;
+    replica.follow(&mut updates, |replica| replica.snapshots == 2).await.unwrap();
+}
+
+/// A new edge process has no agents yet: its names are kept for their accounts, and claimed again by the agents that come back.
+#[tokio::test]
+async fn a_new_edge_process_gives_its_names_back_for_a_while() {
+    let running = Running::start().await;
+    let wish = running.wish(1, "https://app.portway.localhost").await;
+    let first = running.client.claim(wish.clone()).await.unwrap();
+    let mut replica = Replica::default();
+    let mut updates = running.watch("edge", "", 0).await;
+    replica.follow(&mut updates, |replica| replica.snapshots == 1).await.unwrap();
+    let Some(Body::Lease(lease)) = &replica.resources[&first.lease_id].body else { panic!("not a lease") };
+    assert!(lease.expires_at_ms > 0);
+    let again = running.client.claim(wish).await.unwrap();
+    assert_eq!((again.lease_id.as_str(), again.lease.unwrap().expires_at_ms), (first.lease_id.as_str(), 0));
+}
+
+/// Nobody reads the stream while hundreds of changes happen; then it is read to the end and nothing is missing.
+#[tokio::test]
+async fn a_slow_watcher_misses_nothing() {
+    let running = Running::start().await;
+    let mut updates = running.watch("edge", "", 0).await;
+    for number in 0..600 {
+        let claim = running.wish(1, &format!("https://n{number}.portway.localhost")).await;
+        running.client.claim(claim).await.unwrap();
+    }
+    let version = running.store().await.feed().await.unwrap().version;
+    let mut replica = Replica::default();
+    replica.follow(&mut updates, |replica| replica.version == version).await.unwrap();
+    let leases = replica.bodies().filter(|body| matches!(body, Body::Lease(_))).count();
+    assert_eq!(leases, 600);
+}
+
+/// What `portway admin` writes while the server is down is in the next watch.
+#[tokio::test]
+async fn changes_of_another_process_are_followed() {
+    let running = Running::start().await;
+    let mut updates = running.watch("edge", "", 0).await;
+    let mut replica = Replica::default();
+    replica.follow(&mut updates, |replica| replica.snapshots == 1).await.unwrap();
+    let store: Store = running.store().await;
+    let id = store.credentials().await.unwrap()[0].id;
+    store.remove_credential(&id, portway_store::Timestamp::now()).await.unwrap();
+    replica.follow(&mut updates, |replica| !replica.resources.contains_key(&id.to_string())).await.unwrap();
+}
