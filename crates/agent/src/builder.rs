@@ -29,6 +29,7 @@ pub struct AgentBuilder {
     pub(crate) metadata: String,
     pub(crate) client_type: String,
     pub(crate) watch_requests: bool,
+    pub(crate) path_rtt: Option<Duration>,
     connect_timeout: Duration,
     addresses: Vec<SocketAddr>,
 }
@@ -44,6 +45,7 @@ impl Default for AgentBuilder {
             metadata: String::new(),
             client_type: "portway-rust".to_owned(),
             watch_requests: false,
+            path_rtt: None,
             connect_timeout: CONNECT_TIMEOUT,
             addresses: Vec::new(),
         }
@@ -96,6 +98,12 @@ impl AgentBuilder {
     /// Publishes [`Event::Request`](crate::Event::Request)s. Off by default, as it looks into every chunk.
     pub fn watch_requests(mut self, on: bool) -> Self {
         self.watch_requests = on;
+        self
+    }
+
+    /// Chooses between the carriers by this round trip time instead of measuring it; for a path that is known in advance.
+    pub fn path_rtt(mut self, rtt: Duration) -> Self {
+        self.path_rtt = Some(rtt);
         self
     }
 

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use portway_mux::{DialCause, DialError, ProxyError};
+use portway_mux::{Carrier, DialCause, DialError, Dialer, ProxyError};
 
 /// Time after which the round trip of a new session is taken as its own.
 pub(crate) const SETTLE_AFTER: Duration = Duration::from_secs(2);
+/// Time until a second ping has been answered (mux pings every 10 s).
+pub(crate) const CONFIRM_AFTER: Duration = Duration::from_secs(11);
+/// Time between later measurements: the path may change under a session that moves with it.
+pub(crate) const MEASURE_EVERY: Duration = Duration::from_secs(60);
 /// First wait after a failed attempt at the better carrier.
 const FIRST_RETRY: Duration = Duration::from_secs(60);
 /// Longest wait between attempts at the better carrier.
@@ -42,6 +46,14 @@ impl UpgradeSchedule {
         self.failures = 0;
         SETTLE_AFTER
     }
+}
+
+/// The carrier to move to, if any. A session that was moved before moves again only when the path is far from the border, so that a path on
+/// the border is not changed to and fro.
+pub(crate) fn better(dialer: &Dialer, rtt: Duration, current: Carrier, moved: bool) -> Option<Carrier> {
+    let preferred = dialer.preferred(rtt);
+    let far = dialer.preferred(rtt / 2) == dialer.preferred(rtt * 2);
+    (preferred != current && (far || !moved)).then_some(preferred)
 }
 
 /// Whether a session of this age resets the redial schedule.
@@ -86,6 +98,18 @@ mod tests {
         assert_eq!(schedule.ended(Duration::from_secs(3)), Duration::from_secs(120));
         assert_eq!(schedule.ended(Duration::from_secs(61)), SETTLE_AFTER);
         assert_eq!(schedule.failed(), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_path_on_the_border_is_not_changed_to_and_fro() {
+        let url = "connect.example.com".parse().expect("valid");
+        let dialer = Dialer::new(url, &portway_tls::Roots::Webpki).expect("usable");
+        let millis = Duration::from_millis;
+        assert_eq!(better(&dialer, millis(6), Carrier::Tcp, false), Some(Carrier::Quic));
+        assert_eq!(better(&dialer, millis(4), Carrier::Quic, true), None);
+        assert_eq!(better(&dialer, millis(1), Carrier::Quic, true), Some(Carrier::Tcp));
+        assert_eq!(better(&dialer, millis(40), Carrier::Tcp, true), Some(Carrier::Quic));
+        assert_eq!(better(&dialer, millis(40), Carrier::Quic, false), None);
     }
 
     #[test]

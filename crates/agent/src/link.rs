@@ -191,8 +191,10 @@ async fn greet(core: &Core, session: &Session, generation: u64) -> Result<Greete
     let (receiver, sender) = stream.split();
     let mut reader = ControlReader { receiver, decoder: message::Decoder::new(), buffer: BytesMut::new() };
     loop {
-        let answer = reader.next().await.map_err(failed)?.and_then(|answer| answer.message);
-        match answer {
+        let Some(answer) = reader.next().await.map_err(failed)? else {
+            return Err(failed("the edge ended the control stream".to_owned()));
+        };
+        match answer.message {
             Some(edge_message::Message::Welcome(welcome)) => return Ok(Greeted { welcome, reader, sender }),
             Some(edge_message::Message::Refusal(refusal)) => {
                 return Err(ConnectError::Refused {
@@ -202,9 +204,7 @@ async fn greet(core: &Core, session: &Session, generation: u64) -> Result<Greete
                 });
             }
             // A newer edge may say more than this agent understands.
-            Some(_) => {}
-            None if session.close_reason().is_some() => return Err(failed("the edge closed it".to_owned())),
-            None => return Err(failed("the edge ended the control stream".to_owned())),
+            Some(_) | None => {}
         }
     }
 }

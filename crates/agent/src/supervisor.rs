@@ -41,7 +41,7 @@ pub(crate) struct Supervisor {
     core: Arc<Core>,
     commands: mpsc::UnboundedReceiver<Command>,
     link: Option<Link>,
-    /// The current session was made by an attempt at the better carrier.
+    /// The current session was made because its carrier was the better one.
     upgraded: bool,
     /// An older session that still holds registrations until they are all moved, and when it must be over.
     leaving: Option<(Link, Option<Instant>)>,
@@ -55,6 +55,8 @@ pub(crate) struct Supervisor {
     lost_at: Option<Instant>,
     redial_at: Option<Instant>,
     settle_at: Option<Instant>,
+    /// The carrier that the last measurement found better.
+    found_better: Option<Carrier>,
     upgrade: UpgradeSchedule,
     slots: BTreeMap<u64, Slot>,
     next_request: u32,
@@ -106,6 +108,7 @@ impl Supervisor {
             lost_at: None,
             redial_at: None,
             settle_at: None,
+            found_better: None,
             upgrade: UpgradeSchedule::default(),
             slots: BTreeMap::new(),
             next_request: 1,
@@ -166,6 +169,7 @@ impl Supervisor {
         let Some(link) = &self.link else { return };
         self.going_away = None;
         self.refusal = None;
+        self.found_better = None;
         self.redial_at = None;
         self.lost_at = None;
         self.unbinding.clear();
@@ -244,9 +248,6 @@ impl Supervisor {
                 };
                 self.upgraded = better.is_some();
                 self.adopt(link, settle_after);
-                if better.is_some() {
-                    self.settle_at = None;
-                }
             }
             Err(error) if better.is_some() && self.link.is_some() && self.going_away.is_none() => {
                 let wait = self.upgrade.failed();
@@ -281,20 +282,23 @@ impl Supervisor {
         self.dial = Some(Dial { better, task: AbortOnDropHandle::new(task) });
     }
 
-    /// Compares the carriers, and dials the other one when it is better for the measured path.
+    /// Compares the carriers, and dials the other one when two measurements in a row find it better.
     fn settle(&mut self) {
         let Some(link) = &self.link else { return };
-        let Some(rtt) = link.session.rtt() else {
+        self.settle_at = Some(Instant::now() + carrier::MEASURE_EVERY);
+        let Some(rtt) = self.core.path_rtt.or_else(|| link.session.rtt()) else {
             self.settle_at = Some(Instant::now() + carrier::SETTLE_AFTER);
             return;
         };
-        let preferred = self.core.dialer.preferred(rtt);
-        if preferred == link.session.carrier() {
+        let preferred = carrier::better(&self.core.dialer, rtt, link.session.carrier(), self.upgraded);
+        let confirmed = preferred.is_some() && (self.core.path_rtt.is_some() || self.found_better == preferred);
+        self.found_better = preferred;
+        if let Some(better) = preferred.filter(|_| confirmed) {
+            tracing::debug!(?rtt, %better, "the other carrier is the better one for this path");
             self.settle_at = None;
-        } else if self.dial.is_none() {
-            tracing::debug!(?rtt, %preferred, "the other carrier is the better one for this path");
-            self.settle_at = None;
-            self.start_dial(Some(preferred));
+            self.start_dial(Some(better));
+        } else if preferred.is_some() {
+            self.settle_at = Some(Instant::now() + carrier::CONFIRM_AFTER);
         }
     }
 
