@@ -133,6 +133,7 @@ enum Kind {
     },
     /// From an HTTP/2 upstream, which the connection drives.
     Http2(Incoming),
+    Broken(Option<hyper::Error>),
 }
 
 impl ResponseBody {
@@ -166,9 +167,6 @@ impl ResponseBody {
         if let Kind::Http1 { upstream, connection, .. } = std::mem::replace(&mut self.kind, Kind::Empty) {
             connection.give_back(upstream, cx);
         }
-        if let Some(in_flight) = &mut self.in_flight {
-            in_flight.complete();
-        }
     }
 }
 
@@ -191,10 +189,11 @@ impl Body for ResponseBody {
                 }
             },
             Kind::Http2(incoming) => ready!(Pin::new(incoming).poll_frame(cx)),
+            Kind::Broken(error) => return Poll::Ready(error.take().map(Err)),
         };
         let ended = match &mut self.kind {
             Kind::Http1 { incoming, .. } | Kind::Http2(incoming) => incoming.is_end_stream() || is_last(frame.as_ref()),
-            Kind::Empty | Kind::Full(_) => true,
+            Kind::Empty | Kind::Full(_) | Kind::Broken(_) => true,
         };
         let frame = frame.map(|frame| {
             frame.map(|mut frame| {
@@ -204,18 +203,30 @@ impl Body for ResponseBody {
                 frame
             })
         });
-        if matches!(frame, Some(Err(_))) {
-            // The stream is not whole: it is reset by being dropped.
-            self.kind = Kind::Empty;
-        } else if ended {
-            self.complete(cx);
+        match frame {
+            Some(Err(error)) => {
+                // The stream goes, and is reset by that. The error waits for one turn: hyper drops what it has not written when it
+                // sees it, and the visitor should have what came before.
+                self.kind = Kind::Broken(Some(error));
+                if let Some(in_flight) = &self.in_flight {
+                    in_flight.cut();
+                }
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => {
+                if ended {
+                    self.complete(cx);
+                }
+                Poll::Ready(frame)
+            }
         }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Empty => true,
+            Kind::Broken(_) => false,
             Kind::Full(bytes) => bytes.is_empty(),
             Kind::Http1 { incoming, .. } | Kind::Http2(incoming) => incoming.is_end_stream(),
         }
@@ -226,6 +237,7 @@ impl Body for ResponseBody {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Http1 { incoming, .. } | Kind::Http2(incoming) => incoming.size_hint(),
+            Kind::Broken(_) => SizeHint::default(),
         }
     }
 }

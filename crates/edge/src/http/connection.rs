@@ -194,13 +194,12 @@ impl fmt::Debug for Connection {
 #[derive(Debug)]
 pub(super) struct InFlight {
     connection: Arc<Connection>,
-    complete: bool,
 }
 
 impl InFlight {
     pub(super) fn begin(connection: &Arc<Connection>) -> InFlight {
         connection.turn.begin();
-        InFlight { connection: Arc::clone(connection), complete: false }
+        InFlight { connection: Arc::clone(connection) }
     }
 
     /// The head of the response is known.
@@ -211,9 +210,9 @@ impl InFlight {
         }
     }
 
-    /// The response was handed over in full.
-    pub(super) fn complete(&mut self) {
-        self.complete = true;
+    /// The response broke off behind its head.
+    pub(super) fn cut(&self) {
+        self.connection.turn.cut();
     }
 }
 

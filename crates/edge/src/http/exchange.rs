@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use http::header::{ACCEPT, CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 use portway_codes::PublicError;
@@ -21,19 +21,25 @@ use super::upstream::Upstream;
 use super::upstream_h2::UpstreamH2;
 use crate::route::Endpoint;
 
-/// Answers a request: by the endpoint's upstream, or by a page that says why not.
+/// Answers a request: by the endpoint's upstream, or by a page that says why not. `in_flight` began when the request was read.
 pub(super) async fn answer(
     connection: Arc<Connection>,
+    in_flight: InFlight,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let in_flight = InFlight::begin(&connection);
     let accept = request.headers().get(ACCEPT).cloned();
+    let version = request.version();
     let mut response = match forward(&connection, request).await {
         Ok(response) => response,
         Err(error) => {
             // What the visitor sent wrongly in the middle of its body is why the exchange failed.
-            let error = connection.turn.take_fault().unwrap_or(error);
-            page::respond(&error, Form::of(accept.as_ref()))
+            let error = connection.turn.take_broken_body().unwrap_or(error);
+            let mut response = page::respond(&error, Form::of(accept.as_ref()));
+            if response.status() == StatusCode::BAD_REQUEST && version != Version::HTTP_2 {
+                // Whoever sends what can be read in two ways may mean what follows in two ways, too.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
         }
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -105,6 +111,10 @@ async fn over_http1(
     let (mut head, incoming) = response.into_parts();
     strip_response(head.status, &mut head.headers);
     head.version = Version::HTTP_11;
+    if gate.is_some_and(|gate| !gate.is_open()) {
+        // The visitor keeps a body that nobody asked for; it may send it or not, so no request can follow.
+        head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let body = if incoming.is_end_stream() {
         give_back(connection, upstream).await;
         ResponseBody::empty()

@@ -15,7 +15,7 @@ use portway_names::Scheme;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::connection::Connection;
+use super::connection::{Connection, InFlight};
 use super::exchange::answer;
 use super::guard::Guard;
 use super::page;
@@ -108,7 +108,7 @@ where
         builder.max_headers(limits.http_header_count);
     }
     {
-        let service = service_fn(|request| answer(Arc::clone(&connection), request));
+        let service = service_fn(|request| answer(Arc::clone(&connection), InFlight::begin(&connection), request));
         let hyper = pin!(builder.serve_connection(TokioIo::new(lent), service));
         drive(&connection, hyper, http1::Connection::graceful_shutdown).await;
     }
@@ -120,7 +120,9 @@ where
         upgrade::join(io, upgraded, connection.edge.limits()).await;
         return;
     }
-    end(io).await;
+    if !connection.turn.is_cut() {
+        end(io).await;
+    }
 }
 
 async fn serve_http2<IO>(io: IO, first: BytesMut, connection: Arc<Connection>)
@@ -130,7 +132,7 @@ where
     let limits = connection.edge.limits();
     let io = VisitorIo::new(io, first, Arc::clone(&connection.turn), None, limits);
     let (owned, lent) = Lent::new(io);
-    let service = service_fn(|request| answer(Arc::clone(&connection), request));
+    let service = service_fn(|request| answer(Arc::clone(&connection), InFlight::begin(&connection), request));
     let hyper = http2::Builder::new(connection.spawner.clone())
         .max_concurrent_streams(limits.http2_streams)
         .max_header_list_size(u32::try_from(limits.http_head_bytes).unwrap_or(u32::MAX))

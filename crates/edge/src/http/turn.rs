@@ -16,6 +16,7 @@ const INTERIM_MAX: usize = 16 * 1024;
 pub(super) struct Turn {
     in_flight: AtomicU32,
     upgrade: AtomicU8,
+    cut: AtomicBool,
     has_interim: AtomicBool,
     has_reader: AtomicBool,
     slow: Mutex<Slow>,
@@ -27,8 +28,8 @@ struct Slow {
     /// Woken when the last request under way ends, or an upgrade is decided.
     reader: Option<Waker>,
     interim: BytesMut,
-    /// What was wrong with the bytes of the visitor.
-    fault: Option<PublicError>,
+    /// What was wrong with the body under way.
+    broken_body: Option<PublicError>,
 }
 
 /// What became of a request for another protocol.
@@ -93,14 +94,24 @@ impl Turn {
         }
     }
 
-    /// The bytes of the visitor cannot be read any further.
-    pub(super) fn fail(&self, error: PublicError) {
-        self.slow().fault = Some(error);
+    /// The body under way cannot be read any further.
+    pub(super) fn break_body(&self, error: PublicError) {
+        self.slow().broken_body = Some(error);
     }
 
-    /// What was wrong with the bytes of the visitor: for whoever answers it, once.
-    pub(super) fn take_fault(&self) -> Option<PublicError> {
-        self.slow().fault.take()
+    /// What was wrong with the body under way: for whoever answers its request, once.
+    pub(super) fn take_broken_body(&self) -> Option<PublicError> {
+        self.slow().broken_body.take()
+    }
+
+    /// A response is cut off: the connection must not end as if it were whole.
+    pub(super) fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a response was cut off.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// Writes an interim response (RFC 9110 section 15.2) before the final one.

@@ -38,7 +38,9 @@ pub(super) struct VisitorIo<IO> {
     /// Some of it the watcher has not seen yet.
     unseen: bool,
     /// What becomes of reading when all that may pass has passed.
-    refused: Option<Reading>,
+    stopped: Option<Reading>,
+    /// What is said to the visitor behind the last response.
+    refusal: Option<PublicError>,
     /// Interim responses being written.
     interim: BytesMut,
     reading: Reading,
@@ -95,7 +97,8 @@ where
             unseen: !first.is_empty(),
             ahead: first,
             passable: 0,
-            refused: None,
+            stopped: None,
+            refusal: None,
             interim: BytesMut::new(),
             reading: Reading::Open,
             raw: false,
@@ -121,24 +124,34 @@ where
     /// visitor might lose the response.
     pub(super) fn has_unread(&self) -> bool {
         let between = self.guard.as_ref().is_none_or(|guard| guard.phase() == Phase::Head);
-        let nothing_left = self.reading == Reading::Open && self.refused.is_none() && between && self.ahead.is_empty();
+        let nothing_left = self.reading == Reading::Open && self.stopped.is_none() && between && self.ahead.is_empty();
         self.reading != Reading::Ended && !nothing_left
     }
 
     /// Shows the watcher what it has not let through yet, and tells how much of it may pass.
     fn observe(&mut self, bytes: &[u8]) -> usize {
         let Some(guard) = &mut self.guard else { return bytes.len() };
-        let passed = match guard.observe(bytes) {
-            Seen::Fine(passed) => passed,
-            Seen::Refused { passed, error, in_body } => {
-                self.refused = Some(if in_body { Reading::BrokenBody } else { Reading::Refused });
-                self.turn.fail(error);
-                passed
-            }
+        let (passed, stop) = match guard.observe(bytes) {
+            Seen::Fine(passed) => (passed, None),
+            Seen::Refused { passed, error, in_body } => (passed, Some((error, in_body))),
         };
         let in_head = passed < bytes.len() && guard.phase() == Phase::Head;
         self.head_began = if in_head { self.head_began.or(Some(self.moved)) } else { None };
+        if let Some((error, in_body)) = stop {
+            self.stop(error, in_body);
+        }
         passed
+    }
+
+    /// Nothing passes any more behind what was let through.
+    fn stop(&mut self, error: PublicError, in_body: bool) {
+        if in_body {
+            self.turn.break_body(error);
+            self.stopped = Some(Reading::BrokenBody);
+        } else {
+            self.refusal = Some(error);
+            self.stopped = Some(Reading::Refused);
+        }
     }
 
     /// Shows the watcher what was read behind the bytes that it kept back.
@@ -252,9 +265,9 @@ where
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         if self.head_began.is_some() {
-            self.turn.fail(Code::ERR_PORTWAY_40801.plain());
+            self.refusal = Some(Code::ERR_PORTWAY_40801.plain());
             self.reading = Reading::Refused;
-            return self.poll_stopped(cx);
+            return Poll::Ready(Ok(()));
         }
         if self.turn.is_idle() && self.flushed {
             self.reading = Reading::Ended;
@@ -304,9 +317,9 @@ where
                 break;
             }
             if this.reading == Reading::Open
-                && let Some(refused) = this.refused.take()
+                && let Some(stopped) = this.stopped.take()
             {
-                this.reading = refused;
+                this.reading = stopped;
             }
             if this.reading != Reading::Open {
                 return this.poll_stopped(cx);
@@ -318,9 +331,6 @@ where
             }
             if this.ahead.is_empty() {
                 ready!(this.poll_straight(cx, buf))?;
-                if this.reading == Reading::Ended {
-                    break;
-                }
                 continue;
             }
             if !this.unseen {
@@ -389,7 +399,7 @@ where
 {
     /// The refusal that stands behind the last response, when there is one.
     pub(super) fn refusal(&mut self) -> Option<PublicError> {
-        if self.reading == Reading::Refused { self.turn.take_fault() } else { None }
+        if self.reading == Reading::Refused { self.refusal.take() } else { None }
     }
 
     /// The connection itself, behind everything that was HTTP.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use portway_mux::{Role, SessionConfig, Stream, over_tls};
@@ -37,6 +37,25 @@ type Script = Arc<dyn Fn(Peer<Stream>, usize) -> Pin<Box<dyn Future<Output = ()>
 /// An edge that serves HTTP.
 pub(super) struct Site {
     pub(super) edge: Arc<EdgeShared>,
+    /// An upstream's script panicked.
+    failed: Arc<AtomicBool>,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking() || !self.failed.load(Ordering::SeqCst), "an upstream was not content");
+    }
+}
+
+/// Tells the site when a script panics.
+struct Watch(Arc<AtomicBool>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Site {
@@ -72,7 +91,7 @@ impl Site {
             stopped: CancellationToken::new(),
             config,
         };
-        Site { edge: Arc::new(edge) }
+        Site { edge: Arc::new(edge), failed: Arc::default() }
     }
 
     /// Puts an endpoint online whose upstream follows `script` on each stream.
@@ -124,10 +143,17 @@ impl Site {
         let script: Script = Arc::new(move |peer, number| Box::pin(script(peer, number)));
         let counted = Arc::clone(&streams);
         let agent_side = agent.clone();
+        let failed = Arc::clone(&self.failed);
         tokio::spawn(async move {
             while let Some(stream) = agent_side.accept().await {
                 let (script, number) = (Arc::clone(&script), counted.fetch_add(1, Ordering::SeqCst));
-                tokio::spawn(async move { script(behind_head(stream).await, number).await });
+                let watch = Watch(Arc::clone(&failed));
+                tokio::spawn(async move {
+                    let _watch = watch;
+                    if let Some(peer) = behind_head(stream).await {
+                        script(peer, number).await;
+                    }
+                });
             }
         });
         Upstream { streams, session, agent }
@@ -170,15 +196,15 @@ impl Upstream {
     }
 }
 
-/// Reads off the head of a stream, which says for which endpoint it is.
-async fn behind_head(mut stream: Stream) -> Peer<Stream> {
+/// Reads off the head of a stream, which says for which endpoint it is. None: it was reset before that.
+async fn behind_head(mut stream: Stream) -> Option<Peer<Stream>> {
     let mut decoder = HeadDecoder::new();
     let mut read = BytesMut::new();
     while decoder.push(&mut read).expect("stream head").is_none() {
-        let chunk = stream.read_chunk(4096).await.expect("stream").expect("a head");
+        let chunk = stream.read_chunk(4096).await.ok()?.expect("a head");
         read.extend_from_slice(&chunk);
     }
-    Peer { io: stream, read }
+    Some(Peer { io: stream, read })
 }
 
 /// One end of a connection, used byte by byte.
@@ -207,15 +233,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Peer<IO> {
         self.io.read_buf(&mut self.read).await.expect("read") > 0
     }
 
-    /// The next head, with its empty line; None when the connection ended in good order before it.
+    /// The next head, with its empty line; None when the connection ended before it.
     pub(super) async fn head(&mut self) -> Option<String> {
         loop {
             if let Some(at) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
                 return Some(String::from_utf8(self.read.split_to(at + 4).to_vec()).expect("text"));
             }
-            if !self.more().await {
-                assert!(self.read.is_empty(), "the end came in {:?}", self.read);
-                return None;
+            match self.io.read_buf(&mut self.read).await {
+                // A stream between requests may also be reset: its visitor is gone.
+                Ok(0) | Err(_) => {
+                    assert!(self.read.is_empty(), "the end came in {:?}", self.read);
+                    return None;
+                }
+                Ok(_) => {}
             }
         }
     }

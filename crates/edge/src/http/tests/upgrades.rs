@@ -48,6 +48,7 @@ async fn bytes_sent_before_the_answer_belong_to_whoever_it_decides() {
             peer.send(AGREE).await;
             let ahead = peer.exactly(4).await;
             peer.send(ahead).await;
+            peer.rest().await;
             return;
         }
         peer.send("HTTP/1.1 426 No\r\nContent-Length: 0\r\n\r\n").await;
