@@ -45,7 +45,8 @@ pub(super) fn value(bytes: &[u8]) -> usize {
         let word = u64::from_le_bytes(*eight);
         // The high bit of each byte below 0x20, and of each 0x7F. Borrows may mark bytes above a marked one: only "any" is asked.
         let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let delete = (word ^ ONES * 0x7F).wrapping_sub(ONES) & !(word ^ ONES * 0x7F);
+        let flipped = word ^ (ONES * 0x7F);
+        let delete = flipped.wrapping_sub(ONES) & !flipped;
         if (control | delete) & HIGH != 0 {
             let good = eight.iter().take_while(|byte| is_value(**byte)).count();
             if good < 8 {

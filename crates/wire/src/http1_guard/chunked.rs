@@ -109,8 +109,10 @@ impl Chunked {
     }
 
     fn trailer(&mut self, bytes: &[u8], limits: &GuardLimits) -> Result<Option<usize>, Refusal> {
-        let length = match field(bytes)? {
-            Field::Incomplete if self.trailers + bytes.len() > limits.max_trailers => {
+        // As with heads, nothing beyond the limit is looked at.
+        let seen = &bytes[..bytes.len().min(limits.max_trailers - self.trailers + 1)];
+        let length = match field(seen)? {
+            Field::Incomplete if self.trailers + seen.len() > limits.max_trailers => {
                 return Err(Refusal::TrailersTooLarge);
             }
             Field::Incomplete => return Ok(None),
@@ -119,7 +121,7 @@ impl Chunked {
                 2
             }
             Field::Is { name, length, .. } => {
-                if FORBIDDEN_TRAILERS.iter().any(|known| names_match(&bytes[..name], known)) {
+                if FORBIDDEN_TRAILERS.iter().any(|known| names_match(&seen[..name], known)) {
                     return Err(Refusal::TrailerName);
                 }
                 length

@@ -49,11 +49,13 @@ struct RequestLine {
 impl HeadProgress {
     /// Reads on; `bytes` start at the head's first byte. `None` while the head is incomplete.
     pub(super) fn advance(&mut self, bytes: &[u8], limits: &GuardLimits) -> Result<Option<HeadEnd>, Refusal> {
-        let end = self.lines(bytes, limits)?;
-        if end.as_ref().map_or(bytes.len(), |end| end.length) > limits.max_head {
-            return Err(Refusal::HeadTooLarge);
+        // Nothing beyond the limit is looked at, so that how much arrives at once does not decide what is found wrong.
+        let seen = &bytes[..bytes.len().min(limits.max_head + 1)];
+        match self.lines(seen, limits)? {
+            Some(end) if end.length <= limits.max_head => Ok(Some(end)),
+            None if seen.len() <= limits.max_head => Ok(None),
+            _ => Err(Refusal::HeadTooLarge),
         }
-        Ok(end)
     }
 
     fn lines(&mut self, bytes: &[u8], limits: &GuardLimits) -> Result<Option<HeadEnd>, Refusal> {
@@ -128,7 +130,8 @@ impl HeadProgress {
             }
             7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
             14 if name.eq_ignore_ascii_case(b"content-length") => {
-                if self.content_length.replace(content_length(value)?).is_some() {
+                let length = content_length(value)?;
+                if self.content_length.replace(length).is_some() {
                     return Err(Refusal::ContentLengthRepeated);
                 }
             }

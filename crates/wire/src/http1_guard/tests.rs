@@ -224,6 +224,19 @@ fn limits() {
 }
 
 #[test]
+fn what_lies_beyond_a_limit_is_not_looked_at() {
+    let limits = GuardLimits { max_head: 100, max_trailers: 20, ..GuardLimits::default() };
+    let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\0", "a".repeat(100));
+    let trailers =
+        format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: {}\0", "a".repeat(100));
+    for (bytes, why) in [(head, Refusal::HeadTooLarge), (trailers, Refusal::TrailersTooLarge)] {
+        let pieces: Vec<_> = bytes.as_bytes().chunks(1).collect();
+        assert_eq!(run(&mut Http1Guard::new(limits), &[bytes.as_bytes()]).1, Some(why));
+        assert_eq!(run(&mut Http1Guard::new(limits), &pieces).1, Some(why));
+    }
+}
+
+#[test]
 fn an_upgrade_holds_what_follows_until_it_is_answered() {
     let upgrade = &b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"[..];
     let all = [upgrade, b"\x81\x05hello"].concat();
