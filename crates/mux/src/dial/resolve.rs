@@ -1,6 +1,6 @@
 //! From a name to addresses.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use portway_names::Host;
 
@@ -12,6 +12,10 @@ pub(super) async fn resolve(host: &Host, port: u16) -> Result<Vec<SocketAddr>, D
         Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, port)]),
         Host::Name(name) => name,
     };
+    // Never asked of a resolver (RFC 6761 section 6.3), and not every system's own look-up knows it.
+    if name.as_str() == "localhost" || name.as_str().ends_with(".localhost") {
+        return Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]);
+    }
     let found = tokio::net::lookup_host((name.as_str(), port)).await.map_err(DialCause::Dns)?;
     let addresses = alternate(found.collect());
     if addresses.is_empty() { Err(DialCause::NoAddress) } else { Ok(addresses) }
@@ -31,6 +35,13 @@ fn alternate(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn names_below_localhost_are_loopback() {
+        let host = "connect.portway.localhost".parse().unwrap();
+        let addresses = resolve(&host, 7).await.unwrap();
+        assert_eq!(addresses, ["127.0.0.1:7".parse().unwrap(), "[::1]:7".parse::<SocketAddr>().unwrap()]);
+    }
 
     #[test]
     fn families_take_turns_and_nothing_comes_twice() {
