@@ -1,5 +1,7 @@
 //! Handshakes in memory between the configurations that this crate makes.
 
+#![expect(clippy::unwrap_used, reason = "a test whose set-up fails has failed")]
+
 use std::sync::Arc;
 
 use portway_names::Host;

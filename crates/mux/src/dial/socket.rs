@@ -15,8 +15,13 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(25);
 
+/// Bytes that the kernel may hold unsent. Without it a bulk stream fills several megabytes of socket buffer, and a small request of
+/// another stream waits behind them; the session's own queue, where streams take turns, is the place to wait.
+#[cfg(target_os = "linux")]
+const NOT_SENT: u32 = 256 * 1024;
+
 /// Sets what a session's socket needs, on the dialling and the accepting side: no Nagle delay (a response in two writes would wait 40 ms
-/// for a delayed acknowledgement), keep-alive, and on Linux a bound on unacknowledged bytes.
+/// for a delayed acknowledgement), keep-alive, and on Linux bounds on unsent bytes and on the time that sent ones go unacknowledged.
 ///
 /// # Errors
 /// When the socket is already dead.
@@ -25,6 +30,9 @@ pub fn tune_tcp(socket: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(socket);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL))?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    {
+        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        socket.set_tcp_notsent_lowat(NOT_SENT)?;
+    }
     Ok(())
 }

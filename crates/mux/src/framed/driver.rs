@@ -32,6 +32,9 @@ const READ_LARGE: usize = 16 * 1024;
 /// How long a polite close may take to get its GOAWAY out.
 const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
+/// Places for wakers that are kept between polls; more are for bursts.
+const WAKERS_KEPT: usize = 8;
+
 /// Owns the transport of one session.
 pub(super) struct Driver<IO> {
     io: IO,
@@ -144,12 +147,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 
     /// Sends what streams have written, takes what came, and sends what that caused.
     fn exchange(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<(), CloseReason> {
-        let sent = self.poll_send(cx, now)?;
-        let received = self.poll_receive(cx, now)?;
-        if received == Progress::More || sent == Progress::More {
+        let progress = [self.poll_send(cx, now)?, self.poll_receive(cx, now)?, self.poll_send(cx, now)?];
+        if progress.contains(&Progress::More) {
             cx.waker().wake_by_ref();
         }
-        self.poll_send(cx, now).map(drop)
+        Ok(())
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<Progress, CloseReason> {
@@ -399,9 +401,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         }
     }
 }
-
-/// Places for wakers that are kept between polls.
-const WAKERS_KEPT: usize = 64;
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Driver<IO> {
     type Output = ();

@@ -66,7 +66,7 @@ impl SendHalf {
         Self { handle, id, finished: false }
     }
 
-    pub(crate) fn poll_write(&mut self, cx: &Context<'_>, data: &mut Bytes) -> Poll<Result<(), StreamError>> {
+    pub(crate) fn poll_write(&self, cx: &Context<'_>, data: &mut Bytes) -> Poll<Result<(), StreamError>> {
         if self.finished {
             return Poll::Ready(Err(StreamError::Finished));
         }

@@ -1,5 +1,7 @@
 //! The crate as its users see it, over real sockets on loopback.
 
+#![expect(clippy::unwrap_used, reason = "a test whose set-up fails has failed")]
+
 mod dialing;
 mod liveness;
 mod piping;

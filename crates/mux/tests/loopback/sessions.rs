@@ -296,6 +296,25 @@ async fn a_peer_that_opens_too_fast_is_refused_stream_by_stream() {
 }
 
 #[tokio::test]
+async fn streams_that_nobody_accepts_are_refused_beyond_a_limit() {
+    let edge = SessionConfig { max_unaccepted: 10, ..SessionConfig::edge() };
+    let pair = pair_with(Carrier::Tcp, SessionConfig::agent(), edge).await;
+    let mut opened = Vec::new();
+    for _ in 0..15 {
+        let mut stream = pair.agent.open(Bytes::from_static(b"head")).await.unwrap();
+        stream.flush().await.unwrap();
+        opened.push(stream);
+    }
+    for stream in opened.iter_mut().skip(10) {
+        let error = timeout(PATIENCE, stream.read_chunk(1)).await.unwrap().unwrap_err();
+        assert_eq!(error.reset_code(), Some(ErrorCode::ACCEPT_QUEUE_FULL));
+    }
+    for _ in 0..10 {
+        assert_eq!(pair.edge.accept().await.unwrap().read_chunk(9).await.unwrap().unwrap(), "head");
+    }
+}
+
+#[tokio::test]
 async fn streams_work_from_other_threads_and_runtimes() {
     for carrier in BOTH {
         let pair = pair(carrier).await;
