@@ -19,7 +19,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::admission::{ConnectionPermit, HandshakePermit};
 use crate::metrics::{HandshakeLabel, HandshakeStage, Kind, ReasonLabel};
 use crate::native::{self, Arrival};
-use crate::opening::{self, Opening, OpeningFault};
+use crate::opening::{self, Opening};
 use crate::route::Endpoint;
 use crate::state::EdgeShared;
 use crate::visitor::Visitor;
@@ -47,50 +47,91 @@ struct Fresh<S = TcpStream> {
     counted: TaskTrackerToken,
 }
 
+/// Whom a connection is for.
+enum Target {
+    /// An agent that dialled this name, or an address.
+    Agent(Option<HostName>),
+    Visitor(HostName),
+}
+
 /// Serves one connection from its first byte to its last.
+///
+/// What is needed only for a while is boxed on the way: the task of an idle connection is what memory an edge needs.
 pub(crate) async fn serve(
     edge: Arc<EdgeShared>,
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: SocketAddr,
     permit: ConnectionPermit,
     shard: usize,
 ) {
+    match Box::pin(open(&edge, stream, peer, permit, shard)).await {
+        Some((fresh, Target::Agent(connect_name))) => Box::pin(agent(edge, fresh, connect_name)).await,
+        Some((fresh, Target::Visitor(name))) => visitor(edge, fresh, name).await,
+        None => {}
+    }
+}
+
+/// Reads the ClientHello and finds out whom it is for; none when the connection is answered and over.
+async fn open(
+    edge: &Arc<EdgeShared>,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    permit: ConnectionPermit,
+    shard: usize,
+) -> Option<(Fresh, Target)> {
     let counted = edge.visitors.token();
-    let Ok(handshake) = edge.admission.handshake(peer) else { return };
-    let Ok(local) = stream.local_addr() else { return };
+    let handshake = edge.admission.handshake(peer).ok()?;
+    let local = stream.local_addr().ok()?;
     let deadline = Instant::now() + edge.limits().handshake_timeout;
     let (hello, first) = match timeout_at(deadline, opening::read(&mut stream)).await {
         Ok(Ok(Opening::Tls(hello, first))) => (hello, first),
-        Ok(Ok(Opening::NotTls(first))) => return not_tls(&edge, stream, &first, deadline).await,
-        Ok(Err(fault)) => return opening_failed(&edge, peer, &fault),
-        Err(_) => return failed(&edge, HandshakeStage::ClientHello, peer, "no ClientHello in time"),
+        Ok(Ok(Opening::NotTls(first))) => {
+            not_tls(edge, stream, &first, deadline).await;
+            return None;
+        }
+        Ok(Err(fault)) => {
+            failed(edge, HandshakeStage::ClientHello, peer, &fault.to_string());
+            return None;
+        }
+        Err(_) => {
+            failed(edge, HandshakeStage::ClientHello, peer, "no ClientHello in time");
+            return None;
+        }
     };
     // Before the first snapshot nobody can be told from anybody.
     if timeout_at(deadline, edge.replica.synced()).await.is_err() {
-        return failed(&edge, HandshakeStage::ClientHello, peer, "the control plane was never reached");
+        failed(edge, HandshakeStage::ClientHello, peer, "the control plane was never reached");
+        return None;
     }
     let fresh = Fresh { stream, first, peer, local, shard, deadline, permit, handshake, counted };
-    let Some(server_name) = hello.server_name else { return agent(edge, fresh, None).await };
+    match target(edge, hello.server_name.as_deref()) {
+        Ok(target) => Some((fresh, target)),
+        Err(why) => {
+            unknown_name(edge, fresh, &why).await;
+            None
+        }
+    }
+}
+
+fn target(edge: &EdgeShared, server_name: Option<&str>) -> Result<Target, String> {
+    let Some(server_name) = server_name else { return Ok(Target::Agent(None)) };
     match server_name.parse::<Host>() {
-        Ok(Host::Ip(_)) => agent(edge, fresh, None).await,
-        Ok(Host::Name(name)) if edge.replica.connect_name(&name).is_some() => agent(edge, fresh, Some(name)).await,
-        Ok(Host::Name(name)) => visitor(edge, fresh, name).await,
-        Err(error) => unknown_name(&edge, fresh, &error.to_string()).await,
+        Ok(Host::Ip(_)) => Ok(Target::Agent(None)),
+        Ok(Host::Name(name)) if edge.replica.connect_name(&name).is_some() => Ok(Target::Agent(Some(name))),
+        Ok(Host::Name(name)) if edge.routes.sni(&name).is_some() => Ok(Target::Visitor(name)),
+        // Nobody serves it now; a page that says so is better than an alert, where there is a certificate for it.
+        Ok(Host::Name(name)) if edge.replica.visitor_certs.resolve(&name).is_some() => Ok(Target::Visitor(name)),
+        Ok(Host::Name(_)) => Err("no endpoint and no certificate".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
 /// Finds out who serves a name, and moves there.
 async fn visitor(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
-    let Some(endpoint) = edge.routes.sni(&name) else {
-        if edge.replica.visitor_certs.resolve(&name).is_none() {
-            return unknown_name(&edge, fresh, "no endpoint and no certificate").await;
-        }
-        // A page that says so is better than an alert.
-        return https(edge, fresh, name).await;
-    };
+    let Some(endpoint) = edge.routes.sni(&name) else { return Box::pin(https(edge, fresh, name)).await };
     let shard = endpoint.shard;
     if shard == fresh.shard {
-        return at_endpoint(edge, fresh, name, endpoint).await;
+        return Box::pin(at_endpoint(edge, fresh, name, endpoint)).await;
     }
     edge.metrics.handovers.inc();
     let moved = match fresh.leave_for(shard) {
@@ -102,7 +143,7 @@ async fn visitor(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
     tasks.spawn_on(
         async move {
             match moved.arrive() {
-                Ok(fresh) => at_endpoint(edge, fresh, name, endpoint).await,
+                Ok(fresh) => Box::pin(at_endpoint(edge, fresh, name, endpoint)).await,
                 Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
             }
         },
@@ -117,13 +158,18 @@ async fn at_endpoint(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName, endpoi
     }
     edge.count_connection(Kind::Tls);
     if endpoint.options.tls_edge {
-        let config = Arc::clone(&edge.tls.tls);
-        let Some((mut stream, fresh)) = handshake(&edge, fresh, config).await else { return };
-        let Some(upstream) = tcp::open(&edge, &endpoint, fresh.peer, fresh.local).await else { return };
-        tcp::run_pipe(&edge, &endpoint, &mut stream, upstream, Bytes::new()).await;
-        return;
+        Box::pin(end_tls(edge, fresh, &endpoint)).await
+    } else {
+        pass_through(&edge, fresh, &endpoint).await
     }
-    pass_through(&edge, fresh, &endpoint).await;
+}
+
+/// Ends the visitor's TLS and forwards what is inside.
+async fn end_tls(edge: Arc<EdgeShared>, fresh: Fresh, endpoint: &Endpoint) {
+    let config = Arc::clone(&edge.tls.tls);
+    let Some((mut stream, fresh)) = Box::pin(handshake(&edge, fresh, config)).await else { return };
+    let Some(upstream) = tcp::open(&edge, endpoint, fresh.peer, fresh.local).await else { return };
+    tcp::run_pipe(&edge, endpoint, &mut stream, upstream, Bytes::new()).await;
 }
 
 /// Forwards the visitor's TLS untouched, the ClientHello first.
@@ -144,10 +190,11 @@ async fn pass_through(edge: &EdgeShared, fresh: Fresh, endpoint: &Endpoint) {
 async fn https(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
     edge.count_connection(Kind::Https);
     let config = Arc::clone(&edge.tls.https);
-    let Some((stream, fresh)) = handshake(&edge, fresh, config).await else { return };
+    let Some((stream, fresh)) = Box::pin(handshake(&edge, fresh, config)).await else { return };
     let alpn_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let visitor = Visitor { peer: fresh.peer, local: fresh.local, scheme: Scheme::Https, sni: Some(name), alpn_h2 };
-    let stopped = edge.stopped.clone();
+    let (stopped, Settled { permit, counted, .. }) = (edge.stopped.clone(), fresh);
+    let _held = (permit, counted);
     stopped.run_until_cancelled(Box::pin(http::serve(stream, visitor, edge))).await;
 }
 
@@ -162,7 +209,8 @@ async fn agent(edge: Arc<EdgeShared>, fresh: Fresh, connect_name: Option<HostNam
     // What a drain waits for are visitors.
     drop(counted);
     let session = over_tls(stream, Role::Edge, edge.config.session.clone(), peer, local);
-    native::serve(edge, Arrival { session, connect_name, permit, shard }).await;
+    let tasks = edge.tasks.clone();
+    tasks.spawn(native::serve(edge, Arrival { session, connect_name, permit, shard }));
 }
 
 /// A connection whose handshake is over.
@@ -244,10 +292,6 @@ async fn unknown_name(edge: &EdgeShared, mut fresh: Fresh, why: &str) {
         fresh.stream.shutdown().await
     };
     let _ = timeout_at(fresh.deadline, alert).await;
-}
-
-fn opening_failed(edge: &EdgeShared, peer: SocketAddr, fault: &OpeningFault) {
-    failed(edge, HandshakeStage::ClientHello, peer, &fault.to_string());
 }
 
 fn failed(edge: &EdgeShared, stage: HandshakeStage, peer: SocketAddr, why: &str) {

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::admission::{ConnectionPermit, Limit};
 use crate::bind::{Agent, Refused, new_ksuid};
 use crate::control_stream::{ControlFault, ControlStream};
-use crate::metrics::{CarrierLabel, HandshakeLabel, HandshakeStage, Kind, ReasonLabel};
+use crate::metrics::{HandshakeLabel, HandshakeStage, Kind, ReasonLabel};
 use crate::replica::Digest;
 use crate::session::AgentSession;
 use crate::sessions::Registration;
@@ -36,27 +36,46 @@ pub(crate) struct Arrival {
     pub(crate) shard: usize,
 }
 
-/// Serves an agent from its first stream to its last.
+/// Serves an agent from its first stream to its last. What is needed only for a while is boxed, so that an idle session is small.
 pub(crate) async fn serve(edge: Arc<EdgeShared>, arrival: Arrival) {
     let Arrival { session, connect_name, permit, shard } = arrival;
     let _permit = permit;
+    if let Some(session) = Box::pin(begin(edge, session, connect_name, shard)).await {
+        session.run().await;
+    }
+}
+
+/// From the first stream to the Welcome; none when it came to nothing.
+async fn begin(
+    edge: Arc<EdgeShared>,
+    session: Session,
+    connect_name: Option<HostName>,
+    shard: usize,
+) -> Option<AgentSession> {
     edge.count_connection(Kind::Agent);
     let peer = session.peer_addr();
     let deadline = Instant::now() + edge.limits().hello_timeout;
     let greeted = timeout_at(deadline, greet(&edge, &session)).await;
     let (mut control, hello) = match greeted {
         Ok(Ok(greeted)) => greeted,
-        Ok(Err(fault)) => return give_up(&edge, &session, &fault.to_string()),
-        Err(_) => return give_up(&edge, &session, "no Hello in time"),
+        Ok(Err(fault)) => {
+            give_up(&edge, &session, &fault.to_string());
+            return None;
+        }
+        Err(_) => {
+            give_up(&edge, &session, "no Hello in time");
+            return None;
+        }
     };
-    match admit(&edge, hello, &connect_name, peer).await {
+    match admit(&edge, hello, connect_name.as_ref(), peer).await {
         Ok(admitted) => {
             let (agent, registration) = admitted.into_agent(&edge, &session, shard);
-            begin(agent, registration, control).await;
+            welcome(agent, registration, control).await
         }
         Err(refused) => {
             count_refusal(&edge, peer, &refused);
             refuse(&mut control, &session, &refused).await;
+            None
         }
     }
 }
@@ -109,7 +128,7 @@ struct Admitted {
 async fn admit(
     edge: &Arc<EdgeShared>,
     first: agent_message::Message,
-    connect_name: &Option<HostName>,
+    connect_name: Option<&HostName>,
     peer: SocketAddr,
 ) -> Result<Admitted, Refused> {
     let agent_message::Message::Hello(hello) = first else {
@@ -126,7 +145,7 @@ async fn admit(
         return Err(Refused::for_now(Code::ERR_PORTWAY_42902.with(text)));
     }
     let credential = authenticate(edge, &hello, peer).await?;
-    if let Some(owner) = connect_name.as_ref().and_then(|name| edge.replica.connect_name(name)).flatten()
+    if let Some(owner) = connect_name.and_then(|name| edge.replica.connect_name(name)).flatten()
         && owner != credential.account
     {
         return Err(Refused::for_good(Code::ERR_NGROK_122));
@@ -190,8 +209,8 @@ impl Admitted {
     }
 }
 
-async fn begin(agent: Agent, registration: Registration, mut control: ControlStream) {
-    let edge = Arc::clone(&agent.edge);
+async fn welcome(agent: Agent, registration: Registration, mut control: ControlStream) -> Option<AgentSession> {
+    let edge = &agent.edge;
     let welcome = Welcome {
         version_minor: VERSION_MINOR,
         session_id: agent.session_id.to_string(),
@@ -201,10 +220,8 @@ async fn begin(agent: Agent, registration: Registration, mut control: ControlStr
         base_domain: edge.replica.base_domain().map(|base| base.to_string()).unwrap_or_default(),
     };
     if control.send(edge_message::Message::Welcome(welcome)).await.is_err() {
-        return agent.session.abort();
+        agent.session.abort();
+        return None;
     }
-    let sessions = edge.metrics.sessions.get_or_create_owned(&CarrierLabel::from(agent.session.carrier()));
-    sessions.inc();
-    AgentSession::new(agent, registration, control).run().await;
-    sessions.dec();
+    Some(AgentSession::new(agent, registration, control))
 }

@@ -259,3 +259,6 @@ impl Table {
         self.exact.len() + self.wildcard.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,6 +76,8 @@ impl AgentSession {
 
     /// Runs until the session is over, and leaves nothing of it online.
     pub(crate) async fn run(mut self) {
+        let online = self.agent.edge.metrics.sessions.get_or_create_owned(&self.agent.session.carrier().into());
+        online.inc();
         if self.agent.edge.draining.is_cancelled() {
             // The order to go away was given before the registration.
             self.registration.handle().order(|orders| orders.go_away = true);
@@ -85,6 +87,11 @@ impl AgentSession {
                 break end;
             }
         };
+        online.dec();
+        Box::pin(self.over(end)).await;
+    }
+
+    async fn over(&mut self, end: End) {
         // Offline first: no visitor is sent to a session that is about to close.
         self.endpoints.clear();
         self.binds.shutdown().await;
@@ -113,11 +120,11 @@ impl AgentSession {
         let session = self.agent.session.clone();
         tokio::select! {
             _ = session.closed() => Err(End::Closed),
-            orders = handle.orders() => self.obey(orders).await,
-            Some(done) = self.binds.join_next() => self.answer(done).await,
-            () = sleep_until(confirm_at) => self.confirm().await,
+            orders = handle.orders() => Box::pin(self.obey(orders)).await,
+            Some(done) = self.binds.join_next() => Box::pin(self.answer(done)).await,
+            () = sleep_until(confirm_at) => Box::pin(self.confirm()).await,
             message = self.control.next(), if may_read => match message {
-                Ok(message) => self.hear(message).await,
+                Ok(message) => Box::pin(self.hear(message)).await,
                 Err(fault) => Err(End::Fault(fault)),
             },
             Some(stream) = session.accept() => {

@@ -1,11 +1,14 @@
 //! Draining, and what a successor finds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use portway_proto::agent::v1::{agent_message, edge_message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::https_port;
+use crate::native::{self, Arrival};
 use crate::testing::{TOKEN, TestAgent, TestEdge, eventually, soon};
 
 #[tokio::test]
@@ -116,4 +119,26 @@ async fn an_edge_that_cannot_start_says_why() {
         let error = TestEdge::try_start(change).await.err().unwrap();
         assert!(error.to_string().contains(words), "{error}");
     }
+}
+
+/// What an idle agent or visitor costs besides its buffers: the tasks must not keep what only their handshakes needed.
+#[tokio::test]
+async fn tasks_of_idle_connections_are_small() {
+    let edge = TestEdge::start().await;
+    let state = Arc::clone(edge.edge().state());
+    let stream = TcpStream::connect(edge.https).await.unwrap();
+    let peer = stream.peer_addr().unwrap();
+    let permit = state.admission.connection(peer).unwrap();
+    let visitor = https_port::serve(Arc::clone(&state), stream, peer, permit, 0);
+    let size = size_of_val(&visitor);
+    assert!(size <= 1_024, "{size}");
+    let arrival = Arrival {
+        session: edge.session().await,
+        connect_name: None,
+        permit: state.admission.connection(peer).unwrap(),
+        shard: 0,
+    };
+    let agent = native::serve(state, arrival);
+    let size = size_of_val(&agent);
+    assert!(size <= 2_560, "{size}");
 }
