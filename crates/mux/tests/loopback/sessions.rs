@@ -52,11 +52,9 @@ async fn the_agent_opens_more_streams_than_the_edge_allows_at_first() {
         let pair = pair_with(carrier, SessionConfig::agent(), edge).await;
         let mut held = Vec::new();
         for _ in 0..100 {
-            let (opened, accepted) =
-                tokio::join!(pair.agent.open(Bytes::from_static(b"head")), async { pair.edge.accept() });
-            let mut opened = opened.unwrap();
+            let mut opened = pair.agent.open(Bytes::from_static(b"head")).await.unwrap();
             opened.flush().await.unwrap();
-            held.push((opened, timeout(PATIENCE, accepted).await.unwrap().unwrap()));
+            held.push((opened, timeout(PATIENCE, pair.edge.accept()).await.unwrap().unwrap()));
         }
         assert_eq!(pair.edge.open_streams(), 100);
     }
