@@ -10,6 +10,7 @@ use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners};
 use portway_rpc::in_memory;
 use prometheus_client::registry::Registry;
 use tokio::net::UnixListener;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -146,7 +147,7 @@ impl Server {
                     Some(Order::Reload(config)) => self.compare(&config),
                 },
                 () = quic_is_free(&mut self.quic_later) => self.serve_quic(),
-                Some(stream) = accept(gate.as_ref()) => {
+                Some(stream) = accept(&gate) => {
                     match self.hand_over(stream).await {
                         Ok(Some(predecessor)) => {
                             self.drain().await;
@@ -179,7 +180,10 @@ impl Server {
         if changed.is_empty() {
             tracing::info!("configuration read; nothing that needs a new process has changed");
         } else {
-            tracing::warn!(settings = changed.join(", "), "changed settings take effect with `portway server --upgrade`");
+            tracing::warn!(
+                settings = changed.join(", "),
+                "changed settings take effect with `portway server --upgrade`"
+            );
         }
     }
 
@@ -201,7 +205,8 @@ impl Server {
             admin: sockets.admin.try_clone().map_err(io("duplicating a socket"))?,
         };
         // A predecessor reads its QUIC socket until its agents have moved; datagrams must not be shared between two readers.
-        let (quic_now, quic_later) = if successor.is_some() { (None, Some(sockets.quic)) } else { (Some(sockets.quic), None) };
+        let (quic_now, quic_later) =
+            if successor.is_some() { (None, Some(sockets.quic)) } else { (Some(sockets.quic), None) };
         let listeners = Listeners {
             https: vec![sockets.https],
             quic: quic_now.into_iter().collect(),
@@ -261,13 +266,8 @@ impl Server {
 
     /// Hands the sockets to the process on `stream`. `Ok(None)`: it did not take over, and this server goes on.
     async fn hand_over(&mut self, stream: tokio::net::UnixStream) -> Result<Option<Predecessor>, StartError> {
-        let offer = async {
-            let stream = stream.into_std()?;
-            stream.set_nonblocking(false)?;
-            let sockets = self.sockets()?;
-            blocking(move || Predecessor::offer(stream, &sockets)).await
-        };
-        let predecessor = match offer.await {
+        let sockets = self.sockets();
+        let predecessor = match offer(stream, sockets).await {
             Ok(predecessor) => predecessor,
             Err(error) => {
                 tracing::warn!(%error, "a process asked to take over and did not");
@@ -380,8 +380,9 @@ impl Core {
     }
 }
 
+/// Opens the data directory on a thread of its own: making a CA and migrating a database keep a thread busy.
 async fn open_control(config: &ServerConfig) -> Result<Control, StartError> {
-    let control = Control::open(ControlConfig {
+    let config = ControlConfig {
         connect_hosts: vec![config.connect_host()],
         connect_ips: config.connect_ips(),
         domain_policy: match config.domain_policy {
@@ -389,8 +390,11 @@ async fn open_control(config: &ServerConfig) -> Result<Control, StartError> {
             DomainPolicy::BaseDomainOnly => portway_control::DomainPolicy::BaseDomainOnly,
         },
         ..ControlConfig::new(&config.data_dir, config.domain.clone())
-    });
-    Ok(control.await?)
+    };
+    let runtime = Handle::current();
+    let opened = tokio::task::spawn_blocking(move || runtime.block_on(Control::open(config))).await;
+    Ok(opened
+        .map_err(|error| StartError::Io { what: "opening the control plane", source: io::Error::other(error) })??)
 }
 
 /// Writes the first start's secrets, and only then lets the control plane forget them.
@@ -419,6 +423,15 @@ fn edge_config(config: &ServerConfig, addresses: Addresses) -> EdgeConfig {
     }
 }
 
+async fn offer(
+    stream: tokio::net::UnixStream,
+    sockets: io::Result<Vec<(Purpose, Listening)>>,
+) -> Result<Predecessor, HandoverError> {
+    let (stream, sockets) = (stream.into_std()?, sockets?);
+    stream.set_nonblocking(false)?;
+    blocking(move || Predecessor::offer(stream, &sockets)).await
+}
+
 /// Ready when the other end of `stream` is closed.
 async fn ended(stream: std::os::unix::net::UnixStream) {
     drop(blocking(move || Ok(io::copy(&mut &stream, &mut io::sink())?)).await);
@@ -431,8 +444,11 @@ async fn quic_is_free(later: &mut Option<LaterQuic>) {
     }
 }
 
-async fn accept(gate: Option<&UnixListener>) -> Option<tokio::net::UnixStream> {
-    gate?.accept().await.ok().map(|(stream, _)| stream)
+async fn accept(gate: &Option<UnixListener>) -> Option<tokio::net::UnixStream> {
+    match gate {
+        Some(gate) => gate.accept().await.ok().map(|(stream, _)| stream),
+        None => std::future::pending().await,
+    }
 }
 
 async fn blocking<T, F>(work: F) -> Result<T, HandoverError>

@@ -74,7 +74,8 @@ impl Inherited {
 
     fn take(&mut self, purpose: Purpose, address: SocketAddr, udp: bool) -> Option<Listening> {
         let fits = |(kind, socket): &(Option<Purpose>, Listening)| {
-            let same = socket.local_addr().is_ok_and(|local| local == address || (kind.is_some() && address.port() == 0));
+            let same =
+                socket.local_addr().is_ok_and(|local| local == address || (kind.is_some() && address.port() == 0));
             same && kind.is_none_or(|kind| kind == purpose) && matches!(socket, Listening::Udp(_)) == udp
         };
         let index = self.0.iter().position(fits)?;
@@ -82,7 +83,8 @@ impl Inherited {
     }
 
     fn take_endpoints(&mut self) -> Vec<TcpListener> {
-        let (endpoints, others) = std::mem::take(&mut self.0).into_iter().partition(|(p, _)| *p == Some(Purpose::Endpoint));
+        let (endpoints, others) =
+            std::mem::take(&mut self.0).into_iter().partition(|(p, _)| *p == Some(Purpose::Endpoint));
         self.0 = others;
         let tcp = |(_, socket)| match socket {
             Listening::Tcp(socket) => Some(socket),

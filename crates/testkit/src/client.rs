@@ -87,7 +87,7 @@ impl Client {
     /// # Errors
     /// When there is no complete answer.
     pub async fn get(&self, url: &str) -> Result<Response> {
-        self.send(Request::get(url).body(Full::default())?).await
+        self.send(Request::get(url).body(Full::<Bytes>::default())?).await
     }
 
     /// One request by HTTP/1.1 on a connection of its own; the Host field is made from the URL where it is missing.

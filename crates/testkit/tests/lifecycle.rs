@@ -28,8 +28,10 @@ async fn until(client: &Client, url: &str, status: u16) -> Result<()> {
 #[tokio::test]
 async fn wrong_token_is_refused_with_its_code() -> Result<()> {
     let cluster = Cluster::start().await?;
-    let error = cluster.agent().authtoken("nonsense").connect().await.unwrap_err();
-    assert!(matches!(&error, ConnectError::Refused { code, .. } if code == "ERR_NGROK_105"), "{error}");
+    for (token, expected) in [("with blanks in it", "ERR_NGROK_105"), ("unknown", "ERR_NGROK_107")] {
+        let error = cluster.agent().authtoken(token).connect().await.unwrap_err();
+        assert!(matches!(&error, ConnectError::Refused { code, .. } if code == expected), "{error}");
+    }
     Ok(())
 }
 
@@ -100,7 +102,7 @@ async fn a_second_server_on_the_data_directory_is_refused() -> Result<()> {
     let cluster = Cluster::start().await?;
     let settings = Settings { data_dir: Some(cluster.data_dir()), ..Settings::default() };
     let error = Cluster::with(settings).await.unwrap_err().to_string();
-    assert!(error.contains("in use"), "{error}");
+    assert!(error.contains("another server is running on the data directory"), "{error}");
     Ok(())
 }
 
