@@ -93,6 +93,7 @@ impl Control {
             certificates,
             names,
             lease_ttl: config.lease_ttl,
+            closing: CancellationToken::new(),
         };
         let service = ControlService { inner: Arc::new(inner) };
         Ok(Control { service, ca_pem, bootstrap, clerk: tokio::spawn(clerk.run()), _dir: dir })
@@ -145,12 +146,14 @@ impl Control {
         Box::pin(stop.run_until_cancelled(work)).await;
     }
 
-    /// Writes out what waits and gives the data directory free. Clones of the service that are still there answer nothing any more.
+    /// Ends every watch, writes out what waits and gives the data directory free. Clones of the service that are still there answer with
+    /// a status that says to try again.
     ///
     /// # Cancel safety
     /// Dropped half-way, the directory is free and everything acknowledged is on disk.
     pub async fn close(self) {
         let Control { service, clerk, _dir, .. } = self;
+        service.inner.closing.cancel();
         let store = service.inner.store.clone();
         // Lets the clerk finish when this was the last clone; otherwise its next write fails, and says so to who waits.
         drop(service);

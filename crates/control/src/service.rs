@@ -17,6 +17,7 @@ use portway_proto::control::v1::{
 use portway_rpc::control::control_plane_server::ControlPlane;
 use portway_rpc::status_from;
 use portway_store::{Claim, ClaimAnswer, Credential, Digest, Lease, Record, Release, Store, StoreError, Timestamp};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::certificates::Certificates;
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) certificates: Certificates,
     pub(crate) names: NamePolicy,
     pub(crate) lease_ttl: Duration,
+    /// Cancelled when the control plane closes: clones of the service may live on in connections.
+    pub(crate) closing: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -125,6 +128,7 @@ impl Inner {
             epoch: request.epoch,
             version: request.version,
             present: self.presence.enter(edge),
+            closing: self.closing.clone(),
         })
     }
 

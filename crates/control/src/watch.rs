@@ -13,6 +13,7 @@ use portway_proto::control::v1::update::Change;
 use portway_proto::control::v1::{Delta, Resource, SnapshotPart, Update};
 use portway_store::{Changes, Record, Store, StoreError};
 use prost::Message;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::presence::Present;
@@ -35,6 +36,8 @@ pub(crate) struct Watcher {
     pub(crate) version: u64,
     /// Keeps the edge's leases alive as long as it watches.
     pub(crate) present: Present,
+    /// Ends the watch.
+    pub(crate) closing: CancellationToken,
 }
 
 struct State {
@@ -51,11 +54,11 @@ impl Watcher {
                 if let Some(update) = state.ready.pop_front() {
                     return Some((Ok(update), Some(state)));
                 }
-                match state.watcher.next().await {
-                    Ok(Some(updates)) => state.ready = updates,
-                    // The control plane is closing.
-                    Ok(None) => return None,
-                    Err(error) => {
+                let closing = state.watcher.closing.clone();
+                match closing.run_until_cancelled(state.watcher.next()).await {
+                    Some(Ok(updates)) => state.ready = updates,
+                    None => return Some((Err(Status::unavailable("the control plane is stopping")), None)),
+                    Some(Err(error)) => {
                         tracing::error!(%error, edge = %state.watcher.edge(), "an edge's watch failed");
                         return Some((Err(Status::unavailable("the control plane cannot read its database")), None));
                     }
@@ -68,18 +71,19 @@ impl Watcher {
         self.present.edge()
     }
 
-    /// Waits for something new and reads it; none when there will be nothing new.
-    async fn next(&mut self) -> Result<Option<VecDeque<Update>>, StoreError> {
+    /// Waits for something new and reads it.
+    async fn next(&mut self) -> Result<VecDeque<Update>, StoreError> {
         loop {
             match self.store.changes_since(&self.epoch, self.version, CHANGES).await? {
-                Changes::Unknown => return self.snapshot().await.map(Some),
+                Changes::Unknown => return self.snapshot().await,
                 Changes::Known { version, .. } if version == self.version => {
                     if self.subscription.above(self.version).await.is_none() {
-                        return Ok(None);
+                        // The topic is gone with the control plane; `closing` says so, too.
+                        std::future::pending::<()>().await;
                     }
                 }
                 Changes::Known { version, changed, removed } => {
-                    return Ok(Some(self.deltas(version, changed, removed)));
+                    return Ok(self.deltas(version, changed, removed));
                 }
             }
         }

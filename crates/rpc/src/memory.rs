@@ -24,8 +24,9 @@ const WINDOW: u32 = 1 << 20;
 /// Joins a client to a service in this process.
 ///
 /// The future is the server; it must be polled (spawned on the control plane's runtime) for the client's calls to be answered, and it
-/// ends when every clone of the client is gone. Dropping it cuts all calls; later ones fail with a status for which
-/// [`crate::should_retry`] is true. Call this within a Tokio runtime: the connection's own task runs there.
+/// ends when every clone of the client is gone. Dropping it refuses new connections; on the one that is open, calls go on until the
+/// service itself ends them or their deadline comes. Failures of the link are a status for which [`crate::should_retry`] is true. Call
+/// this within a Tokio runtime: the connection's own tasks run there.
 pub fn in_memory<S: ControlPlane>(service: S) -> (ControlClient, impl Future<Output = ()> + Send) {
     let (dialled, incoming) = mpsc::channel::<DuplexStream>(WAITING);
     let connector = service_fn(move |_: Uri| {

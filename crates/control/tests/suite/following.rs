@@ -1,6 +1,7 @@
 //! Watching: snapshot, deltas, continuation, restarts, restored backups.
 
 use portway_proto::control::v1::resource::Body;
+use portway_proto::control::v1::{AuthenticateRequest, ClaimRequest};
 use portway_store::Store;
 
 use crate::{Replica, Running};
@@ -121,4 +122,22 @@ async fn changes_of_another_process_are_followed() {
     let id = store.credentials().await.unwrap()[0].id;
     store.remove_credential(&id, portway_store::Timestamp::now()).await.unwrap();
     replica.follow(&mut updates, |replica| !replica.resources.contains_key(&id.to_string())).await.unwrap();
+}
+
+/// The edge holds its end of the link while the control plane closes: it hears of it at once.
+#[tokio::test]
+async fn a_close_ends_the_watches() {
+    let running = Running::start().await;
+    let mut updates = running.watch("edge", "", 0).await;
+    let mut replica = Replica::default();
+    replica.follow(&mut updates, |replica| replica.snapshots == 1).await.unwrap();
+    let Running { stop, runner, client, .. } = running;
+    stop.cancel();
+    runner.await.unwrap().close().await;
+    let status = replica.follow(&mut updates, |_| false).await.unwrap_err();
+    assert!(portway_rpc::should_retry(&status), "{status:?}");
+    let status = client.claim(ClaimRequest::default()).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::InvalidArgument, "the service still answers what it can: {status:?}");
+    let lookup = AuthenticateRequest { digest: vec![1; 32].into() };
+    assert!(portway_rpc::should_retry(&client.authenticate(lookup).await.unwrap_err()));
 }
