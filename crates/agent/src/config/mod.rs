@@ -290,10 +290,10 @@ fn read(file: &Path) -> Result<String, ConfigError> {
 
 /// The known word that a person may have meant.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |candidate: &'a str| (strsim::jaro_winkler(word, candidate), candidate);
+    let slips = (word.chars().count() / 3).max(1);
     known
-        .map(likeness)
-        .filter(|(score, _)| *score > 0.8)
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(likeness, candidate)| *likeness > 0.8 || strsim::osa_distance(word, candidate) <= slips)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }
