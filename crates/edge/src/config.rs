@@ -73,7 +73,8 @@ pub struct Limits {
     pub connections_per_address: u32,
     /// Open connections of the whole edge. Keeps a reserve below the usual limit of 65,536 descriptors for upstream work.
     pub connections: u32,
-    /// TLS and QUIC handshakes one client address may begin a second, with twice that as a burst. A core does about 3,000.
+    /// TLS and QUIC handshakes one client address may begin a second, with twice that as a burst. A core does about 3,000; many agents
+    /// behind one address that come back together must not be turned away, because some wait two minutes then.
     pub handshakes_per_address: u32,
     /// Handshakes the edge begins a second, with twice that as a burst: the processor is not spent on strangers only.
     pub handshakes_per_second: u32,
@@ -122,7 +123,7 @@ impl Default for Limits {
         Limits {
             connections_per_address: 4_096,
             connections: 60_000,
-            handshakes_per_address: 200,
+            handshakes_per_address: 1_000,
             handshakes_per_second: 20_000,
             handshakes_half_open: 8_192,
             handshake_timeout: Duration::from_secs(10),

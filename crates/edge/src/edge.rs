@@ -9,7 +9,7 @@ use std::time::Duration;
 use portway_mux::QuicListener;
 use portway_names::{EdgeId, TokenError};
 use portway_rpc::ControlClient;
-use portway_tls::{ALPN_PORTWAY, server_config};
+use portway_tls::{ALPN_PORTWAY, server_config, warm_up};
 use prometheus_client::registry::Registry;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -176,6 +176,7 @@ impl Edge {
             endpoints: state.routes.all().iter().map(|endpoint| EndpointStatus::of(endpoint)).collect(),
             connections_open: state.admission.connections_open(),
             recent: state.recent.look(),
+            requests: state.requests.look(),
         }
     }
 }
@@ -229,6 +230,7 @@ fn assemble(
         leases: Leases::default(),
         tls,
         recent: Recent::new(),
+        requests: Recent::new(),
         control_connected: AtomicBool::new(false),
         shards: shards.iter().map(|shard| shard.runtime.clone()).collect(),
         tasks: TaskTracker::new(),
@@ -242,6 +244,8 @@ fn assemble(
 /// Starts everything that runs from the beginning to the end.
 fn spawn(state: &Arc<EdgeShared>, listeners: &Listeners) -> Result<(), StartError> {
     let first = &state.shards[quic_port::SHARD];
+    // Not in front of the first visitor.
+    state.tasks.spawn_blocking_on(warm_up, first);
     state.tasks.spawn_on(follow::run(Arc::clone(state)), first);
     state.tasks.spawn_on(Leases::run(Arc::clone(state)), first);
     for shard in 0..state.shards.len() {

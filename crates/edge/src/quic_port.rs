@@ -1,9 +1,11 @@
 //! The https address over UDP: agents by QUIC.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use portway_mux::{QuicIncoming, QuicListener};
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use crate::admission::{ConnectionPermit, HandshakePermit};
 use crate::metrics::{HandshakeLabel, HandshakeStage};
@@ -13,8 +15,13 @@ use crate::state::EdgeShared;
 /// All sessions over QUIC live on the shard whose endpoint drives the socket.
 pub(crate) const SHARD: usize = 0;
 
-/// Accepts until the edge drains; then refuses newcomers, and keeps the socket until the edge stops.
+/// How long the farewells of the last sessions may take to leave.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Accepts until the edge drains; then refuses newcomers, and lets go of the socket when the last session has ended: a successor reads
+/// from the same one.
 pub(crate) async fn run(edge: Arc<EdgeShared>, listener: QuicListener) {
+    let sessions = TaskTracker::new();
     loop {
         let incoming = tokio::select! {
             biased;
@@ -28,10 +35,12 @@ pub(crate) async fn run(edge: Arc<EdgeShared>, listener: QuicListener) {
             incoming.refuse();
             continue;
         };
-        edge.tasks.spawn(serve(Arc::clone(&edge), incoming, permit, handshake));
+        edge.tasks.spawn(sessions.track_future(serve(Arc::clone(&edge), incoming, permit, handshake)));
     }
     listener.refuse_new();
-    edge.stopped.cancelled().await;
+    sessions.close();
+    edge.stopped.run_until_cancelled(sessions.wait()).await;
+    let _ = timeout(CLOSE_TIMEOUT, listener.close()).await;
 }
 
 async fn serve(edge: Arc<EdgeShared>, incoming: QuicIncoming, permit: ConnectionPermit, handshake: HandshakePermit) {

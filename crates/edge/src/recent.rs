@@ -1,48 +1,51 @@
-//! The last connections of visitors, kept only while somebody looks.
+//! The last connections and requests of visitors, kept only while somebody looks.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use portway_names::EndpointUrl;
+use crate::status::RECENT_MAX;
 
-use crate::status::{RECENT_CONNECTIONS_MAX, RecentConnection};
-
-/// How long after a look connections are still remembered: a view refreshes more often than that.
+/// How long after a look entries are still remembered: a view refreshes more often than that.
 const LOOKED_AT_FOR: Duration = Duration::from_secs(30);
 
-/// The feed. When nobody looked lately a connection costs one atomic load and a look at the clock.
+/// A feed. When nobody looked lately an entry costs one atomic load and a look at the clock, and before anybody ever looked only the
+/// load.
 #[derive(Debug)]
-pub(crate) struct Recent {
+pub(crate) struct Recent<T> {
     start: Instant,
-    /// Milliseconds after `start` until which connections are remembered.
+    /// Milliseconds after `start` until which entries are remembered.
     until_ms: AtomicU64,
-    last: Mutex<VecDeque<RecentConnection>>,
+    last: Mutex<VecDeque<T>>,
 }
 
-impl Recent {
+impl<T: Clone> Recent<T> {
     pub(crate) fn new() -> Self {
         Recent { start: Instant::now(), until_ms: AtomicU64::new(0), last: Mutex::default() }
     }
 
-    /// Remembers a connection, if anybody looks.
-    pub(crate) fn note(&self, url: &EndpointUrl, client: SocketAddr) {
+    /// Whether somebody looked lately.
+    pub(crate) fn is_watched(&self) -> bool {
         let until = self.until_ms.load(Ordering::Relaxed);
-        if until == 0 || self.now_ms() > until {
+        until != 0 && self.now_ms() <= until
+    }
+
+    /// Remembers an entry, if anybody looks.
+    pub(crate) fn note(&self, entry: impl FnOnce() -> T) {
+        if !self.is_watched() {
             return;
         }
-        let entry = RecentConnection { began: SystemTime::now(), client, url: url.to_string() };
+        let entry = entry();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.len() == RECENT_CONNECTIONS_MAX {
+        if last.len() == RECENT_MAX {
             last.pop_front();
         }
         last.push_back(entry);
     }
 
-    /// The last connections, oldest first. From now on they are remembered for a while.
-    pub(crate) fn look(&self) -> Vec<RecentConnection> {
+    /// The last entries, oldest first. From now on they are remembered for a while.
+    pub(crate) fn look(&self) -> Vec<T> {
         let until = self.now_ms() + u64::try_from(LOOKED_AT_FOR.as_millis()).unwrap_or(u64::MAX);
         self.until_ms.store(until, Ordering::Relaxed);
         self.last.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
@@ -60,15 +63,12 @@ mod tests {
     #[test]
     fn nothing_is_kept_before_somebody_looks_and_little_after() {
         let recent = Recent::new();
-        let url: EndpointUrl = "tcp://example.com:20001".parse().unwrap();
-        let client = "192.0.2.1:1".parse().unwrap();
-        recent.note(&url, client);
+        recent.note(|| 0);
         assert!(recent.look().is_empty());
-        for _ in 0..RECENT_CONNECTIONS_MAX + 5 {
-            recent.note(&url, client);
+        for entry in 0..RECENT_MAX + 5 {
+            recent.note(|| entry);
         }
         let seen = recent.look();
-        assert_eq!(seen.len(), RECENT_CONNECTIONS_MAX);
-        assert_eq!(seen[0].url, "tcp://example.com:20001");
+        assert_eq!((seen.len(), seen[0]), (RECENT_MAX, 5));
     }
 }

@@ -23,6 +23,9 @@ use crate::sessions::{Orders, Registration};
 /// replica to catch up, short enough for a revocation that came in between.
 const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 
+/// How often a session that was told to go away looks whether its streams have ended; also the time the agent has to read why.
+const LEAVE_LOOK: Duration = Duration::from_millis(250);
+
 /// How long a polite close may take before the session is aborted.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -122,6 +125,7 @@ impl AgentSession {
             _ = session.closed() => Err(End::Closed),
             orders = handle.orders() => Box::pin(self.obey(orders)).await,
             Some(done) = self.binds.join_next() => Box::pin(self.answer(done)).await,
+            () = tokio::time::sleep(LEAVE_LOOK), if self.leaving == Some(Leaving::Edge) => self.leave_when_idle(),
             () = sleep_until(confirm_at) => Box::pin(self.confirm()).await,
             message = self.control.next(), if may_read => match message {
                 Ok(message) => Box::pin(self.hear(message)).await,
@@ -242,6 +246,11 @@ impl AgentSession {
             self.send(edge_message::Message::GoAway(go_away)).await?;
         }
         Ok(())
+    }
+
+    /// Closes a session that was told to go away as soon as only its control stream is left.
+    fn leave_when_idle(&self) -> Result<(), End> {
+        if self.agent.session.open_streams() <= 1 && self.binds.is_empty() { Err(End::Drained) } else { Ok(()) }
     }
 
     /// Compares the credential with the replica: it may be gone, or have other rules.

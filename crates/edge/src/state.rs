@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 use portway_names::EdgeId;
 use rustls::ServerConfig;
@@ -20,6 +21,7 @@ use crate::recent::Recent;
 use crate::replica::Replica;
 use crate::route::{Endpoint, Routes};
 use crate::sessions::Sessions;
+use crate::status::{RecentConnection, RecentRequest};
 
 /// State of one edge, behind one `Arc` on every shard.
 #[derive(Debug)]
@@ -35,7 +37,8 @@ pub(crate) struct EdgeShared {
     pub(crate) control: ControlLink,
     pub(crate) leases: Leases,
     pub(crate) tls: TlsConfigs,
-    pub(crate) recent: Recent,
+    pub(crate) recent: Recent<RecentConnection>,
+    pub(crate) requests: Recent<RecentRequest>,
     /// Whether the watch on the control plane is open.
     pub(crate) control_connected: AtomicBool,
     /// The runtime of each shard.
@@ -77,6 +80,6 @@ impl EdgeShared {
     /// Notes that a visitor was let through to an endpoint: for the metrics and, while somebody looks, for the live view.
     pub(crate) fn visited(&self, endpoint: &Endpoint, client: SocketAddr) {
         self.metrics.streams_opened.inc();
-        self.recent.note(&endpoint.url, client);
+        self.recent.note(|| RecentConnection { began: SystemTime::now(), client, url: endpoint.url.to_string() });
     }
 }

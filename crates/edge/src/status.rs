@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::route::Endpoint;
 
@@ -21,8 +21,10 @@ pub struct EdgeStatus {
     pub endpoints: Vec<EndpointStatus>,
     /// Connections open, of any kind.
     pub connections_open: usize,
-    /// The last connections of visitors, oldest first; see [`RECENT_CONNECTIONS_MAX`](crate::RECENT_CONNECTIONS_MAX).
+    /// The last connections of visitors, oldest first; see [`RECENT_MAX`](crate::RECENT_MAX).
     pub recent: Vec<RecentConnection>,
+    /// The last HTTP requests that were answered, oldest first; see [`RECENT_MAX`](crate::RECENT_MAX).
+    pub requests: Vec<RecentRequest>,
 }
 
 /// One endpoint online.
@@ -63,5 +65,27 @@ pub struct RecentConnection {
     pub url: String,
 }
 
-/// Connections that the feed of recent connections remembers. Enough for a screen, 64 KiB at most.
-pub const RECENT_CONNECTIONS_MAX: usize = 256;
+/// One HTTP request that is over.
+#[derive(Debug, Clone)]
+pub struct RecentRequest {
+    /// When its head was read.
+    pub began: SystemTime,
+    /// From then to the end of its response.
+    pub took: Duration,
+    /// Address of the visitor.
+    pub client: SocketAddr,
+    /// The host it asked for; empty when that was none. As the visitor sent it: untrusted.
+    pub host: String,
+    /// Its method.
+    pub method: String,
+    /// Its path, without the query, which may hold secrets; cut behind [`RECENT_PATH_MAX`](crate::RECENT_PATH_MAX) bytes. Untrusted.
+    pub path: String,
+    /// Status of the response; 0 when the visitor left before there was one.
+    pub status: u16,
+}
+
+/// Entries that each feed of recent events remembers. Enough for a screen, 128 KiB at most.
+pub const RECENT_MAX: usize = 256;
+
+/// Bytes of a path that are remembered: more than a line of a screen.
+pub const RECENT_PATH_MAX: usize = 256;

@@ -1,3 +1,5 @@
+//! Limits per address, for the whole edge, and over time.
+
 use super::*;
 
 fn admission(change: impl FnOnce(&mut Limits)) -> Arc<Admission> {

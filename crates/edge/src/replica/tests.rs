@@ -1,3 +1,5 @@
+//! What snapshots and deltas do to the tables, and what sessions hear of it.
+
 use portway_names::Ksuid;
 use portway_proto::control::v1::Resource;
 use portway_proto::{AgentId, ConnectNameRecord, SettingsRecord};

@@ -1,3 +1,5 @@
+//! Who is found under a name, and who has to give it up.
+
 use portway_mux::{Role, SessionConfig, over_tls};
 use portway_names::Ksuid;
 

@@ -110,6 +110,26 @@ async fn goodbye_frees_the_names_and_keeps_the_streams() {
 }
 
 #[tokio::test]
+async fn an_idle_session_is_closed_early_in_a_drain() {
+    let mut edge = TestEdge::start().await;
+    let mut idle = TestAgent::connect(&edge, TOKEN, [2; 16], 1).await.unwrap();
+    let mut busy = edge.agent().await;
+    let bound = busy.bind("tcp://").await.unwrap();
+    let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    visitor.write_all(b"a").await.unwrap();
+    let upstream = soon(busy.accept()).await.unwrap();
+    let running = edge.edge.take().unwrap();
+    let draining = tokio::spawn(running.drain());
+    assert!(matches!(idle.next().await, Some(edge_message::Message::GoAway(_))));
+    soon(idle.session.closed()).await;
+    assert!(busy.session.close_reason().is_none() && !draining.is_finished());
+    drop(visitor);
+    drop(upstream);
+    soon(draining).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_edge_that_cannot_start_says_why() {
     for (change, words) in [
         ((|config| config.shards = 0) as fn(&mut crate::EdgeConfig), "0 shards"),
