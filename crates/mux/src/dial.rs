@@ -202,7 +202,7 @@ impl Dialer {
     }
 
     /// Tries one address after the other, the next one after [`ADDRESS_DELAY`] or when one has failed; what connects first is used
-    /// (after RFC 8305).
+    /// (RFC 8305 section 5).
     async fn by_carrier(
         &self,
         carrier: Carrier,

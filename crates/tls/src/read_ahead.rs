@@ -13,7 +13,7 @@ const BULK_READ: usize = 64 * 1024;
 /// A socket that replays bytes read before it was wrapped, and reads far ahead while a lot is coming.
 ///
 /// rustls asks for 4 KiB at a time, which makes five system calls of a full TLS record. A caller's read that is filled to the brim tells
-/// that more is waiting: from then on [`BULK_READ`] bytes are read at once and handed out from memory, until a read comes back short.
+/// that more is waiting: from then on 64 KiB are read at once and handed out from memory, until a read comes back short.
 /// Outside such a phase there is no buffer, so an idle connection costs nothing.
 #[derive(Debug)]
 pub struct ReadAhead<IO> {

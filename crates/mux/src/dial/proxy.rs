@@ -94,7 +94,7 @@ impl ProxyUrl {
         }
     }
 
-    /// RFC 1928, with the login of RFC 1929.
+    /// RFC 1928 sections 3 to 6, with the login of RFC 1929 section 2.
     async fn connect_socks5(&self, socket: &mut TcpStream, target: &ConnectUrl) -> Result<(), ProxyError> {
         let methods: &[u8] = if self.login.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
         socket.write_all(methods).await.map_err(ProxyError::Io)?;

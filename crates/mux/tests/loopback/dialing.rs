@@ -76,7 +76,7 @@ async fn a_server_that_is_down_refuses_within_seconds() {
 async fn a_dead_address_does_not_hold_up_a_living_one() {
     let mut server = Server::start(SessionConfig::edge()).await;
     for carrier in BOTH {
-        // RFC 5737: nobody has this address.
+        // Nobody has this address (RFC 5737 section 3).
         let dead: SocketAddr = "192.0.2.1:9".parse().unwrap();
         let dialer = server.dialer().addresses(vec![dead, server.address]);
         let agent = dialer.dial_carrier(carrier).await.unwrap();
