@@ -17,7 +17,14 @@ pub(crate) struct NamePolicy {
 }
 
 impl NamePolicy {
-    /// Whether the name may be leased to somebody. `accounts` is how many there are.
+    /// Whether the URL's wildcard takes in names that belong to nobody in particular, so that it matters who else is there.
+    pub(crate) fn takes_in_base_domain(&self, url: &EndpointUrl) -> bool {
+        let HostPattern::Wildcard(below) = &url.host else { return false };
+        *below == self.base_domain || self.base_domain.is_below(below)
+    }
+
+    /// Whether the name may be leased to somebody. `accounts` is how many there are; it counts only when
+    /// [`NamePolicy::takes_in_base_domain`].
     pub(crate) fn permit(&self, url: &EndpointUrl, accounts: u64) -> Result<(), PublicError> {
         // The edge chooses hosts of tcp URLs; ports tell them apart.
         if url.scheme == Scheme::Tcp {
@@ -29,10 +36,7 @@ impl NamePolicy {
             let text = format!("{} is used by the installation itself. Choose another name.", url.host);
             return Err(Code::ERR_NGROK_347.with(text));
         }
-        if let HostPattern::Wildcard(below) = &url.host
-            && (*below == self.base_domain || self.base_domain.is_below(below))
-            && accounts > 1
-        {
+        if accounts > 1 && self.takes_in_base_domain(url) {
             let text = format!(
                 "{} would take names from the other accounts of this installation. Choose a wildcard below a name of your own, \
                  such as *.app.{}.",

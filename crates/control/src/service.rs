@@ -139,7 +139,10 @@ impl Inner {
         let lease = match url.host.clone() {
             Some(_) => {
                 let url = url.complete().map_err(|error| Status::invalid_argument(error.to_string()))?;
-                let accounts = self.store.account_count().await.map_err(unreadable)?;
+                let accounts = match self.names.takes_in_base_domain(&url) {
+                    true => self.store.account_count().await.map_err(unreadable)?,
+                    false => 0,
+                };
                 self.names.permit(&url, accounts).map_err(refused)?;
                 permit(&credential, &url)?;
                 match self.order(&wanted, &url).await? {

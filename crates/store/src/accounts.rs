@@ -55,7 +55,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             sqlx::query(LIST).fetch_all(&mut *tx).await?.iter().map(account).collect()
         })
         .await
@@ -83,7 +83,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn account_count(&self) -> Result<u64, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             let row = sqlx::query(COUNT).fetch_one(&mut *tx).await?;
             Ok(u64::try_from(number(&row, "n")?).unwrap_or(0))
         })
@@ -96,7 +96,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             let row = sqlx::query(GET_USER).bind(email).fetch_optional(&mut *tx).await?;
             row.as_ref().map(user).transpose()
         })

@@ -40,7 +40,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn api_key_by_digest(&self, digest: &Digest) -> Result<Option<ApiKey>, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             let row = sqlx::query(BY_DIGEST).bind(digest.to_string()).fetch_optional(&mut *tx).await?;
             row.as_ref().map(api_key).transpose()
         })

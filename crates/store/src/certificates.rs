@@ -52,7 +52,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn certificates(&self) -> Result<Vec<Certificate>, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             all(&mut tx).await
         })
         .await

@@ -24,7 +24,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn connect_names(&self) -> Result<Vec<HostName>, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             all(&mut tx).await
         })
         .await

@@ -53,7 +53,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn credentials(&self) -> Result<Vec<Credential>, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             all(&mut tx).await
         })
         .await
@@ -65,7 +65,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn credential(&self, id: &CredentialId) -> Result<Option<Credential>, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             find(&mut tx, &id.to_string()).await
         })
         .await
@@ -77,7 +77,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn credential_by_digest(&self, digest: &Digest) -> Result<Option<Credential>, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             let row = sqlx::query(BY_DIGEST).bind(digest.to_string()).fetch_optional(&mut *tx).await?;
             row.as_ref().map(credential).transpose()
         })

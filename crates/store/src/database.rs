@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, Sqlite, Transaction};
 
@@ -134,6 +135,8 @@ impl Store {
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(BUSY_TIMEOUT)
+            // A file does not close its end: asking before every use would double what a lookup costs.
+            .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(options.clone())
@@ -142,6 +145,7 @@ impl Store {
         let reader = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY_TIMEOUT)
+            .test_before_acquire(false)
             .max_lifetime(None)
             .connect_lazy_with(options.pragma("query_only", "ON"));
         let inner = Inner { path: path.to_path_buf(), writer, reader };
@@ -183,6 +187,11 @@ impl Store {
     /// undoes it.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
         Ok(self.inner.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// A connection for one statement; several of them may see several states.
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, Fault> {
+        Ok(self.inner.reader.acquire().await?)
     }
 
     /// A transaction that sees one state of the database.

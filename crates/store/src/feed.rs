@@ -32,7 +32,7 @@ impl Store {
     /// When the database cannot be read, or [`Store::begin_feed`] was never called.
     pub async fn feed(&self) -> Result<Feed, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             state(&mut tx).await
         })
         .await
@@ -80,7 +80,7 @@ impl Store {
     /// It happens or it does not.
     pub async fn prune_feed(&self, keep: u64) -> Result<(), StoreError> {
         self.named(async {
-            let feed = state(&mut *self.read().await?).await?;
+            let feed = state(&mut *self.reader().await?).await?;
             let floor = feed.version.saturating_sub(keep);
             if floor <= feed.floor {
                 return Ok(());

@@ -116,7 +116,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn leases(&self) -> Result<Vec<Lease>, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             all(&mut tx).await
         })
         .await
@@ -243,7 +243,7 @@ impl Store {
     pub async fn remove_ended_leases(&self, now: Timestamp) -> Result<usize, StoreError> {
         self.named(async {
             // Most of the time nothing has ended: look without taking the write lock.
-            if ended(&mut *self.read().await?, now).await?.is_empty() {
+            if ended(&mut *self.reader().await?, now).await?.is_empty() {
                 return Ok(0);
             }
             let mut tx = self.write().await?;

@@ -15,7 +15,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn secret(&self, name: &str) -> Result<Option<String>, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             let row = sqlx::query(GET).bind(name).fetch_optional(&mut *tx).await?;
             row.as_ref().map(|row| text(row, "sealed")).transpose()
         })
@@ -28,7 +28,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn has_secrets(&self) -> Result<bool, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             Ok(sqlx::query(COUNT).fetch_optional(&mut *tx).await?.is_some())
         })
         .await

@@ -22,7 +22,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         self.named(async {
-            let mut tx = self.read().await?;
+            let mut tx = self.reader().await?;
             get(&mut tx, name).await
         })
         .await
