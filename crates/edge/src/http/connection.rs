@@ -1,12 +1,15 @@
 //! What the requests of one visitor's connection have in common: who it is, which host it asks for, the streams it keeps.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
-use portway_names::Scheme;
+use http::header::HOST;
+use http::{HeaderValue, Request, StatusCode};
+use portway_names::{MAX_NAME_LEN, Scheme};
 use prometheus_client::metrics::counter::Counter;
 
 use super::target::Asked;
@@ -18,6 +21,7 @@ use super::upstream_io::{Opener, UpstreamIo};
 use crate::metrics::{Direction, DirectionLabel, StatusLabel};
 use crate::route::Endpoint;
 use crate::state::EdgeShared;
+use crate::status::{RECENT_PATH_MAX, RecentRequest};
 use crate::visitor::Visitor;
 
 /// Idle streams that one visitor's connection keeps. Browsers with HTTP/2 send about six requests at once to one host; a stream costs
@@ -43,7 +47,7 @@ pub(super) struct Connection {
 
 #[derive(Debug, Default)]
 struct State {
-    asked: Option<Asked>,
+    asked: Option<Arc<Asked>>,
     /// Streams between requests, the most recently used last.
     idle: Vec<Box<Upstream>>,
     http2: Vec<UpstreamH2>,
@@ -83,16 +87,13 @@ impl Connection {
     }
 
     /// What the request before asked for.
-    pub(super) fn last_asked(&self) -> Option<Asked> {
+    pub(super) fn last_asked(&self) -> Option<Arc<Asked>> {
         self.state().asked.clone()
     }
 
     /// Remembers what a request asked for.
-    pub(super) fn remember(&self, asked: &Asked) {
-        let mut state = self.state();
-        if state.asked.as_ref().is_none_or(|last| last.raw != asked.raw) {
-            state.asked = Some(asked.clone());
-        }
+    pub(super) fn remember(&self, asked: &Arc<Asked>) {
+        self.state().asked = Some(Arc::clone(asked));
     }
 
     /// How to open a stream to an endpoint for this visitor.
@@ -194,19 +195,26 @@ impl fmt::Debug for Connection {
 #[derive(Debug)]
 pub(super) struct InFlight {
     connection: Arc<Connection>,
+    /// What the live view is told at the end, while somebody looks.
+    record: Option<Box<RecentRequest>>,
 }
 
 impl InFlight {
-    pub(super) fn begin(connection: &Arc<Connection>) -> InFlight {
+    pub(super) fn begin<B>(connection: &Arc<Connection>, request: &Request<B>) -> InFlight {
         connection.turn.begin();
-        InFlight { connection: Arc::clone(connection) }
+        let watched = connection.edge.requests.is_watched();
+        let record = watched.then(|| Box::new(record(request, connection.visitor.peer)));
+        InFlight { connection: Arc::clone(connection), record }
     }
 
     /// The head of the response is known.
-    pub(super) fn answered(&self, status: StatusCode) {
+    pub(super) fn answered(&mut self, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).saturating_sub(1);
         if let Some(counter) = self.connection.responses.get(class) {
             counter.inc();
+        }
+        if let Some(record) = &mut self.record {
+            record.status = status.as_u16();
         }
     }
 
@@ -219,5 +227,25 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.connection.turn.end();
+        if let Some(mut record) = self.record.take() {
+            record.took = record.began.elapsed().unwrap_or_default();
+            self.connection.edge.requests.note(|| *record);
+        }
+    }
+}
+
+fn record<B>(request: &Request<B>, client: SocketAddr) -> RecentRequest {
+    let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
+    let host =
+        host.or_else(|| request.uri().authority().map(|authority| authority.as_str().as_bytes())).unwrap_or_default();
+    let path = request.uri().path().as_bytes();
+    RecentRequest {
+        began: SystemTime::now(),
+        took: Duration::ZERO,
+        client,
+        host: String::from_utf8_lossy(&host[..host.len().min(MAX_NAME_LEN)]).into_owned(),
+        method: request.method().to_string(),
+        path: String::from_utf8_lossy(&path[..path.len().min(RECENT_PATH_MAX)]).into_owned(),
+        status: 0,
     }
 }

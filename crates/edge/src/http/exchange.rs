@@ -24,7 +24,7 @@ use crate::route::Endpoint;
 /// Answers a request: by the endpoint's upstream, or by a page that says why not. `in_flight` began when the request was read.
 pub(super) async fn answer(
     connection: Arc<Connection>,
-    in_flight: InFlight,
+    mut in_flight: InFlight,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let accept = request.headers().get(ACCEPT).cloned();
@@ -56,8 +56,7 @@ async fn forward(
     connection: &Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, PublicError> {
-    let asked = target::asked(&request, connection, connection.last_asked())?;
-    connection.remember(&asked);
+    let asked = target::asked(&request, connection)?;
     match target::find(connection, &asked, request.uri())? {
         Target::Https(location) => Ok(redirect(location)),
         Target::Endpoint(endpoint) if endpoint.options.upstream_http2 => {

@@ -34,7 +34,7 @@ pub(super) struct Provenance {
     pub(super) client: HeaderValue,
     /// "http" or "https".
     pub(super) proto: HeaderValue,
-    /// `Forwarded` (RFC 7239) for the host that was asked for.
+    /// `Forwarded` (RFC 7239 section 4) for the host that was asked for.
     pub(super) forwarded: HeaderValue,
 }
 

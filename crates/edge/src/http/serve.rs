@@ -108,7 +108,8 @@ where
         builder.max_headers(limits.http_header_count);
     }
     {
-        let service = service_fn(|request| answer(Arc::clone(&connection), InFlight::begin(&connection), request));
+        let service =
+            service_fn(|request| answer(Arc::clone(&connection), InFlight::begin(&connection, &request), request));
         let hyper = pin!(builder.serve_connection(TokioIo::new(lent), service));
         drive(&connection, hyper, http1::Connection::graceful_shutdown).await;
     }
@@ -132,7 +133,8 @@ where
     let limits = connection.edge.limits();
     let io = VisitorIo::new(io, first, Arc::clone(&connection.turn), None, limits);
     let (owned, lent) = Lent::new(io);
-    let service = service_fn(|request| answer(Arc::clone(&connection), InFlight::begin(&connection), request));
+    let service =
+        service_fn(|request| answer(Arc::clone(&connection), InFlight::begin(&connection, &request), request));
     let hyper = http2::Builder::new(connection.spawner.clone())
         .max_concurrent_streams(limits.http2_streams)
         .max_header_list_size(u32::try_from(limits.http_head_bytes).unwrap_or(u32::MAX))

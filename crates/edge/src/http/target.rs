@@ -33,12 +33,8 @@ pub(super) enum Target {
     Https(HeaderValue),
 }
 
-/// Works out what host a request names. `last`: what the request before named.
-pub(super) fn asked<B>(
-    request: &Request<B>,
-    connection: &Connection,
-    last: Option<Asked>,
-) -> Result<Asked, PublicError> {
+/// Works out what host a request names.
+pub(super) fn asked<B>(request: &Request<B>, connection: &Connection) -> Result<Arc<Asked>, PublicError> {
     if request.method() == Method::CONNECT {
         return Err(Code::ERR_PORTWAY_40003.with("This is not a proxy: CONNECT is refused."));
     }
@@ -61,10 +57,14 @@ pub(super) fn asked<B>(
         }
         _ => return Err(Code::ERR_PORTWAY_40002.plain()),
     };
-    match last {
-        Some(last) if last.raw.as_bytes() == raw => Ok(last),
-        _ => parse(raw, connection),
+    if let Some(last) = connection.last_asked()
+        && last.raw.as_bytes() == raw
+    {
+        return Ok(last);
     }
+    let asked = Arc::new(parse(raw, connection)?);
+    connection.remember(&asked);
+    Ok(asked)
 }
 
 fn parse(raw: &[u8], connection: &Connection) -> Result<Asked, PublicError> {

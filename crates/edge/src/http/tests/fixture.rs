@@ -83,6 +83,7 @@ impl Site {
             leases: Leases::default(),
             tls,
             recent: Recent::new(),
+            requests: Recent::new(),
             control_connected: false.into(),
             shards: Box::default(),
             tasks: TaskTracker::new(),

@@ -147,10 +147,10 @@ async fn requests_in_pieces_are_the_same_requests() {
 
 #[tokio::test]
 async fn heads_have_limits() {
-    let site = Site::with(|config| config.limits.http_head_bytes = 16 * 1024);
+    let site = Site::with(|config| config.limits.http_head_bytes = 32 * 1024);
     site.endpoint("http://app.example.com", mirror);
     for (request, expected) in [
-        (format!("GET / HTTP/1.1\r\nHost: app.example.com\r\nX: {}\r\n\r\n", "x".repeat(20_000)), 431),
+        (format!("GET / HTTP/1.1\r\nHost: app.example.com\r\nX: {}\r\n\r\n", "x".repeat(40_000)), 431),
         (format!("GET / HTTP/1.1\r\nHost: app.example.com\r\n{}\r\n", "a: b\r\n".repeat(1000)), 431),
         (format!("GET /{} HTTP/1.1\r\nHost: app.example.com\r\n\r\n", "x".repeat(17_000)), 414),
         (format!("GET /{} HTTP/1.1\r\nHost: app.example.com\r\n\r\n", "x".repeat(15_000)), 200),

@@ -214,3 +214,21 @@ async fn a_request_with_effects_is_not_repeated() {
     assert_eq!((status(&head), field(&head, "ngrok-error-code")), (502, Some("ERR_NGROK_3004")));
     assert_eq!(upstream.streams(), 1);
 }
+
+#[tokio::test]
+async fn requests_are_noted_only_while_somebody_looks() {
+    let site = Site::new();
+    site.endpoint("http://app.example.com", mirror);
+    let mut visitor = site.visit().await;
+    for _ in 0..2 {
+        visitor.send("GET /a/b?secret=1 HTTP/1.1\r\nHost: app.example.com\r\n\r\n").await;
+        visitor.response().await;
+        // The second request is looked for; the first was before anybody looked.
+        assert!(site.edge.requests.look().len() <= 1);
+    }
+    visitor.send("GET / HTTP/1.1\r\nHost: nobody.example.com\r\n\r\n").await;
+    visitor.response().await;
+    let seen = site.edge.requests.look();
+    let seen: Vec<_> = seen.iter().map(|r| (r.method.as_str(), r.host.as_str(), r.path.as_str(), r.status)).collect();
+    assert_eq!(seen, [("GET", "app.example.com", "/a/b", 200), ("GET", "nobody.example.com", "/", 404)]);
+}
