@@ -42,6 +42,7 @@ mod link;
 mod listener;
 mod metrics;
 mod proxy;
+mod registrations;
 mod sniff;
 mod status;
 mod supervisor;

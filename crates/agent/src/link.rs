@@ -59,7 +59,7 @@ impl Link {
         let handles = Arc::new(Handles::default());
         let connections = TaskTracker::new();
         connections.close();
-        let control = run_control(greeted.reader, greeted.sender, to_send, received, session.clone());
+        let control = run_control(greeted.reader, greeted.sender, to_send, received);
         let accept = accept_streams(core.clone(), session.clone(), handles.clone(), connections.clone());
         guard.keep();
         Ok(Self {
@@ -102,12 +102,15 @@ impl Link {
     /// Says goodbye, lets the running connections finish, and closes. Without a deadline they may take for ever.
     pub(crate) async fn leave(mut self, deadline: Option<tokio::time::Instant>) {
         self.send(agent_message::Message::Goodbye(Goodbye {}));
+        let ignored = async {
+            while self.incoming.recv().await.is_some() {}
+            // The edge may end the control stream first; the connections go on.
+            self.session.closed().await;
+        };
         let finished = async {
-            loop {
-                tokio::select! {
-                    message = self.incoming.recv() => if message.is_none() { return },
-                    () = quiet(&self.connections) => return,
-                }
+            tokio::select! {
+                () = ignored => {}
+                () = quiet(&self.connections) => {}
             }
         };
         match deadline {
@@ -232,13 +235,12 @@ impl ControlReader {
     }
 }
 
-/// Carries control messages both ways until either side ends, then closes the session.
+/// Carries control messages both ways until either side ends. The supervisor learns it from the end of `received`.
 async fn run_control(
     mut reader: ControlReader,
     mut sender: SendStream,
     mut outgoing: mpsc::UnboundedReceiver<AgentMessage>,
     received: mpsc::Sender<EdgeMessage>,
-    session: Session,
 ) {
     let read = async {
         loop {
@@ -268,7 +270,6 @@ async fn run_control(
         () = read => {}
         () = write => {}
     }
-    session.close("the control stream ended");
 }
 
 /// Starts a task for each visitor's stream, until the session ends.

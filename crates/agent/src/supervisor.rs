@@ -4,15 +4,12 @@
 //! is lost, when the edge asks to go away, and when the other carrier is the better one; an old session keeps its connections until they
 //! end.
 
-use std::collections::{BTreeMap, HashMap};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use portway_mux::{Backoff, Carrier, CarrierChoice};
-use portway_proto::agent::v1::{
-    BindRefused, Bound, EdgeMessage, EndpointClosed, GoAway, Goodbye, Refusal, Unbind, agent_message, edge_message,
-};
+use portway_proto::agent::v1::{EdgeMessage, GoAway, Goodbye, Refusal, Unbind, agent_message, edge_message};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -21,17 +18,21 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::agent::Core;
 use crate::binding::Served;
 use crate::carrier::{self, UpgradeSchedule};
-use crate::error::{BindError, ConnectError};
+use crate::error::ConnectError;
 use crate::link::Link;
-use crate::status::{EndpointState, Online, Status};
+use crate::registrations::{Registrations, Reply};
+use crate::status::{Online, Status};
 
 /// Time for the edge to take the endpoints off when the agent closes.
 const UNBIND_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Time for the connections of a session whose control stream has ended.
+const ORPHAN_GRACE: Duration = Duration::from_secs(30);
+
 /// What handles ask of the supervisor.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Bind { served: Arc<Served>, reply: oneshot::Sender<Result<(), BindError>> },
+    Bind { served: Arc<Served>, reply: Reply },
     Unbind { key: u64, done: Option<oneshot::Sender<()>> },
     Close { grace: Duration, done: oneshot::Sender<()> },
 }
@@ -58,9 +59,7 @@ pub(crate) struct Supervisor {
     /// The carrier that the last measurement found better.
     found_better: Option<Carrier>,
     upgrade: UpgradeSchedule,
-    slots: BTreeMap<u64, Slot>,
-    next_request: u32,
-    unbinding: HashMap<u32, oneshot::Sender<()>>,
+    registrations: Registrations,
     draining: JoinSet<()>,
 }
 
@@ -69,19 +68,6 @@ struct Dial {
     /// The carrier that is tried because it is better; none for the choice of the user.
     better: Option<Carrier>,
     task: AbortOnDropHandle<Result<Link, ConnectError>>,
-}
-
-/// One endpoint's registration.
-struct Slot {
-    served: Arc<Served>,
-    /// The caller that waits for the first answer.
-    reply: Option<oneshot::Sender<Result<(), BindError>>>,
-    /// The bind that is not answered yet.
-    request: Option<u32>,
-    /// Handle on the current session.
-    handle: Option<u32>,
-    retry_at: Option<Instant>,
-    backoff: Backoff,
 }
 
 /// Why the event loop stops.
@@ -94,6 +80,7 @@ impl Supervisor {
     /// Takes over the first session.
     pub(crate) fn new(core: Arc<Core>, commands: mpsc::UnboundedReceiver<Command>, link: Link) -> Self {
         let generation = link.generation;
+        let registrations = Registrations::new(core.clone());
         let mut supervisor = Self {
             core,
             commands,
@@ -110,9 +97,7 @@ impl Supervisor {
             settle_at: None,
             found_better: None,
             upgrade: UpgradeSchedule::default(),
-            slots: BTreeMap::new(),
-            next_request: 1,
-            unbinding: HashMap::new(),
+            registrations,
             draining: JoinSet::new(),
         };
         supervisor.adopt(link, carrier::SETTLE_AFTER);
@@ -142,8 +127,11 @@ impl Supervisor {
             command = commands.recv() => match command {
                 None => return Next::Close { grace: Duration::ZERO, done: None },
                 Some(Command::Close { grace, done }) => return Next::Close { grace, done: Some(done) },
-                Some(Command::Bind { served, reply }) => self.bind(served, reply),
-                Some(Command::Unbind { key, done }) => self.unbind(key, done),
+                Some(Command::Bind { served, reply }) => self.registrations.add(link.as_ref(), served, reply),
+                Some(Command::Unbind { key, done }) => {
+                    self.registrations.remove(link.as_ref(), key, done);
+                    self.leave_when_moved();
+                }
             },
             message = receive(link) => match message {
                 Some(message) => self.message(message),
@@ -172,7 +160,6 @@ impl Supervisor {
         self.found_better = None;
         self.redial_at = None;
         self.lost_at = None;
-        self.unbinding.clear();
         self.settle_at = (self.core.choice == CarrierChoice::Auto).then(|| now + settle_after);
         *self.core.session() = Some(link.session.clone());
         tracing::info!(obj = "tunnels.session", carrier = %link.session.carrier(), peer = %link.session.peer_addr(), "client session established");
@@ -192,13 +179,7 @@ impl Supervisor {
             peer: link.session.peer_addr(),
             generation: link.generation,
         })));
-        let keys: Vec<u64> = self.slots.keys().copied().collect();
-        for key in keys {
-            if let Some(slot) = self.slots.get_mut(&key) {
-                slot.handle = None;
-            }
-            self.send_bind(key);
-        }
+        self.registrations.move_to(link);
         self.leave_when_moved();
     }
 
@@ -213,7 +194,11 @@ impl Supervisor {
             (None, Some(reason)) => reason.to_string(),
             (None, None) => "the edge ended the session".to_owned(),
         };
-        drop(link);
+        if link.session.close_reason().is_none() {
+            // Only its control stream has ended: what runs may end too, within the time the edge gave.
+            let deadline = self.going_away.unwrap_or(now + ORPHAN_GRACE);
+            self.draining.spawn(link.leave(Some(deadline)));
+        }
         if carrier::was_stable(lived) {
             self.backoff.reset();
         }
@@ -222,13 +207,7 @@ impl Supervisor {
         }
         self.going_away = None;
         self.lost_at = Some(now);
-        self.unbinding.clear();
-        for slot in self.slots.values_mut() {
-            slot.handle = None;
-            slot.request = None;
-            slot.retry_at = None;
-            slot.served.unbound(EndpointState::Pending);
-        }
+        self.registrations.lose();
         let slow = self.refusal.take().is_some_and(|refusal| !refusal.retryable);
         tracing::warn!(obj = "tunnels.session", err = error, "session closed, starting reconnect loop");
         if self.dial.is_none() {
@@ -307,8 +286,8 @@ impl Supervisor {
     fn next_wake(&self) -> Option<Instant> {
         let redial = self.redial_at.filter(|_| self.dial.is_none());
         let on_link = self.link.as_ref().and_then(|_| {
-            let retries = self.slots.values().filter_map(|slot| slot.retry_at);
-            retries.chain(self.settle_at.filter(|_| self.dial.is_none())).min()
+            let settle = self.settle_at.filter(|_| self.dial.is_none());
+            self.registrations.next_retry().into_iter().chain(settle).min()
         });
         redial.into_iter().chain(on_link).min()
     }
@@ -320,65 +299,23 @@ impl Supervisor {
             self.redial_at = None;
             self.start_dial(None);
         }
-        if self.link.is_none() {
-            return;
-        }
-        if due(self.settle_at) && self.dial.is_none() {
+        if self.link.is_some() && due(self.settle_at) && self.dial.is_none() {
             self.settle();
         }
-        let keys: Vec<u64> = self.slots.iter().filter(|(_, slot)| due(slot.retry_at)).map(|(key, _)| *key).collect();
-        for key in keys {
-            self.send_bind(key);
+        if let Some(link) = &self.link {
+            self.registrations.retry(link, now);
         }
-    }
-
-    // ---- endpoints -------------------------------------------------------------------------------------------------------------
-
-    fn bind(&mut self, served: Arc<Served>, reply: oneshot::Sender<Result<(), BindError>>) {
-        let key = served.key;
-        self.core.served().insert(key, served.clone());
-        let slot = Slot {
-            served,
-            reply: Some(reply),
-            request: None,
-            handle: None,
-            retry_at: None,
-            backoff: Backoff::default(),
-        };
-        self.slots.insert(key, slot);
-        self.send_bind(key);
-    }
-
-    fn send_bind(&mut self, key: u64) {
-        let (Some(link), Some(slot)) = (&self.link, self.slots.get_mut(&key)) else { return };
-        let request = self.next_request;
-        self.next_request = self.next_request.wrapping_add(1);
-        slot.request = Some(request);
-        slot.retry_at = None;
-        let url = slot.served.url();
-        link.send(agent_message::Message::Bind(slot.served.spec.message(request, url.as_deref())));
-    }
-
-    fn unbind(&mut self, key: u64, done: Option<oneshot::Sender<()>>) {
-        self.core.served().remove(&key);
-        let handle = self.slots.remove(&key).and_then(|slot| slot.handle);
-        if let (Some(link), Some(handle)) = (&self.link, handle) {
-            link.send(agent_message::Message::Unbind(Unbind { endpoint: handle }));
-            if let Some(done) = done {
-                self.unbinding.insert(handle, done);
-            }
-        }
-        self.leave_when_moved();
     }
 
     // ---- the edge's messages ---------------------------------------------------------------------------------------------------
 
     fn message(&mut self, message: EdgeMessage) {
+        let Some(link) = &self.link else { return };
         match message.message {
-            Some(edge_message::Message::Bound(bound)) => self.bound(bound),
-            Some(edge_message::Message::BindRefused(refused)) => self.bind_refused(refused),
-            Some(edge_message::Message::Unbound(unbound)) => self.handle_gone(unbound.endpoint),
-            Some(edge_message::Message::EndpointClosed(closed)) => self.endpoint_closed(closed),
+            Some(edge_message::Message::Bound(bound)) => self.registrations.bound(link, bound),
+            Some(edge_message::Message::BindRefused(refused)) => self.registrations.refused(refused),
+            Some(edge_message::Message::Unbound(unbound)) => self.registrations.handle_gone(link, unbound.endpoint),
+            Some(edge_message::Message::EndpointClosed(closed)) => self.registrations.closed(link, closed),
             Some(edge_message::Message::GoAway(go_away)) => self.go_away(go_away),
             Some(edge_message::Message::Refusal(refusal)) => {
                 self.refusal = Some(refusal);
@@ -387,63 +324,7 @@ impl Supervisor {
             // A second welcome means nothing, and a newer edge may say more than this agent understands.
             Some(edge_message::Message::Welcome(_)) | None => {}
         }
-    }
-
-    fn bound(&mut self, bound: Bound) {
-        let Some(link) = &self.link else { return };
-        let Some(slot) = self.slots.values_mut().find(|slot| slot.request == Some(bound.request)) else {
-            // Given up while it was being bound.
-            link.send(agent_message::Message::Unbind(Unbind { endpoint: bound.endpoint }));
-            return;
-        };
-        slot.request = None;
-        slot.handle = Some(bound.endpoint);
-        slot.backoff.reset();
-        slot.served.bound(&bound.url, bound.endpoint_id);
-        link.handles.insert(bound.endpoint, slot.served.clone());
-        let name = &slot.served.spec.options.name;
-        tracing::info!(obj = "tunnels", name, addr = slot.served.spec.forwards_to, url = bound.url, "started tunnel");
-        let key = slot.served.key;
-        if let Some(reply) = slot.reply.take()
-            && reply.send(Ok(())).is_err()
-        {
-            // The caller went away meanwhile.
-            self.unbind(key, None);
-        }
         self.leave_when_moved();
-    }
-
-    fn bind_refused(&mut self, refused: BindRefused) {
-        let Some(slot) = self.slots.values_mut().find(|slot| slot.request == Some(refused.request)) else { return };
-        slot.request = None;
-        let BindRefused { code, text, retryable, .. } = refused;
-        if let Some(reply) = slot.reply.take() {
-            let key = slot.served.key;
-            // An error means that the caller went away meanwhile.
-            let _unheard = reply.send(Err(BindError::Refused { code, text, retryable }));
-            self.unbind(key, None);
-        } else {
-            slot.offline(format!("{text} {code}"), retryable);
-        }
-        self.leave_when_moved();
-    }
-
-    fn endpoint_closed(&mut self, closed: EndpointClosed) {
-        self.handle_gone(closed.endpoint);
-        if let Some(slot) = self.slots.values_mut().find(|slot| slot.handle == Some(closed.endpoint)) {
-            slot.handle = None;
-            slot.offline(format!("{} {}", closed.text, closed.code), true);
-        }
-    }
-
-    fn handle_gone(&mut self, handle: u32) {
-        if let Some(link) = &self.link {
-            link.handles.remove(handle);
-        }
-        if let Some(done) = self.unbinding.remove(&handle) {
-            // An error means that the caller no longer waits.
-            let _unheard = done.send(());
-        }
     }
 
     fn go_away(&mut self, go_away: GoAway) {
@@ -466,7 +347,7 @@ impl Supervisor {
 
     /// Leaves the old session once the new one has answered for every endpoint.
     fn leave_when_moved(&mut self) {
-        if self.slots.values().all(|slot| slot.request.is_none()) {
+        if self.registrations.settled() {
             self.leave_old();
         }
     }
@@ -478,14 +359,13 @@ impl Supervisor {
     }
 
     /// Takes everything off and lets connections finish.
-    async fn finish(mut self: &mut Self, grace: Duration) {
-        let this = &mut self;
-        this.dial = None;
+    async fn finish(&mut self, grace: Duration) {
+        self.dial = None;
         let deadline = Instant::now() + grace;
-        this.leave_old();
-        if let Some(mut link) = this.link.take() {
+        self.leave_old();
+        if let Some(mut link) = self.link.take() {
             let mut waiting: usize = 0;
-            for handle in this.slots.values().filter_map(|slot| slot.handle) {
+            for handle in self.registrations.handles() {
                 link.send(agent_message::Message::Unbind(Unbind { endpoint: handle }));
                 waiting += 1;
             }
@@ -506,30 +386,10 @@ impl Supervisor {
             }
             link.session.close("the agent was closed");
         }
-        let drained = async { while this.draining.join_next().await.is_some() {} };
+        let drained = async { while self.draining.join_next().await.is_some() {} };
         // What has not finished is cut when the set is dropped.
         let _cut = tokio::time::timeout_at(deadline, drained).await;
-        this.core.served().clear();
-    }
-}
-
-impl Slot {
-    /// The edge does not serve the endpoint: asks again later.
-    fn offline(&mut self, error: String, retryable: bool) {
-        let mut wait = self.backoff.next();
-        if !retryable {
-            wait = wait.max(carrier::REFUSED_WAIT);
-        }
-        tracing::warn!(
-            obj = "tunnels",
-            name = self.served.spec.options.name,
-            url = self.served.url().as_deref().unwrap_or_default(),
-            err = error,
-            retry_in = ?wait,
-            "failed to start tunnel"
-        );
-        self.served.unbound(EndpointState::Refused { error });
-        self.retry_at = Some(Instant::now() + wait);
+        self.core.served().clear();
     }
 }
 

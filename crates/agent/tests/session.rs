@@ -273,6 +273,19 @@ async fn go_away_moves_over_without_cutting_a_stream() {
 }
 
 #[tokio::test]
+async fn a_control_stream_that_ends_costs_no_running_connection() {
+    let edge = FakeEdge::start().await;
+    let (_agent, _endpoint, mut old, handle) = soon(online(&edge, &echo().await)).await;
+    let mut running = old.visit(handle).await;
+    exchange(&mut running, "before").await;
+    old.end_control().await;
+    let mut new = soon(edge.link()).await;
+    let (_, new_handle) = soon(new.grant("tcp://edge.test:20001")).await;
+    soon(exchange(&mut new.visit(new_handle).await, "on the new one")).await;
+    soon(exchange(&mut running, "still running")).await;
+}
+
+#[tokio::test]
 async fn closing_takes_endpoints_off_and_lets_connections_finish() {
     let edge = FakeEdge::start().await;
     let (agent, _endpoint, mut link, handle) = soon(online(&edge, &echo().await)).await;

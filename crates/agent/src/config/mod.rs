@@ -290,7 +290,7 @@ fn read(file: &Path) -> Result<String, ConfigError> {
 
 /// The known word that a person may have meant.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let slips = (word.chars().count() / 3).max(1);
+    let slips = word.chars().count() / 3;
     known
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
         .filter(|(likeness, candidate)| *likeness > 0.8 || strsim::osa_distance(word, candidate) <= slips)

@@ -131,6 +131,11 @@ impl FakeLink {
         self.control.write_chunk(bytes).await.expect("the agent reads");
     }
 
+    /// Ends the edge's direction of the control stream.
+    pub(crate) async fn end_control(&mut self) {
+        self.control.finish().await.expect("ended");
+    }
+
     /// The next message, which must be a Bind.
     pub(crate) async fn bind(&mut self) -> Bind {
         match self.next().await {
