@@ -91,7 +91,7 @@ impl Cluster {
     /// The same, dialling another address: a [`Link`](crate::Link) in front of the server.
     pub fn agent_via(&self, address: SocketAddr) -> AgentBuilder {
         Agent::builder()
-            .connect_url(&address.to_string())
+            .connect_url(address.to_string())
             .authtoken(self.authtoken())
             .roots(Roots::Pem(self.ca.clone()))
             .client_type("portway-testkit")
