@@ -165,8 +165,10 @@ impl Heartbeat {
                     let Some(ping) = self.ping.filter(|ping| bytes[..] == ping.nonce) else { continue };
                     self.ping = None;
                     let sample = now.saturating_sub(ping.sent);
-                    // RFC 6298 section 2.3: an eighth of each new sample.
-                    let rtt = self.rtt.map_or(sample, |rtt| (rtt * 7 + sample) / 8);
+                    // RFC 6298 section 2.3: an eighth of each new sample. A shorter one counts in full: pings are rare, and what was longer
+                    // had waited for something other than the path, most of all the first one of a busy start.
+                    let smoothed = |rtt: Duration| if sample < rtt { sample } else { (rtt * 7 + sample) / 8 };
+                    let rtt = self.rtt.map_or(sample, smoothed);
                     self.rtt = Some(rtt);
                     machine.set_rtt(rtt);
                 }
