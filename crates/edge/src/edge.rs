@@ -219,6 +219,7 @@ fn assemble(
     };
     let ports = Ports::new(config.tcp_bind, config.tcp_ports.clone(), inherited);
     Ok(Arc::new(EdgeShared {
+        started: tokio::time::Instant::now(),
         edge_id,
         routes: Routes::default(),
         admission: Admission::new(config.limits.clone(), metrics.clone()),

@@ -23,7 +23,7 @@ use crate::opening::{self, Opening};
 use crate::route::Endpoint;
 use crate::state::EdgeShared;
 use crate::visitor::Visitor;
-use crate::{http, plain_http, tcp};
+use crate::{http, plain_http, returning, tcp};
 
 /// What a plain HTTP client on the https port is told.
 const USE_HTTPS: &str = "This is the https address, and the request came in the clear. Use https:// in the URL.";
@@ -128,7 +128,8 @@ fn target(edge: &EdgeShared, server_name: Option<&str>) -> Result<Target, String
 
 /// Finds out who serves a name, and moves there.
 async fn visitor(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
-    let Some(endpoint) = edge.routes.sni(&name) else { return Box::pin(https(edge, fresh, name)).await };
+    let online = returning::find(&edge, &[Scheme::Https, Scheme::Tls], &name, || edge.routes.sni(&name)).await;
+    let Some(endpoint) = online else { return Box::pin(https(edge, fresh, name)).await };
     let shard = endpoint.shard;
     if shard == fresh.shard {
         return Box::pin(at_endpoint(edge, fresh, name, endpoint)).await;

@@ -16,6 +16,8 @@ use portway_proto::AgentId;
 use portway_proto::agent::v1::ConnectionHead;
 use portway_wire::head::encode_connection_head;
 use portway_wire::proxy_protocol::{self, ProxyVersion};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// One public name that a session serves.
 #[derive(Debug)]
@@ -119,6 +121,8 @@ pub(crate) struct Routes {
     by_port: papaya::HashMap<u16, Arc<Endpoint>>,
     /// Held by whoever changes the table; readers do not take it.
     writers: Mutex<()>,
+    /// Tells whoever waits for a name that one came online.
+    added: Notify,
 }
 
 /// The name is held by somebody who does not have to give it up.
@@ -162,7 +166,13 @@ impl Routes {
             (Scheme::Http, pattern) => self.by_host.insert(pattern, Arc::clone(&endpoint)),
             (Scheme::Https | Scheme::Tls, pattern) => self.by_sni.insert(pattern, Arc::clone(&endpoint)),
         }
+        self.added.notify_waiters();
         Ok(old)
+    }
+
+    /// Ready when an endpoint came online after this call.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.added.notified()
     }
 
     /// Takes an endpoint offline. Does nothing when another one has its name by now.

@@ -148,8 +148,11 @@ impl AgentSession {
                 self.send(edge_message::Message::Unbound(Unbound { endpoint: unbind.endpoint })).await
             }
             agent_message::Message::Goodbye(_) => {
-                self.leaving = Some(Leaving::Agent);
-                self.endpoints.drain().for_each(|(_, online)| online.close());
+                if self.leaving != Some(Leaving::Edge) {
+                    self.leaving = Some(Leaving::Agent);
+                    self.endpoints.drain().for_each(|(_, online)| online.close());
+                }
+                // An edge that drains has visitors on their way who were accepted before; the session serves them to its end.
                 Ok(())
             }
             agent_message::Message::Hello(_) => {
@@ -248,9 +251,11 @@ impl AgentSession {
         Ok(())
     }
 
-    /// Closes a session that was told to go away as soon as only its control stream is left.
+    /// Closes a session that was told to go away as soon as only its control stream is left and no visitor is on the way.
     fn leave_when_idle(&self) -> Result<(), End> {
-        if self.agent.session.open_streams() <= 1 && self.binds.is_empty() { Err(End::Drained) } else { Ok(()) }
+        let edge = &self.agent.edge;
+        let idle = self.agent.session.open_streams() <= 1 && self.binds.is_empty() && edge.visitors.is_empty();
+        if idle { Err(End::Drained) } else { Ok(()) }
     }
 
     /// Compares the credential with the replica: it may be gone, or have other rules.

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use portway_names::EdgeId;
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,6 +27,7 @@ use crate::status::{RecentConnection, RecentRequest};
 /// State of one edge, behind one `Arc` on every shard.
 #[derive(Debug)]
 pub(crate) struct EdgeShared {
+    pub(crate) started: Instant,
     pub(crate) config: EdgeConfig,
     pub(crate) edge_id: EdgeId,
     pub(crate) routes: Routes,

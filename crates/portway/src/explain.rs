@@ -87,7 +87,6 @@ pub(crate) fn bind_error(error: &BindError) -> String {
     let mut text = error.to_string();
     let BindError::Refused { code, .. } = error else { return text };
     let remedy = match code.as_str() {
-        "ERR_NGROK_334" => "Another agent serves that URL. Stop it, or choose another name with --url.",
         "ERR_NGROK_308" | "ERR_NGROK_316" | "ERR_NGROK_356" => {
             "The authtoken may not bind that URL. Choose one that its rules allow, or make another authtoken with `portway admin`."
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use portway_server::{LogFormat, Order, Server, ServerConfig, Settings};
 use portway_telemetry::{LogConfig, LogOutput};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// The configuration file that is read when none is named and it exists.
@@ -49,6 +49,14 @@ pub(crate) async fn run(args: Args) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    // Signals are heard from here on: one that comes while the server starts is an order for when it serves.
+    let signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("portway server: signals cannot be received: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let started = if args.upgrade { Server::upgrade(config).await } else { Server::start(config).await };
     let server = match started {
         Ok(server) => server,
@@ -59,7 +67,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
     };
     println!("{}", server.ready().to_line());
     let (orders, told) = mpsc::channel(1);
-    let listening = tokio::spawn(listen(orders, file, args.settings, log));
+    let listening = tokio::spawn(listen(signals, orders, file, args.settings, log));
     server.run(told).await;
     listening.abort();
     ExitCode::SUCCESS
@@ -85,22 +93,36 @@ fn read(
     Ok((ServerConfig::resolve(settings)?, logs))
 }
 
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Turns signals into orders.
 async fn listen(
+    mut signals: Signals,
     orders: mpsc::Sender<Order>,
     file: Option<PathBuf>,
     flags: Settings,
     log: portway_telemetry::LogHandle,
-) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+) {
     let mut stopping = false;
     loop {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {
+            _ = signals.terminate.recv() => {}
+            _ = signals.interrupt.recv() => {}
+            _ = signals.hangup.recv() => {
                 reload(file.as_deref(), flags.clone(), &log, &orders).await;
                 continue;
             }

@@ -19,6 +19,7 @@ use super::page::{self, Form};
 use super::target::{self, Asked, Target};
 use super::upstream::Upstream;
 use super::upstream_h2::UpstreamH2;
+use crate::returning;
 use crate::route::Endpoint;
 
 /// Answers a request: by the endpoint's upstream, or by a page that says why not. `in_flight` began when the request was read.
@@ -57,7 +58,13 @@ async fn forward(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let asked = target::asked(&request, connection)?;
-    match target::find(connection, &asked, request.uri())? {
+    let mut found = target::find(connection, &asked, request.uri());
+    if found.is_err() {
+        let (edge, scheme) = (&connection.edge, connection.visitor.scheme);
+        returning::find(edge, &[scheme], &asked.name, || edge.routes.http(scheme, &asked.name)).await;
+        found = target::find(connection, &asked, request.uri());
+    }
+    match found? {
         Target::Https(location) => Ok(redirect(location)),
         Target::Endpoint(endpoint) if endpoint.options.upstream_http2 => {
             over_http2(connection, endpoint, &asked, request).await

@@ -1,0 +1,246 @@
+//! Server and agent as processes: start, stop, upgrade, kill, and what survives.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use portway_testkit::{Client, HttpUpstream};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// Longest wait for something that must happen. No test asserts how fast.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that is killed when the test is over.
+struct Process {
+    child: Child,
+}
+
+impl Process {
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = Pid::from_raw(self.child.id().try_into()?).context("a pid")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    fn wait(&mut self) -> Result<ExitStatus> {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        bail!("the process did not end")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A data directory and the addresses that every server on it uses.
+struct Site {
+    dir: TempDir,
+    https: u16,
+    http: u16,
+}
+
+impl Site {
+    fn new() -> Result<Self> {
+        Ok(Self { dir: TempDir::new()?, https: free_port()?, http: free_port()? })
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portway"));
+        command
+            .env_clear()
+            .current_dir(self.dir.path())
+            .args(["server", "--data-dir", "data", "--api-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"])
+            .args(["--https-addr", &format!("127.0.0.1:{}", self.https)])
+            .args(["--http-addr", &format!("127.0.0.1:{}", self.http)])
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts a server and returns with its ready line.
+    fn server(&self, more: &[&str]) -> Result<(Process, serde_json::Value)> {
+        let mut child = self.command(more).stderr(Stdio::null()).spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("stdout")?).read_line(&mut line)?;
+        let process = Process { child };
+        Ok((process, serde_json::from_str(&line).with_context(|| format!("the ready line: {line:?}"))?))
+    }
+
+    /// A server that must not start: its exit code and what it said.
+    fn refused(&self, more: &[&str]) -> Result<(Option<i32>, String)> {
+        let mut process = Process { child: self.command(more).spawn()? };
+        let status = process.wait()?;
+        let mut text = String::new();
+        process.child.stderr.take().context("stderr")?.read_to_string(&mut text)?;
+        Ok((status.code(), text))
+    }
+
+    fn bootstrap(&self) -> Result<serde_json::Value> {
+        Ok(serde_json::from_slice(&fs::read(self.data().join("bootstrap.json"))?)?)
+    }
+
+    /// Starts an agent that publishes `upstream` as `https://app.portway.localhost`.
+    fn agent(&self, upstream: &str) -> Result<Process> {
+        let bootstrap = self.bootstrap()?;
+        let child = Command::new(env!("CARGO_BIN_EXE_portway"))
+            .env_clear()
+            .current_dir(self.dir.path())
+            .args(["http", upstream, "--url", "https://app.portway.localhost", "--ca", "data/ca.pem", "--log", "false"])
+            .args(["--connect-url", &format!("127.0.0.1:{}", self.https)])
+            .env("PORTWAY_AUTHTOKEN", bootstrap["authtoken"].as_str().context("an authtoken")?)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Process { child })
+    }
+
+    fn client(&self) -> Result<Client> {
+        let address = |port| std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        Ok(Client::new(&fs::read(self.data().join("ca.pem"))?, address(self.https), address(self.http)))
+    }
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn mode(path: &Path) -> Result<u32> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o777)
+}
+
+/// Asks until the answer is 200.
+async fn until_served(client: &Client) -> Result<()> {
+    let asking = async {
+        while !client.get("https://app.portway.localhost/").await.is_ok_and(|answer| answer.status == 200) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.context("the endpoint was not served")
+}
+
+#[test]
+fn first_start_makes_private_files_and_a_ready_line_without_secrets() -> Result<()> {
+    let site = Site::new()?;
+    let (mut server, ready) = site.server(&[])?;
+    assert_eq!(ready["event"], "ready");
+    assert_eq!(ready["connect_url"], format!("connect.portway.localhost:{}", site.https));
+    let bootstrap = site.bootstrap()?;
+    for secret in ["authtoken", "api_key", "admin_password"] {
+        let secret = bootstrap[secret].as_str().context("a secret")?;
+        assert!(secret.len() > 16 && !ready.to_string().contains(secret));
+    }
+    assert_eq!(mode(&site.data())?, 0o700);
+    for file in ["bootstrap.json", "master.key", "portway.db"] {
+        assert_eq!(mode(&site.data().join(file))?, 0o600, "{file}");
+    }
+    server.signal(Signal::TERM)?;
+    assert_eq!(server.wait()?.code(), Some(0));
+
+    let (mut again, _) = site.server(&[])?;
+    assert_eq!(site.bootstrap()?, bootstrap, "a second start changes nothing");
+    again.signal(Signal::INT)?;
+    assert_eq!(again.wait()?.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn what_keeps_a_server_from_starting_is_named() -> Result<()> {
+    let site = Site::new()?;
+    fs::write(site.dir.path().join("bad.toml"), "\nhttps_adr = \"127.0.0.1:1\"\n")?;
+    let (code, text) = site.refused(&["--config", "bad.toml"])?;
+    assert_eq!((code, text.contains("bad.toml:2:1: unknown key `https_adr`")), (Some(2), true), "{text}");
+    assert!(text.contains("nearest known key is `https_addr`"), "{text}");
+
+    let (code, text) = site.refused(&["--upgrade"])?;
+    assert_eq!((code, text.contains("start without --upgrade")), (Some(1), true), "{text}");
+
+    let busy = TcpListener::bind(("127.0.0.1", site.http))?;
+    let (code, text) = site.refused(&[])?;
+    assert_eq!((code, text.contains("is in use by another program")), (Some(1), true), "{text}");
+    assert!(text.contains("--http-addr"), "{text}");
+    drop(busy);
+
+    let (_server, _) = site.server(&[])?;
+    let other = Site { dir: site.dir, https: free_port()?, http: free_port()? };
+    let (code, text) = other.refused(&[])?;
+    assert_eq!((code, text.contains("another server is running on the data directory")), (Some(1), true), "{text}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_under_load_refuses_nobody() -> Result<()> {
+    let site = Site::new()?;
+    let upstream = HttpUpstream::start().await?;
+    let (mut first, _) = site.server(&[])?;
+    let _agent = site.agent(&upstream.url())?;
+    let client = site.client()?;
+    until_served(&client).await?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let load = tokio::spawn(ask_until(client.clone(), Arc::clone(&stop)));
+    let (mut second, _) = site.server(&["--upgrade"])?;
+    assert_eq!(first.wait()?.code(), Some(0), "the predecessor drains and ends");
+    // Some more requests on the successor alone.
+    for _ in 0..20 {
+        client.get("https://app.portway.localhost/").await?;
+    }
+    stop.store(true, Ordering::SeqCst);
+    let asked = load.await??;
+    assert!(asked > 20, "{asked} requests are no load");
+    second.signal(Signal::TERM)?;
+    assert_eq!(second.wait()?.code(), Some(0));
+    Ok(())
+}
+
+/// Asks again and again; every answer must be 200. Tells how many there were.
+async fn ask_until(client: Client, stop: Arc<AtomicBool>) -> Result<usize> {
+    let mut asked = 0;
+    while !stop.load(Ordering::SeqCst) {
+        let answer = client.get("https://app.portway.localhost/").await?;
+        ensure!(answer.status == 200, "request {asked}: {} {}", answer.status, answer.text());
+        asked += 1;
+    }
+    Ok(asked)
+}
+
+#[tokio::test]
+async fn server_and_agent_survive_each_others_kill() -> Result<()> {
+    let site = Site::new()?;
+    let upstream = HttpUpstream::start().await?;
+    let (mut server, _) = site.server(&[])?;
+    let mut agent = site.agent(&upstream.url())?;
+    let client = site.client()?;
+    until_served(&client).await?;
+
+    server.signal(Signal::KILL)?;
+    server.wait()?;
+    let (_server, _) = site.server(&[])?;
+    until_served(&client).await?;
+
+    agent.signal(Signal::KILL)?;
+    agent.wait()?;
+    let _agent = site.agent(&upstream.url())?;
+    until_served(&client).await?;
+    Ok(())
+}
