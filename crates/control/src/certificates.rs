@@ -76,18 +76,19 @@ impl Certificates {
         Ok(())
     }
 
-    /// Sees to it that there is a certificate for a URL that was just leased.
+    /// Sees to it that there is a certificate for a URL that was just leased; true when it was issued now.
     ///
     /// # Cancel safety
     /// It happens or it does not; the next round of [`Certificates::reconcile`] catches up.
-    pub(crate) async fn ensure_for(&self, url: &EndpointUrl, now: Timestamp) -> Result<(), CertificateFault> {
-        let Some(names) = self.own_names(url) else { return Ok(()) };
+    pub(crate) async fn ensure_for(&self, url: &EndpointUrl, now: Timestamp) -> Result<bool, CertificateFault> {
+        let Some(names) = self.own_names(url) else { return Ok(false) };
         let _working = self.working.lock().await;
         let present = self.store.certificates().await?;
         if present.iter().any(|certificate| is_for(certificate, &names, false) && usable(certificate, now)) {
-            return Ok(());
+            return Ok(false);
         }
-        self.issue(TlsCertificateId::new(random::ksuid(now)), &names, false, now).await
+        self.issue(TlsCertificateId::new(random::ksuid(now)), &names, false, now).await?;
+        Ok(true)
     }
 
     /// Every certificate there should be: names, and whether agents or visitors get it.

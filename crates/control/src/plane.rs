@@ -9,6 +9,7 @@ use portway_store::{Store, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::authority::Authority;
 use crate::certificates::{CertificateFault, Certificates};
@@ -126,6 +127,12 @@ impl Control {
     /// The certificate of the internal CA, PEM. The same text is in `ca.pem` of the data directory.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
+    }
+
+    /// A key for something outside the control plane that must be the same at every start, such as the one QUIC resets are made with after
+    /// a kill. Made from the master key; keys of different purposes say nothing about each other.
+    pub fn derive_key(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.service.inner.master.derive(&format!("outside: {purpose}")))
     }
 
     /// Runs what the control plane does by itself, until `stop`: certificate renewal, the change feed's tail, the life and end of leases.

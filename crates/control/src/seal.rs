@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
@@ -16,7 +17,10 @@ const PREFIX: &str = "v1:";
 
 /// Seals secrets with AES-256-GCM under random nonces. The context is authenticated: what was sealed as one thing does not open as
 /// another, so a sealed value cannot be moved to another row.
-pub(crate) struct MasterKey(RandomizedNonceKey);
+pub(crate) struct MasterKey {
+    sealing: RandomizedNonceKey,
+    deriving: Prk,
+}
 
 /// The sealed text was changed, belongs elsewhere, or was sealed with another master key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,14 +29,28 @@ pub(crate) struct NotOpened;
 
 impl MasterKey {
     pub(crate) fn new(key: &[u8; KEY_LEN]) -> Self {
-        Self(RandomizedNonceKey::new(&AES_256_GCM, key).expect("the length is AES-256's"))
+        Self {
+            sealing: RandomizedNonceKey::new(&AES_256_GCM, key).expect("the length is AES-256's"),
+            deriving: Salt::new(HKDF_SHA256, b"portway master key").extract(key),
+        }
+    }
+
+    /// Another key, the same at every start (RFC 5869 section 2.3). Keys of different purposes say nothing about each other.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut key = [0; 32];
+        let purpose = [purpose.as_bytes()];
+        let expanded = self.deriving.expand(&purpose, HKDF_SHA256).expect("32 bytes are one block of HKDF-SHA256");
+        expanded.fill(&mut key).expect("the length is the one asked for");
+        key
     }
 
     /// Seals a secret as text.
     pub(crate) fn seal(&self, context: &str, secret: &[u8]) -> String {
         let mut buffer = secret.to_vec();
-        let nonce =
-            self.0.seal_in_place_append_tag(Aad::from(context), &mut buffer).expect("sealing fails only beyond 64 GiB");
+        let nonce = self
+            .sealing
+            .seal_in_place_append_tag(Aad::from(context), &mut buffer)
+            .expect("sealing fails only beyond 64 GiB");
         let mut sealed = nonce.as_ref().to_vec();
         sealed.append(&mut buffer);
         format!("{PREFIX}{}", STANDARD_NO_PAD.encode(sealed))
@@ -45,7 +63,7 @@ impl MasterKey {
         let (nonce, buffer) = sealed.split_at_checked(NONCE_LEN).ok_or(NotOpened)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| NotOpened)?;
         let mut buffer = Zeroizing::new(buffer.to_vec());
-        let len = self.0.open_in_place(nonce, Aad::from(context), &mut buffer).map_err(|_| NotOpened)?.len();
+        let len = self.sealing.open_in_place(nonce, Aad::from(context), &mut buffer).map_err(|_| NotOpened)?.len();
         buffer.truncate(len);
         Ok(buffer)
     }
@@ -74,6 +92,14 @@ mod tests {
     fn sealing_twice_gives_different_texts() {
         let key = MasterKey::new(&[7; 32]);
         assert_ne!(key.seal("here", b"secret"), key.seal("here", b"secret"));
+    }
+
+    #[test]
+    fn derived_keys_are_stable_and_differ() {
+        let key = MasterKey::new(&[7; 32]);
+        assert_eq!(key.derive("one"), MasterKey::new(&[7; 32]).derive("one"));
+        assert_ne!(key.derive("one"), key.derive("two"));
+        assert_ne!(key.derive("one"), MasterKey::new(&[8; 32]).derive("one"));
     }
 
     #[test]

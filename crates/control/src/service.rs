@@ -156,9 +156,12 @@ impl Inner {
             }
             None => self.claim_any(&wanted, &url, &credential).await?,
         };
-        if let Err(error) = self.certificates.ensure_for(&lease.url, Timestamp::now()).await {
+        match self.certificates.ensure_for(&lease.url, Timestamp::now()).await {
+            Ok(false) => {}
+            // Visitors may come as soon as the agent knows the URL.
+            Ok(true) => self.topic.publish(self.store.feed().await.map_err(unreadable)?.version),
             // The name is granted and serves plain HTTP meanwhile; the next round tries again.
-            tracing::error!(%error, url = %lease.url, "no certificate for a leased name yet");
+            Err(error) => tracing::error!(%error, url = %lease.url, "no certificate for a leased name yet"),
         }
         Ok(lease)
     }
