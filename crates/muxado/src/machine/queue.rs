@@ -14,6 +14,9 @@ const COPY_BELOW_WAITING: usize = 16 * 1024;
 /// Compacted bytes are sealed into a piece at this size, so that growing never copies more.
 const SEGMENT: usize = 64 * 1024;
 
+/// See [`copy`].
+const COPY_STEP: usize = 2048;
+
 /// A first-in first-out queue of bytes that keeps large pieces as they are and compacts small ones.
 #[derive(Default)]
 pub(super) struct ByteQueue {
@@ -77,15 +80,15 @@ impl ByteQueue {
         self.len -= count;
         while let Some(piece) = self.pieces.front_mut() {
             if piece.len() > count {
-                out.extend_from_slice(&piece[..count]);
+                copy(&piece[..count], out);
                 piece.advance(count);
                 return;
             }
-            out.extend_from_slice(piece);
+            copy(piece, out);
             count -= piece.len();
             self.pieces.pop_front();
         }
-        out.extend_from_slice(&self.tail[..count]);
+        copy(&self.tail[..count], out);
         self.tail.advance(count);
     }
 
@@ -112,6 +115,15 @@ impl ByteQueue {
         if !self.tail.is_empty() {
             self.pieces.push_back(std::mem::take(&mut self.tail).freeze());
         }
+    }
+}
+
+/// Copies in steps that stay below the size from which a C library copies with `rep movsb`: where source and destination lie alike within
+/// their pages (both start a large allocation, and eight bytes of header stand before one), some processors do that at a tenth of the
+/// speed.
+fn copy(bytes: &[u8], out: &mut BytesMut) {
+    for step in bytes.chunks(COPY_STEP) {
+        out.extend_from_slice(step);
     }
 }
 

@@ -16,8 +16,8 @@ const fn table(other: &[u8], alphanumeric: bool) -> [bool; 256] {
 }
 
 static TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~", true);
-/// Visible ASCII. Wider than RFC 3986 section 2, since clients send quotes and braces as they are; without `#`, since a parser drops the fragment
-/// and would route another target than it forwards.
+/// Visible ASCII. Wider than RFC 3986 section 2, since clients send quotes and braces as they are; without `#`, since a parser drops
+/// the fragment and would route another target than it forwards.
 static TARGET: [bool; 256] = table(b"!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~", true);
 static AUTHORITY: [bool; 256] = table(b"-._~%!$&'()*+;=:[]", true);
 
