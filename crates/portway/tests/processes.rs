@@ -106,7 +106,7 @@ impl Site {
         let child = Command::new(env!("CARGO_BIN_EXE_portway"))
             .env_clear()
             .current_dir(self.dir.path())
-            .args(["http", upstream, "--url", "https://app.portway.localhost", "--ca", "data/ca.pem", "--log", "false"])
+            .args(["http", upstream, "--url", "https://app.portway.localhost", "--ca", "data/ca.pem", "--log", "agent.log"])
             .args(["--connect-url", &format!("127.0.0.1:{}", self.https)])
             .env("PORTWAY_AUTHTOKEN", bootstrap["authtoken"].as_str().context("an authtoken")?)
             .stdout(Stdio::null())
@@ -130,13 +130,14 @@ fn mode(path: &Path) -> Result<u32> {
 }
 
 /// Asks until the answer is 200.
-async fn until_served(client: &Client) -> Result<()> {
+async fn until_served(site: &Site, client: &Client) -> Result<()> {
     let asking = async {
         while !client.get("https://app.portway.localhost/").await.is_ok_and(|answer| answer.status == 200) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.context("the endpoint was not served")
+    let log = || fs::read_to_string(site.dir.path().join("agent.log")).unwrap_or_default();
+    tokio::time::timeout(PATIENCE, asking).await.with_context(|| format!("not served; the agent says:\n{}", log()))
 }
 
 #[test]
@@ -195,7 +196,7 @@ async fn an_upgrade_under_load_refuses_nobody() -> Result<()> {
     let (mut first, _) = site.server(&[])?;
     let _agent = site.agent(&upstream.url())?;
     let client = site.client()?;
-    until_served(&client).await?;
+    until_served(&site, &client).await?;
 
     let stop = Arc::new(AtomicBool::new(false));
     let load = tokio::spawn(ask_until(client.clone(), Arc::clone(&stop)));
@@ -231,16 +232,16 @@ async fn server_and_agent_survive_each_others_kill() -> Result<()> {
     let (mut server, _) = site.server(&[])?;
     let mut agent = site.agent(&upstream.url())?;
     let client = site.client()?;
-    until_served(&client).await?;
+    until_served(&site, &client).await?;
 
     server.signal(Signal::KILL)?;
     server.wait()?;
     let (_server, _) = site.server(&[])?;
-    until_served(&client).await?;
+    until_served(&site, &client).await?;
 
     agent.signal(Signal::KILL)?;
     agent.wait()?;
     let _agent = site.agent(&upstream.url())?;
-    until_served(&client).await?;
+    until_served(&site, &client).await?;
     Ok(())
 }
