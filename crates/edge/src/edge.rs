@@ -192,7 +192,8 @@ fn check(config: &EdgeConfig) -> Result<(), StartError> {
     Ok(())
 }
 
-fn assemble(
+/// The state of an edge that serves nothing yet.
+pub(crate) fn assemble(
     mut config: EdgeConfig,
     listeners: &Listeners,
     inherited: Vec<std::net::TcpListener>,

@@ -71,7 +71,7 @@ impl Connection {
         Arc::new(Connection {
             client: client.expect("an address is visible ASCII"),
             proto: HeaderValue::from_static(if visitor.scheme == Scheme::Https { "https" } else { "http" }),
-            turn: Arc::default(),
+            turn: Arc::new(Turn::new()),
             spawner: Spawner::default(),
             to_agent: bytes(Direction::ToAgent),
             to_visitor: bytes(Direction::ToVisitor),

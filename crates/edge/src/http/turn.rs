@@ -1,19 +1,24 @@
 //! What the requests of a connection tell its IO: whether one is under way, what to write between, and what became of an upgrade.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use http::{HeaderMap, StatusCode};
 use portway_codes::PublicError;
+use tokio::time::Instant;
 
 /// Bytes of interim responses that may wait to be written; what is more is dropped (they are hints). Some Early Hints are 4 KiB.
 const INTERIM_MAX: usize = 16 * 1024;
 
 /// Shared by the requests of a connection and its IO.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Turn {
+    start: Instant,
+    /// Milliseconds after `start` when the last request ended.
+    idle_since_ms: AtomicU64,
     in_flight: AtomicU32,
     upgrade: AtomicU8,
     cut: AtomicBool,
@@ -43,6 +48,19 @@ pub(super) enum UpgradeState {
 }
 
 impl Turn {
+    pub(super) fn new() -> Turn {
+        Turn {
+            start: Instant::now(),
+            idle_since_ms: AtomicU64::new(0),
+            in_flight: AtomicU32::new(0),
+            upgrade: AtomicU8::new(0),
+            cut: AtomicBool::new(false),
+            has_interim: AtomicBool::new(false),
+            has_reader: AtomicBool::new(false),
+            slow: Mutex::default(),
+        }
+    }
+
     fn slow(&self) -> MutexGuard<'_, Slow> {
         self.slow.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -56,6 +74,8 @@ impl Turn {
     /// A request is over.
     pub(super) fn end(&self) {
         if self.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.idle_since_ms.store(ms, Ordering::Relaxed);
             self.wake();
         }
     }
@@ -63,6 +83,11 @@ impl Turn {
     /// Whether no request is under way.
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) == 0
+    }
+
+    /// When the last request ended, or when the connection began.
+    pub(super) fn idle_since(&self) -> Instant {
+        self.start + Duration::from_millis(self.idle_since_ms.load(Ordering::Relaxed))
     }
 
     /// What becomes of the upgrade that the request asked for.

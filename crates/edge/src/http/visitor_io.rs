@@ -92,8 +92,8 @@ where
         VisitorIo {
             io,
             turn,
+            head_began: (guard.is_some() && !first.is_empty()).then_some(now),
             guard,
-            head_began: (!first.is_empty()).then_some(now),
             unseen: !first.is_empty(),
             ahead: first,
             passable: 0,
@@ -256,7 +256,7 @@ where
         let deadline = match (phase, self.head_began) {
             (Phase::Body, _) => self.limits.body.map(|limit| self.moved + limit),
             (Phase::Head, Some(began)) => Some(began + self.limits.head),
-            (Phase::Head, None) if !self.raw => Some(self.moved + self.limits.idle),
+            (Phase::Head, None) if !self.raw => Some(self.quiet_since() + self.limits.idle),
             _ => None,
         };
         let Some(deadline) = deadline else { return Poll::Pending };
@@ -277,6 +277,12 @@ where
         let again = self.timer.poll(cx, Instant::now() + self.limits.idle);
         debug_assert!(again.is_pending(), "a deadline in the future");
         Poll::Pending
+    }
+
+    /// Since when the visitor asks for nothing. Frames of HTTP/2 that are no requests do not count, or a trickle of them would hold the
+    /// connection for ever.
+    fn quiet_since(&self) -> Instant {
+        if self.guard.is_some() { self.moved } else { self.turn.idle_since() }
     }
 
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

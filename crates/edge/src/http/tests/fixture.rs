@@ -1,7 +1,7 @@
 //! An edge without its control plane: a listener, endpoints, and upstreams that follow a script byte by byte.
 
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,24 +11,17 @@ use portway_mux::{Role, SessionConfig, Stream, over_tls};
 use portway_names::{AccountId, EndpointId, HostName, Ksuid, Scheme, SessionId};
 use portway_proto::AgentId;
 use portway_rpc::ControlClient;
-use portway_tls::server_config;
 use portway_wire::head::HeadDecoder;
+use prometheus_client::registry::Registry;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::admission::Admission;
 use crate::config::EdgeConfig;
-use crate::control_link::ControlLink;
-use crate::leases::Leases;
-use crate::metrics::Metrics;
-use crate::ports::Ports;
-use crate::recent::Recent;
-use crate::replica::Replica;
-use crate::route::{Endpoint, EndpointCounters, EndpointOptions, Holder, Routes};
-use crate::sessions::Sessions;
-use crate::state::{EdgeShared, TlsConfigs};
+use crate::edge::assemble;
+use crate::listeners::Listeners;
+use crate::route::{Endpoint, EndpointCounters, EndpointOptions, Holder};
+use crate::state::EdgeShared;
 use crate::visitor::Visitor;
 
 /// What an upstream does with the stream of that number.
@@ -66,33 +59,11 @@ impl Site {
     pub(super) fn with(change: impl FnOnce(&mut EdgeConfig)) -> Site {
         let mut config = EdgeConfig { https_port: 8443, ..EdgeConfig::default() };
         change(&mut config);
-        let replica = Replica::new();
-        let tls = |alpn: &[&[u8]]| server_config(&replica.visitor_certs, alpn);
-        let tls = TlsConfigs { https: tls(&[]), tls: tls(&[]), agents: tls(&[]), agents_quic: tls(&[b"portway/1"]) };
-        let control = tonic::transport::Endpoint::from_static("http://control.invalid").connect_lazy();
-        let metrics = Metrics::default();
-        let edge = EdgeShared {
-            edge_id: "test".parse().expect("edge id"),
-            routes: Routes::default(),
-            admission: Admission::new(config.limits.clone(), metrics.clone()),
-            metrics,
-            replica,
-            sessions: Arc::new(Sessions::default()),
-            ports: Ports::new(IpAddr::V4(Ipv4Addr::LOCALHOST), config.tcp_ports.clone(), Vec::new()).expect("ports"),
-            control: ControlLink::new(ControlClient::new(control), 1),
-            leases: Leases::default(),
-            tls,
-            recent: Recent::new(),
-            requests: Recent::new(),
-            control_connected: false.into(),
-            shards: Box::default(),
-            tasks: TaskTracker::new(),
-            visitors: TaskTracker::new(),
-            draining: CancellationToken::new(),
-            stopped: CancellationToken::new(),
-            config,
-        };
-        Site { edge: Arc::new(edge), failed: Arc::default() }
+        let control =
+            ControlClient::new(tonic::transport::Endpoint::from_static("http://control.invalid").connect_lazy());
+        let (listeners, stopped) = (Listeners::default(), CancellationToken::new());
+        let edge = assemble(config, &listeners, Vec::new(), control, &mut Registry::default(), &[], stopped);
+        Site { edge: edge.expect("a state"), failed: Arc::default() }
     }
 
     /// Puts an endpoint online whose upstream follows `script` on each stream.

@@ -1,6 +1,7 @@
 //! HTTP/2 on either side.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
@@ -10,6 +11,7 @@ use hyper::client::conn::http2::SendRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portway_mux::Stream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::fixture::{Peer, Site, field, mirror};
@@ -217,4 +219,40 @@ async fn a_cancelled_request_resets_its_stream_and_nothing_else() {
     waiting.abort();
     assert_eq!(told.recv().await, Some("reset"));
     sender.ready().await.expect("the connection lives");
+}
+
+#[tokio::test]
+async fn the_limit_for_heads_does_not_end_http2_connections() {
+    let site = Site::with(|config| config.limits.http_head_timeout = Duration::from_millis(20));
+    site.endpoint("http://app.example.com", |mut peer, _| async move {
+        while peer.head().await.is_some() {
+            // Longer than the limit.
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        }
+    });
+    let mut sender = client(site.visit().await).await;
+    for _ in 0..2 {
+        let response = sender.send_request(get("http://app.example.com/")).await.expect("response");
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn idle_http2_connections_end_whatever_frames_they_send() {
+    let site = Site::with(|config| config.limits.http_idle_timeout = Duration::from_millis(50));
+    let mut visitor = site.visit().await;
+    visitor.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+    let (mut read, mut write) = tokio::io::split(visitor.io);
+    let pings = async {
+        while write.write_all(b"\0\0\x08\x06\0\0\0\0\0abcdefgh").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let mut end = Vec::new();
+    let ended = async {
+        // In good order or by a reset: what counts is that it ends.
+        let _ = read.read_to_end(&mut end).await;
+    };
+    tokio::join!(pings, ended);
 }

@@ -1,5 +1,7 @@
 //! WebSocket and every other change of protocol.
 
+use std::time::Duration;
+
 use tokio::io::AsyncWriteExt;
 
 use super::fixture::{Site, field, mirror, status};
@@ -11,7 +13,10 @@ const AGREE: &str =
 
 #[tokio::test]
 async fn bytes_pass_raw_both_ways_and_each_way_ends_by_itself() {
-    let site = Site::new();
+    let site = Site::with(|config| {
+        config.limits.http_head_timeout = Duration::from_millis(20);
+        config.limits.http_idle_timeout = Duration::from_millis(20);
+    });
     site.endpoint("http://app.example.com", |mut peer, _| async move {
         let head = peer.head().await.expect("a request");
         assert_eq!((field(&head, "connection"), field(&head, "upgrade")), (Some("upgrade"), Some("websocket")));
@@ -19,6 +24,8 @@ async fn bytes_pass_raw_both_ways_and_each_way_ends_by_itself() {
         // The first words of the new protocol come with the answer.
         peer.send(format!("{AGREE}welcome")).await;
         assert_eq!(peer.exactly(19).await, "GET / not HTTP\r\n\r\n\x00");
+        // The limits of HTTP do not hold for the new protocol.
+        tokio::time::sleep(Duration::from_millis(60)).await;
         peer.send("echo").await;
         assert_eq!(peer.rest().await, (String::new(), true));
         peer.send("after your end").await;
