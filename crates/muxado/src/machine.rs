@@ -212,9 +212,15 @@ impl Machine {
         self.remove_if_over(id);
     }
 
-    /// Ends both directions at once, drops what is queued in them and forgets the stream. The peer is told unless both directions were
-    /// closed on the wire already, or the stream never got that far.
+    /// Ends both directions, drops what is queued in them and forgets the stream. The peer is told unless both directions were closed on
+    /// the wire already, or the stream never got that far.
+    ///
+    /// After [`finish`](Self::finish) only the peer's direction is given up: what was written before and the FIN still leave, the reset
+    /// follows them.
     pub fn reset(&mut self, id: StreamId, code: ErrorCode) {
+        if self.give_up(id, code) {
+            return;
+        }
         let Some(stream) = self.remove(id) else { return };
         let Some(number) = stream.number else { return };
         if stream.open_on_wire() {
@@ -291,6 +297,24 @@ impl Machine {
     #[must_use]
     pub fn streams(&self) -> usize {
         self.streams.len()
+    }
+
+    /// Keeps a finished stream until its FIN has left, and nothing of what the peer sends on it. False: there is nothing to wait for.
+    fn give_up(&mut self, id: StreamId, code: ErrorCode) -> bool {
+        self.accept(id);
+        let Some(stream) = self.streams.get_mut(id) else { return false };
+        if stream.send.state != SendState::Finishing {
+            return false;
+        }
+        stream.send.given_up = Some(code);
+        stream.send.wanted = false;
+        if stream.recv.state == ReceiveState::Open {
+            stream.recv.state = ReceiveState::Reset(code);
+            let unread = stream.recv.queue.len();
+            stream.recv.queue.clear();
+            stream.recv.window.release(unread, &mut self.budget);
+        }
+        true
     }
 
     /// Puts a stream that has something to send in its ring.

@@ -213,7 +213,7 @@ impl Server {
             http: vec![sockets.http],
             tcp: sockets.endpoints,
         };
-        let mut metrics = Registry::with_prefix("portway");
+        let mut metrics = Registry::default();
         let control = open_control(&config).await?;
         let connect = config.connect_host();
         let ca_file = std::path::absolute(config.data_dir.join("ca.pem")).map_err(io("path of ca.pem"))?;
@@ -294,7 +294,7 @@ impl Server {
             .edge
             .listeners()
             .map_err(|source| StartError::Io { what: "duplicating the listening sockets", source })?;
-        let mut metrics = Registry::with_prefix("portway");
+        let mut metrics = Registry::default();
         let addresses = Addresses {
             https: self.ready.https_addr,
             http: self.ready.http_addr,

@@ -147,6 +147,7 @@ impl Machine {
         match stream.recv.state {
             ReceiveState::Open if stream.recv.window.charge(header.length, now).is_ok() => inflow.target = Some(id),
             ReceiveState::Open => self.kill(id, ErrorCode::FLOW_CONTROL),
+            ReceiveState::Reset(_) if fin && stream.send.given_up.is_some() => stream.recv.state = ReceiveState::Ended,
             ReceiveState::Reset(_) => {}
             ReceiveState::Finished | ReceiveState::Ended => self.kill(id, ErrorCode::STREAM_CLOSED),
         }
@@ -308,6 +309,11 @@ impl Machine {
     /// Ends both directions; what came before the peer's FIN stays readable.
     fn end_by_reset(&mut self, id: StreamId, code: ErrorCode) {
         let Some(stream) = self.streams.get_mut(id) else { return };
+        if stream.send.given_up.is_some() {
+            // The caller has no interest in it any more.
+            self.remove(id);
+            return;
+        }
         if stream.recv.state == ReceiveState::Open {
             stream.recv.state = ReceiveState::Reset(code);
             stream.recv.window.release(stream.recv.queue.len(), &mut self.budget);

@@ -66,6 +66,8 @@ pub(super) struct Sending {
     pub(super) scheduled: bool,
     /// The caller has called `finish`.
     pub(super) finish_called: bool,
+    /// The caller has given the stream up behind a `finish`: what is queued and the FIN still leave, then the peer is told.
+    pub(super) given_up: Option<ErrorCode>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +104,7 @@ impl Stream {
                 flush: false,
                 scheduled: false,
                 finish_called: false,
+                given_up: None,
             },
         }
     }

@@ -6,7 +6,7 @@ use portway_wire::frame::{Flags, FrameHeader, FrameKind, GO_AWAY_FIXED, HEADER_L
 use crate::{ErrorCode, Event};
 
 use super::schedule::Control;
-use super::stream::SendState;
+use super::stream::{ReceiveState, SendState};
 use super::{Machine, StreamId};
 
 /// Room that every control frame fits in: an empty FIN and an RST.
@@ -150,8 +150,20 @@ impl Machine {
             stream.send.wanted = false;
             self.events.push_back(Event::Writable(id));
         }
+        if let (SendState::Finished, Some(code)) = (stream.send.state, stream.send.given_up) {
+            return self.forget_given_up(id, number, code);
+        }
         self.schedule_stream(id);
         self.remove_if_over(id);
+    }
+
+    /// The FIN of a stream that the caller has given up is on its way; the peer hears last that nobody listens to it.
+    fn forget_given_up(&mut self, id: StreamId, number: u32, code: ErrorCode) {
+        let Some(stream) = self.remove(id) else { return };
+        if matches!(stream.recv.state, ReceiveState::Reset(_)) {
+            self.schedule.push_control(Control::Reset { number, code, fin: false });
+            self.leftovers.expect(number);
+        }
     }
 
     /// Gives a stream its wire id, in the order of first frames: on the wire ids only grow.

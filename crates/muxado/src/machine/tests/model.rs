@@ -139,6 +139,11 @@ impl Pair {
     }
 
     fn reset(&mut self, side: Side, stream: usize) {
+        let unknown = |pair: &Self| pair.machines[side].wire_id(pair.streams[stream][side].id.unwrap()).is_none();
+        if self.streams[stream][side].finished && unknown(self) {
+            // Its id must be known here before the machine sends all of it and forgets it.
+            self.transmit(side, usize::MAX / 2);
+        }
         let end = &mut self.streams[stream][side];
         self.machines[side].reset(end.id.unwrap(), ErrorCode(0x100 + stream as u32));
         end.reset = true;

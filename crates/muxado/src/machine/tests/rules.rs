@@ -302,3 +302,44 @@ fn what_lax_peers_may_do() {
     feed(&mut edge, &syn(2, b"")).unwrap();
     assert_eq!(sent(&mut edge), [fin(2), rst(2, ErrorCode::PROTOCOL)].concat());
 }
+
+#[test]
+fn giving_a_finished_stream_up_loses_nothing_of_what_was_written() {
+    let mut edge = Machine::new(Role::Edge, Config { send_buffer: 1 << 20, ..Config::native() });
+    feed(&mut edge, &syn(3, b"question")).unwrap();
+    let stream = opened(&mut edge);
+    let answer = vec![b'a'; 300_000];
+    write_all(&mut edge, stream, &answer);
+    edge.finish(stream);
+    edge.reset(stream, ErrorCode::STREAM_CANCELLED);
+    assert_eq!(edge.write(stream, &mut Bytes::from_static(b"x")), Err(StreamFault::Finished));
+
+    let payload = |sent: &[u8]| frames(sent).into_iter().flat_map(|(_, payload)| payload).collect::<Vec<_>>();
+    let first = sent(&mut edge);
+    assert_eq!(payload(&first).len(), 262_144, "the window is full");
+    feed(&mut edge, &[data(3, b"more"), credit(3, 100_000)].concat()).unwrap();
+    let rest = frames(&sent(&mut edge));
+    let (last, before) = rest.split_last().unwrap();
+    assert!(before.last().unwrap().0.flags.has(Flags::FIN));
+    let length: usize = before.iter().map(|(_, payload)| payload.len()).sum();
+    assert_eq!(262_144 + length, answer.len());
+    assert_eq!((last.0.kind, &last.1[..]), (FrameKind::Rst, &ErrorCode::STREAM_CANCELLED.0.to_be_bytes()[..]));
+    assert_eq!((edge.streams(), events(&mut edge)), (0, vec![]));
+
+    // What the peer had on its way then is no offence.
+    feed(&mut edge, &[data(3, b"late"), fin(3)].concat()).unwrap();
+    assert_eq!(sent(&mut edge), b"");
+}
+
+#[test]
+fn a_stream_given_up_ends_early_when_the_peer_resets_it() {
+    let mut edge = Machine::new(Role::Edge, Config { send_buffer: 1 << 20, ..Config::native() });
+    feed(&mut edge, &syn(3, b"")).unwrap();
+    let stream = opened(&mut edge);
+    write_all(&mut edge, stream, &vec![b'a'; 300_000]);
+    edge.finish(stream);
+    sent(&mut edge);
+    edge.reset(stream, ErrorCode::STREAM_CANCELLED);
+    feed(&mut edge, &rst(3, ErrorCode::NONE)).unwrap();
+    assert_eq!((edge.streams(), sent(&mut edge), events(&mut edge)), (0, vec![], vec![]));
+}
