@@ -106,7 +106,16 @@ impl Site {
         let child = Command::new(env!("CARGO_BIN_EXE_portway"))
             .env_clear()
             .current_dir(self.dir.path())
-            .args(["http", upstream, "--url", "https://app.portway.localhost", "--ca", "data/ca.pem", "--log", "agent.log"])
+            .args([
+                "http",
+                upstream,
+                "--url",
+                "https://app.portway.localhost",
+                "--ca",
+                "data/ca.pem",
+                "--log",
+                "agent.log",
+            ])
             .args(["--connect-url", &format!("127.0.0.1:{}", self.https)])
             .env("PORTWAY_AUTHTOKEN", bootstrap["authtoken"].as_str().context("an authtoken")?)
             .stdout(Stdio::null())
