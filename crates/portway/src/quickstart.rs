@@ -11,6 +11,7 @@ use portway_server::{Order, Server, ServerConfig, Settings};
 use portway_telemetry::{LogConfig, LogFormat, LogOutput};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 
@@ -49,6 +50,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 async fn quickstart(args: Args) -> Result<()> {
     let level = args.settings.log_level.clone().unwrap_or_else(|| "warn".to_owned());
     let _log = portway_telemetry::install(&LogConfig { output: LogOutput::Stderr, format: LogFormat::Term, level })?;
+    let mut stop = Stop::new().context("signals cannot be received")?;
     let config = ServerConfig::resolve(args.settings)?;
     let data_dir = config.data_dir.clone();
 
@@ -83,13 +85,32 @@ async fn quickstart(args: Args) -> Result<()> {
     let ca = shortest(Path::new(&ready.ca_cert));
     println!("{}", greeting(&endpoint.url(), &upstream, &ca, &ready.http_addr.to_string(), args.upstream.is_none()));
     tasks.spawn(print_events(events));
-    tokio::signal::ctrl_c().await?;
+    stop.heard().await;
     println!("\nStopping: connections may finish (Ctrl-C again stops at once).");
     tokio::select! {
         () = end(agent, stop_server, serving) => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = stop.heard() => {}
     }
     Ok(())
+}
+
+/// Ctrl-C and SIGTERM.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn heard(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 async fn end(agent: Agent, stop_server: mpsc::Sender<Order>, serving: tokio::task::JoinHandle<()>) {
