@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portway_mux::{Role, over_tls};
+use portway_mux::{Role, over_tls, tune_tcp};
 use portway_names::{Host, HostName, Scheme};
 use portway_tls::{ALPN_PORTWAY, ReadAhead, UNRECOGNIZED_NAME_ALERT};
 use rustls::ServerConfig;
@@ -194,14 +194,17 @@ async fn https(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
     let Some((stream, fresh)) = Box::pin(handshake(&edge, fresh, config)).await else { return };
     let alpn_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let visitor = Visitor { peer: fresh.peer, local: fresh.local, scheme: Scheme::Https, sni: Some(name), alpn_h2 };
-    let (stopped, Settled { permit, counted, .. }) = (edge.stopped.clone(), fresh);
+    let Settled { permit, counted, .. } = fresh;
     let _held = (permit, counted);
-    stopped.run_until_cancelled(Box::pin(http::serve(stream, visitor, edge))).await;
+    Box::pin(http::serve(stream, visitor, edge)).await;
 }
 
 async fn agent(edge: Arc<EdgeShared>, fresh: Fresh, connect_name: Option<HostName>) {
     let config = Arc::clone(&edge.tls.agents);
     let shard = fresh.shard;
+    if let Err(error) = tune_tcp(&fresh.stream) {
+        return tracing::debug!(peer = %fresh.peer, %error, "the connection is gone");
+    }
     let Some((stream, settled)) = handshake(&edge, fresh, config).await else { return };
     if stream.get_ref().1.alpn_protocol() != Some(ALPN_PORTWAY) {
         return lost(&edge, stream, &settled).await;

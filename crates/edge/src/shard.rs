@@ -74,8 +74,7 @@ pub(crate) fn spawn_http(edge: &Arc<EdgeShared>, shard: usize, socket: std::net:
             edge.count_connection(Kind::Http);
             let Ok(local) = stream.local_addr() else { return };
             let visitor = Visitor { peer, local, scheme: portway_names::Scheme::Http, sni: None, alpn_h2: false };
-            let stopped = edge.stopped.clone();
-            stopped.run_until_cancelled(Box::pin(http::serve(stream, visitor, edge))).await;
+            Box::pin(http::serve(stream, visitor, edge)).await;
         }),
         &runtime,
     );

@@ -51,7 +51,7 @@ const HYPER_FIELDS: usize = 100;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// Serves one visitor's connection until it ends.
+/// Serves one visitor's connection until it ends, or the edge stops.
 ///
 /// Cancel safety: dropped, the connection is cut and every stream that belongs to it is reset.
 pub(crate) async fn serve<IO>(mut io: IO, visitor: Visitor, edge: Arc<EdgeShared>)
