@@ -24,6 +24,7 @@ use crate::cli::{Cli, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    small_pages();
     match Cli::parse().command {
         Command::Server(args) => on_all_cores(server_command::run(*args)),
         Command::Quickstart(args) => on_all_cores(quickstart::run(*args)),
@@ -39,6 +40,12 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Keeps the heap on pages of 4 KiB. The allocator asks for huge ones, which makes an agent at rest hold 14 MiB instead of 3.
+fn small_pages() {
+    // Where the kernel has no such switch, memory is all that is lost.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Runs a command whose work is spread over threads.
