@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use portway_mux::SessionConfig;
+use portway_mux::{QuicKeys, SessionConfig};
 use portway_names::{HostName, Region};
 
 /// Configuration of one edge. Resolved: flags and files are read elsewhere.
@@ -31,6 +31,9 @@ pub struct EdgeConfig {
     pub limits: Limits,
     /// How sessions with agents are driven: windows, memory, heartbeats.
     pub session: SessionConfig,
+    /// Keys of the QUIC listener. An edge that takes the same at every start can tell agents that its predecessor was killed; with random
+    /// ones they notice by their idle timeout.
+    pub quic_keys: QuicKeys,
     /// How long running streams may take after the edge began to drain.
     pub drain_grace: Duration,
     /// How long the lease of a name outlives the session that held it without saying goodbye: the time an agent has to come
@@ -51,6 +54,7 @@ impl Default for EdgeConfig {
             http_port: 0,
             limits: Limits::default(),
             session: SessionConfig::edge(),
+            quic_keys: QuicKeys::random(),
             drain_grace: Duration::from_secs(30),
             lease_grace: Duration::from_secs(60),
         }
@@ -110,7 +114,8 @@ pub struct Limits {
     pub http_idle_timeout: Duration,
     /// Bytes of a request head: request line and fields.
     pub http_head_bytes: usize,
-    /// Fields of a request head.
+    /// Fields of a request head. Browsers send 20 to 40. The parser has memory for 100 at hand; a higher limit costs two allocations a
+    /// request.
     pub http_header_count: usize,
     /// Requests under way at once on one HTTP/2 connection.
     pub http2_streams: u32,
@@ -140,7 +145,7 @@ impl Default for Limits {
             http_head_timeout: Duration::from_secs(15),
             http_idle_timeout: Duration::from_secs(75),
             http_head_bytes: 64 * 1024,
-            http_header_count: 128,
+            http_header_count: 100,
             http2_streams: 128,
             http_body_idle_timeout: Some(Duration::from_secs(300)),
         }

@@ -262,7 +262,9 @@ fn spawn(state: &Arc<EdgeShared>, listeners: &Listeners) -> Result<(), StartErro
 fn serve_quic(state: &Arc<EdgeShared>, socket: UdpSocket) -> Result<(), StartError> {
     // The socket's driver is to run on the shard, not on the runtime of the caller.
     let _on_shard = state.shards[quic_port::SHARD].enter();
-    let listener = QuicListener::new(socket, Arc::clone(&state.tls.agents_quic), state.config.session.clone());
+    let config = &state.config;
+    let tls = Arc::clone(&state.tls.agents_quic);
+    let listener = QuicListener::new(socket, tls, config.session.clone(), &config.quic_keys);
     shard::spawn_quic(state, listener.map_err(io_error("serve QUIC"))?);
     Ok(())
 }

@@ -53,11 +53,14 @@ pub struct SessionConfig {
     pub initial_window: u32,
     /// Largest credit a stream grows to on the TCP carrier, bytes: 16 MiB is 160 MB/s at 100 ms.
     pub max_window: u32,
-    /// Time between pings; also the keep-alive interval of QUIC.
+    /// Time between pings on the TCP carrier.
     pub heartbeat_interval: Duration,
     /// How long a ping may go without an answer before the peer is taken for dead; a dead link is noticed within interval plus
     /// tolerance. That sum is the idle timeout of QUIC.
     pub heartbeat_tolerance: Duration,
+    /// Longest silence of this side on a QUIC session before it sends a keep-alive packet. An edge that was killed and started again can
+    /// tell its agents only when they send something, so agents do it often: it costs them two small packets an interval.
+    pub quic_keep_alive: Duration,
     /// Streams a QUIC peer may have open before it has shown that it needs more: the limit is doubled up to `max_streams` while half of
     /// it is in use. quinn keeps about 70 bytes for each allowed stream, used or not.
     pub quic_initial_streams: u32,
@@ -78,6 +81,7 @@ impl SessionConfig {
             max_window: 16 * 1024 * 1024,
             heartbeat_interval: Duration::from_secs(10),
             heartbeat_tolerance: Duration::from_secs(15),
+            quic_keep_alive: Duration::from_secs(2),
             quic_initial_streams: 256,
             quic_stream_window: 8 * 1024 * 1024,
         }
@@ -91,6 +95,7 @@ impl SessionConfig {
             max_unaccepted: 128,
             opens_per_second: 200,
             memory_budget: 128 * 1024 * 1024,
+            quic_keep_alive: Duration::from_secs(10),
             quic_initial_streams: 16,
             ..Self::agent()
         }

@@ -6,7 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use tokio::time::{sleep, timeout};
+
 use crate::{Carrier, CloseReason, OpenError, Stream, framed, quic};
+
+/// How often [`Session::probe`] looks whether something has come. The answer of a peer takes a round trip, mostly longer than this.
+const PROBE_LOOK: Duration = Duration::from_millis(10);
 
 /// One link between an agent and an edge, in which both sides open streams. Clones are the same session; it may be used from any thread and
 /// any runtime, while its driver stays on the runtime where it was made.
@@ -93,6 +98,30 @@ impl Session {
         }
     }
 
+    /// Asks the peer for a sign of life, and tells whether one came `within` the time. Costs one small packet each way; any peer answers,
+    /// whatever its application is doing. A session that is over does not answer. When there is no way to ask, because all streams are in
+    /// use, the answer is taken for given.
+    ///
+    /// # Cancel safety
+    /// The question may have been sent when the future is dropped; nothing else is left.
+    pub async fn probe(&self, within: Duration) -> bool {
+        let before = self.heard();
+        match &self.kind {
+            Kind::Framed(handle) => handle.ask(),
+            Kind::Quic(handle) => handle.ask(),
+        }
+        let answered = timeout(within, async {
+            while self.heard() == before {
+                sleep(PROBE_LOOK).await;
+            }
+        });
+        tokio::select! {
+            biased;
+            _ = self.closed() => false,
+            answered = answered => answered.is_ok(),
+        }
+    }
+
     /// What carries the session.
     pub fn carrier(&self) -> Carrier {
         match &self.kind {
@@ -139,6 +168,14 @@ impl Session {
             (Kind::Framed(one), Kind::Framed(two)) => Arc::ptr_eq(one, two),
             (Kind::Quic(one), Kind::Quic(two)) => Arc::ptr_eq(one, two),
             _ => false,
+        }
+    }
+
+    /// Counts signs of life of the peer.
+    fn heard(&self) -> u64 {
+        match &self.kind {
+            Kind::Framed(handle) => handle.heard(),
+            Kind::Quic(handle) => handle.heard(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use portway_agent::{Agent, AgentBuilder, CarrierChoice, Roots};
-use portway_mux::{QuicListener, Role, Session, SessionConfig, Stream, over_tls};
+use portway_mux::{QuicKeys, QuicListener, Role, Session, SessionConfig, Stream, over_tls};
 use portway_proto::agent::v1::{
     AgentMessage, Bind, Bound, ConnectionHead, EdgeMessage, Hello, Welcome, agent_message, edge_message,
 };
@@ -46,7 +46,7 @@ impl FakeEdge {
             let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a TCP port");
             let addr = tcp.local_addr().expect("bound");
             let Ok(udp) = std::net::UdpSocket::bind(addr) else { continue };
-            let quic = QuicListener::new(udp, tls.clone(), SessionConfig::edge()).expect("a QUIC listener");
+            let quic = QuicListener::new(udp, tls.clone(), SessionConfig::edge(), &QuicKeys::random()).expect("a QUIC listener");
             let ca = certified.cert.pem().into_bytes();
             return Self { tcp, acceptor: TlsAcceptor::from(tls), quic, ca, addr };
         }

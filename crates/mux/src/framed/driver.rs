@@ -185,6 +185,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     fn take_frames(&mut self, now: Duration) -> Result<(), CloseReason> {
         let link = self.link.clone();
         let mut state = link.lock();
+        state.heard += 1;
         let received = state.machine.receive(&mut self.input, now);
         let passed = self.pass_events(&mut state, now);
         state.rtt = self.heartbeat.rtt();
@@ -346,10 +347,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         } else {
             let link = self.link.clone();
             let mut state = link.lock();
+            let asked = std::mem::take(&mut state.asked);
+            if asked {
+                self.heartbeat.hurry(now);
+            }
             if now >= self.heartbeat.due() {
                 let ticked = self.heartbeat.tick(&mut state.machine, rand::random(), now);
                 ticked.map_err(|_| CloseReason::HeartbeatLost)?;
                 state.hidden = self.heartbeat.streams() + self.untyped.len();
+            }
+            if asked && !self.heartbeat.waits() {
+                // All streams are in use: a peer that cannot be asked is not blamed for its silence.
+                state.heard += 1;
             }
             drop(state);
             let due = self.started + self.heartbeat.due();

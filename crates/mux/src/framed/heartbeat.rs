@@ -77,6 +77,18 @@ impl Heartbeat {
         self.heard = now;
     }
 
+    /// Makes a ping due now, unless one is out.
+    pub(super) fn hurry(&mut self, now: Duration) {
+        if self.ping.is_none() {
+            self.next = now;
+        }
+    }
+
+    /// Whether a ping is out.
+    pub(super) fn waits(&self) -> bool {
+        self.ping.is_some()
+    }
+
     /// Sends a ping when one is due, and judges the one that is out.
     pub(super) fn tick(&mut self, machine: &mut Machine, nonce: [u8; PING_LEN], now: Duration) -> Result<(), Dead> {
         if self.ping.is_some() {

@@ -38,6 +38,10 @@ pub(super) struct State {
     /// Time since the session began, as of the driver's last poll: exact enough for windows, and saves a clock reading for each read.
     pub(super) now: Duration,
     pub(super) rtt: Option<Duration>,
+    /// Batches of bytes that came from the peer.
+    pub(super) heard: u64,
+    /// A ping is wanted before its time.
+    pub(super) asked: bool,
     pub(super) driver: Option<Waker>,
     /// The driver has been woken and has not run since.
     pub(super) kicked: bool,
@@ -107,6 +111,21 @@ impl Handle {
         self.0.lock().rtt
     }
 
+    /// Counts what came from the peer.
+    pub(crate) fn heard(&self) -> u64 {
+        self.0.lock().heard
+    }
+
+    /// Has a ping sent now, unless one is on its way.
+    pub(crate) fn ask(&self) {
+        let mut state = self.0.lock();
+        state.asked = true;
+        state.kicked = true;
+        let driver = state.driver.clone();
+        drop(state);
+        wake(driver);
+    }
+
     pub(crate) fn open_streams(&self) -> usize {
         let state = self.0.lock();
         state.machine.streams().saturating_sub(state.hidden)
@@ -140,6 +159,8 @@ impl Link {
                 hidden: 0,
                 now: Duration::ZERO,
                 rtt: None,
+                heard: 0,
+                asked: false,
                 driver: None,
                 kicked: false,
                 order: Order::Run,

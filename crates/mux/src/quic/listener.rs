@@ -12,7 +12,7 @@ use quinn::VarInt;
 use tokio::time::timeout;
 
 use super::connection::{Handle, close_reason};
-use super::transport;
+use super::{QuicKeys, transport};
 use crate::{CloseReason, Role, Session, SessionConfig};
 
 /// How long a handshake may take: three lost packets in a row on a slow path, and no more for somebody who only holds memory.
@@ -56,15 +56,21 @@ pub enum EstablishError {
 }
 
 impl QuicListener {
-    /// Listens on a bound socket. Its buffers are grown; the runtime that this is called on drives all its sessions.
+    /// Listens on a bound socket. Its buffers are grown; the runtime that this is called on drives all its sessions. Sessions of an earlier
+    /// process with the same `keys` on the same address are reset when their agents next send something.
     ///
     /// # Errors
     /// When the socket cannot be used, or the TLS configuration lacks the suite that QUIC starts with (TLS 1.3 with AES-128-GCM).
-    pub fn new(socket: std::net::UdpSocket, tls: Arc<rustls::ServerConfig>, config: SessionConfig) -> io::Result<Self> {
+    pub fn new(
+        socket: std::net::UdpSocket,
+        tls: Arc<rustls::ServerConfig>,
+        config: SessionConfig,
+        keys: &QuicKeys,
+    ) -> io::Result<Self> {
         let local_addr = socket.local_addr()?;
         let server = transport::server_config(tls, &config)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let endpoint = transport::endpoint(socket, Some(server))?;
+        let endpoint = transport::endpoint(socket, keys.endpoint_config(), Some(server))?;
         Ok(Self { endpoint, config, local_addr, handshakes: Arc::new(()) })
     }
 

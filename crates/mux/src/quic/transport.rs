@@ -36,7 +36,7 @@ fn transport(config: &SessionConfig) -> Arc<TransportConfig> {
         // quinn's own default is no limit at all.
         .receive_window(VarInt::from_u64(config.memory_budget as u64).unwrap_or(VarInt::MAX))
         .send_window(SEND_WINDOW)
-        .keep_alive_interval(Some(config.heartbeat_interval))
+        .keep_alive_interval(Some(config.quic_keep_alive))
         .max_idle_timeout(IdleTimeout::try_from(idle).ok())
         .datagram_receive_buffer_size(None)
         .enable_segmentation_offload(true)
@@ -79,14 +79,18 @@ pub(crate) fn client_endpoint(peer: SocketAddr) -> io::Result<Endpoint> {
     };
     let socket = Socket::new(Domain::for_address(peer), Type::DGRAM, Some(Protocol::UDP))?;
     socket.bind(&any.into())?;
-    endpoint(socket.into(), None)
+    endpoint(socket.into(), EndpointConfig::default(), None)
 }
 
 /// An endpoint on `socket`, driven by the current runtime.
-pub(super) fn endpoint(socket: UdpSocket, server: Option<quinn::ServerConfig>) -> io::Result<Endpoint> {
+pub(super) fn endpoint(
+    socket: UdpSocket,
+    config: EndpointConfig,
+    server: Option<quinn::ServerConfig>,
+) -> io::Result<Endpoint> {
     grow_buffers(&socket);
     socket.set_nonblocking(true)?;
-    Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(quinn::TokioRuntime))
+    Endpoint::new(config, server, socket, Arc::new(quinn::TokioRuntime))
 }
 
 fn grow_buffers(socket: &UdpSocket) {

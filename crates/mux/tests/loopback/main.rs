@@ -5,5 +5,6 @@
 mod dialing;
 mod liveness;
 mod piping;
+mod restarts;
 mod sessions;
 mod support;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use portway_mux::{Carrier, Dialer, QuicListener, Role, Session, SessionConfig, Stream, over_tls, tune_tcp};
+use portway_mux::{Carrier, Dialer, QuicKeys, QuicListener, Role, Session, SessionConfig, Stream, over_tls, tune_tcp};
 use portway_tls::{ALPN_PORTWAY, CertStore, CertifiedKey, ReadAhead, Roots, server_config};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::net::TcpListener;
@@ -64,7 +64,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         tasks.spawn(accept_tcp(listener, TlsAcceptor::from(tls.clone()), config.clone(), sender.clone()));
         if udp {
-            tasks.spawn(accept_quic(QuicListener::new(socket, tls, config).unwrap(), sender));
+            tasks.spawn(accept_quic(QuicListener::new(socket, tls, config, &QuicKeys::random()).unwrap(), sender));
         }
         Self { address, pki, sessions, _tasks: tasks }
     }
