@@ -135,8 +135,21 @@ impl Agent {
         {
             return Ok(lease);
         }
-        let holder_offline = self.edge.routes.same_name(url).is_none_or(|endpoint| !endpoint.is_online());
+        let holder_offline = match self.edge.routes.same_name(url) {
+            Some(endpoint) => self.outlives(&endpoint).await,
+            None => true,
+        };
         self.claim_wanted(url.clone().into(), holder_offline, deadline).await
+    }
+
+    /// Whether the session that holds a name is over. An agent that was killed cannot say so, and over QUIC no one else does: when another
+    /// agent of the account wants the name, its session has to answer.
+    async fn outlives(&self, held: &Endpoint) -> bool {
+        let another = held.account == self.credential.account && held.holder.agent != self.agent;
+        if another && let Some(holder) = self.edge.sessions.get(held.holder.session_id) {
+            return !holder.answers(&held.session).await;
+        }
+        !held.is_online()
     }
 
     async fn claim_wanted(

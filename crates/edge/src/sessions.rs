@@ -2,12 +2,23 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use portway_codes::PublicError;
+use portway_mux::Session;
 use portway_names::{AccountId, CredentialId, SessionId};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::replica::Change;
+
+/// How long a session has to answer when another agent of its account asks for one of its names. Much longer than a round trip, and short
+/// enough for a person who waits for a restarted agent.
+const PROBE_PATIENCE: Duration = Duration::from_millis(1_500);
+/// Round trips that a session on a slow path has at least.
+const PROBE_ROUND_TRIPS: u32 = 4;
+/// How long an answer counts for all who ask: an agent with many names asks once for each.
+const PROBE_FRESH: Duration = Duration::from_secs(1);
 
 /// All sessions of this edge.
 #[derive(Debug, Default)]
@@ -30,6 +41,8 @@ pub(crate) struct SessionHandle {
     pub(crate) credential: CredentialId,
     orders: Mutex<Orders>,
     changed: Notify,
+    /// When the session last answered a probe. Held while one is under way: there is one at a time, and the others wait for its outcome.
+    answered: tokio::sync::Mutex<Option<Instant>>,
 }
 
 /// What a session is to do. It has one place for each thing, so that nothing said to a slow session piles up: endpoints are at most
@@ -64,8 +77,8 @@ impl Sessions {
         credential: CredentialId,
         limit: u32,
     ) -> Result<Registration, TooManySessions> {
-        let handle =
-            Arc::new(SessionHandle { id, account, credential, orders: Mutex::default(), changed: Notify::new() });
+        let (orders, changed, answered) = Default::default();
+        let handle = Arc::new(SessionHandle { id, account, credential, orders, changed, answered });
         let mut tables = self.tables();
         let count = tables.by_account.entry(account).or_default();
         if *count >= limit {
@@ -131,6 +144,28 @@ impl SessionHandle {
     pub(crate) fn order(&self, change: impl FnOnce(&mut Orders)) {
         change(&mut self.orders.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_one();
+    }
+
+    /// Whether the agent behind `session`, which is this one, still answers. Asks it when nobody has a moment ago; a session that does not
+    /// answer is aborted.
+    ///
+    /// Cancel safety: safe; who waits for the outcome asks again.
+    pub(crate) async fn answers(&self, session: &Session) -> bool {
+        let mut answered = self.answered.lock().await;
+        if session.close_reason().is_some() {
+            return false;
+        }
+        if answered.is_some_and(|at| at.elapsed() < PROBE_FRESH) {
+            return true;
+        }
+        let patience = session.rtt().map_or(PROBE_PATIENCE, |rtt| PROBE_PATIENCE.max(rtt * PROBE_ROUND_TRIPS));
+        if session.probe(patience).await {
+            *answered = Some(Instant::now());
+            return true;
+        }
+        tracing::info!(session = %self.id, peer = %session.peer_addr(), "agent does not answer any more; session aborted");
+        session.abort();
+        false
     }
 
     /// Waits for orders and takes them. Cancel safety: safe; orders that were not returned stay.

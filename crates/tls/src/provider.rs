@@ -1,6 +1,6 @@
 //! The crypto provider.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Once};
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::error::Unspecified;
@@ -22,11 +22,15 @@ pub fn provider() -> Arc<CryptoProvider> {
 }
 
 /// Runs the algorithms of a handshake once. The first use of aws-lc-rs in a process costs 50 to 70 ms (self tests and tables); called at
-/// start on a blocking thread, that time passes while sockets are opened instead of in front of the first visitor.
+/// start on a blocking thread, that time passes while sockets are opened instead of in front of the first visitor. Only the first call of
+/// a process does anything; others wait for it.
 pub fn warm_up() {
-    if exchange_keys().is_none() || sign_and_seal().is_err() {
-        tracing::debug!("TLS warm-up did not finish; the first handshake will be slower");
-    }
+    static WARM: Once = Once::new();
+    WARM.call_once(|| {
+        if exchange_keys().is_none() || sign_and_seal().is_err() {
+            tracing::debug!("TLS warm-up did not finish; the first handshake will be slower");
+        }
+    });
 }
 
 fn is_aes_128(suite: rustls::CipherSuite) -> bool {

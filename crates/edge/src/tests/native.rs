@@ -228,3 +228,55 @@ async fn while_the_control_plane_is_away_own_names_come_back_and_new_ones_wait()
     eventually("the control plane is back", || edge.edge().status().control_connected).await;
     back.bind("https://new.portway.test").await.unwrap();
 }
+
+/// A session over QUIC whose agent lives on a runtime of its own, which can be killed.
+async fn killable(edge: &TestEdge) -> (tokio::runtime::Runtime, TestAgent) {
+    let process = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let target: ConnectUrl = format!("connect.{BASE}:{}", edge.https.port()).parse().unwrap();
+    let dialer = Dialer::new(target, &edge.roots()).unwrap().addresses(vec![edge.https]);
+    let session = process.spawn(async move { dialer.dial_carrier(Carrier::Quic).await }).await.unwrap().unwrap();
+    (process, TestAgent::over(session, TOKEN, [1; 16], 1).await.unwrap())
+}
+
+#[tokio::test]
+async fn the_names_of_a_killed_agent_are_free_for_the_next_one_of_its_account() {
+    let edge = TestEdge::start().await;
+    let names = ["https://one.portway.test", "https://two.portway.test"];
+    let (process, mut killed) = killable(&edge).await;
+    for name in names {
+        killed.bind(name).await.unwrap();
+    }
+    tokio::task::spawn_blocking(move || drop(process)).await.unwrap();
+
+    let mut next = TestAgent::connect(&edge, TOKEN, [2; 16], 1).await.unwrap();
+    for name in names {
+        next.bind(name).await.unwrap();
+    }
+    eventually("the session of the killed agent is gone", || edge.edge().status().sessions == 1).await;
+    assert_eq!(edge.edge().status().endpoints.len(), names.len());
+}
+
+#[tokio::test]
+async fn an_agent_that_lives_keeps_its_names() {
+    let edge = TestEdge::start().await;
+    let (process, mut holder) = killable(&edge).await;
+    holder.bind("https://app.portway.test").await.unwrap();
+    let mut next = TestAgent::connect(&edge, TOKEN, [2; 16], 1).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(next.bind("https://app.portway.test").await.unwrap_err().code, "ERR_NGROK_334");
+    }
+    assert!(holder.session.close_reason().is_none());
+    tokio::task::spawn_blocking(move || drop(process)).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_makes_the_edge_ask_the_agents_of_other_accounts() {
+    let edge = TestEdge::start().await;
+    edge.control.put(ReplicaRecord::Credential(FakeControl::credential(OTHER_TOKEN, 2, &[])));
+    let (process, mut killed) = killable(&edge).await;
+    killed.bind("https://app.portway.test").await.unwrap();
+    tokio::task::spawn_blocking(move || drop(process)).await.unwrap();
+    let mut stranger = TestAgent::connect(&edge, OTHER_TOKEN, [2; 16], 1).await.unwrap();
+    assert_eq!(stranger.bind("https://app.portway.test").await.unwrap_err().code, "ERR_NGROK_334");
+    assert_eq!(edge.edge().status().sessions, 2, "the silent session stays");
+}
