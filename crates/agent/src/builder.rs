@@ -128,7 +128,10 @@ impl AgentBuilder {
     /// trying again can help.
     pub async fn connect(self) -> Result<Agent, ConnectError> {
         let core = Arc::new(self.core()?);
-        let link = supervisor::dial(&core, None, 1).await?;
+        // The first handshake needs what is made ready here while the name is looked up.
+        let warm_up = tokio::task::spawn_blocking(portway_tls::warm_up);
+        let (link, _) = tokio::join!(supervisor::dial(&core, None, 1), warm_up);
+        let link = link?;
         let (commands, received) = mpsc::unbounded_channel();
         // The task ends when the last handle is dropped or the agent is closed; `close` waits for it.
         tokio::spawn(Supervisor::new(core.clone(), received, link).run());

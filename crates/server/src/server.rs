@@ -105,7 +105,7 @@ impl Server {
         let inherited =
             Inherited::from_systemd().map_err(|source| StartError::Io { what: "sockets passed by systemd", source })?;
         let sockets = Sockets::open(&config, inherited)?;
-        Self::start_on(config, sockets, None).await
+        Self::start_warm(config, sockets, None).await
     }
 
     /// Takes over from the server that runs on the same data directory, without refusing a connection.
@@ -117,7 +117,7 @@ impl Server {
         let (successor, inherited) = blocking(move || Successor::connect(&data_dir)).await?;
         let sockets = Sockets::open(&config, inherited)?;
         let successor = blocking(move || successor.take().map(|()| successor)).await?;
-        Self::start_on(config, sockets, Some(successor)).await
+        Self::start_warm(config, sockets, Some(successor)).await
     }
 
     /// Where this server is reached.
@@ -185,6 +185,16 @@ impl Server {
                 "changed settings take effect with `portway server --upgrade`"
             );
         }
+    }
+
+    /// Starts while another thread makes TLS ready, so that neither the first agent nor the first visitor waits for that.
+    async fn start_warm(
+        config: ServerConfig,
+        sockets: Sockets,
+        successor: Option<Successor>,
+    ) -> Result<Self, StartError> {
+        let warm_up = tokio::task::spawn_blocking(portway_tls::warm_up);
+        tokio::join!(Self::start_on(config, sockets, successor), warm_up).0
     }
 
     async fn start_on(
