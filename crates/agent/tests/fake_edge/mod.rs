@@ -46,7 +46,8 @@ impl FakeEdge {
             let tcp = TcpListener::bind("127.0.0.1:0").await.expect("a TCP port");
             let addr = tcp.local_addr().expect("bound");
             let Ok(udp) = std::net::UdpSocket::bind(addr) else { continue };
-            let quic = QuicListener::new(udp, tls.clone(), SessionConfig::edge(), &QuicKeys::random()).expect("a QUIC listener");
+            let quic = QuicListener::new(udp, tls.clone(), SessionConfig::edge(), &QuicKeys::random())
+                .expect("a QUIC listener");
             let ca = certified.cert.pem().into_bytes();
             return Self { tcp, acceptor: TlsAcceptor::from(tls), quic, ca, addr };
         }
