@@ -128,7 +128,8 @@ fn target(edge: &EdgeShared, server_name: Option<&str>) -> Result<Target, String
 
 /// Finds out who serves a name, and moves there.
 async fn visitor(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
-    let online = returning::find(&edge, &[Scheme::Https, Scheme::Tls], &name, || edge.routes.sni(&name)).await;
+    let found = returning::find(&edge, &[Scheme::Https, Scheme::Tls], &name, || edge.routes.sni(&name));
+    let online = Box::pin(found).await;
     let Some(endpoint) = online else { return Box::pin(https(edge, fresh, name)).await };
     let shard = endpoint.shard;
     if shard == fresh.shard {
