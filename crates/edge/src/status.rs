@@ -21,9 +21,9 @@ pub struct EdgeStatus {
     pub endpoints: Vec<EndpointStatus>,
     /// Connections open, of any kind.
     pub connections_open: usize,
-    /// The last connections of visitors, oldest first; see [`RECENT_MAX`](crate::RECENT_MAX).
+    /// The last connections of visitors, oldest first; see [`RECENT_MAX`].
     pub recent: Vec<RecentConnection>,
-    /// The last HTTP requests that were answered, oldest first; see [`RECENT_MAX`](crate::RECENT_MAX).
+    /// The last HTTP requests that were answered, oldest first; see [`RECENT_MAX`].
     pub requests: Vec<RecentRequest>,
 }
 
@@ -78,7 +78,7 @@ pub struct RecentRequest {
     pub host: String,
     /// Its method.
     pub method: String,
-    /// Its path, without the query, which may hold secrets; cut behind [`RECENT_PATH_MAX`](crate::RECENT_PATH_MAX) bytes. Untrusted.
+    /// Its path, without the query, which may hold secrets; cut behind [`RECENT_PATH_MAX`] bytes. Untrusted.
     pub path: String,
     /// Status of the response; 0 when the visitor left before there was one.
     pub status: u16,

@@ -107,7 +107,7 @@ impl Gate {
         self.open.load(Ordering::Acquire)
     }
 
-    fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
         if self.is_open() { Poll::Ready(()) } else { Poll::Pending }
     }

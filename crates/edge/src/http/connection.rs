@@ -49,6 +49,10 @@ pub(super) struct Connection {
 struct State {
     asked: Option<Arc<Asked>>,
     /// Streams between requests, the most recently used last.
+    #[expect(
+        clippy::vec_box,
+        reason = "a stream moves from request to body and back with every request, and is a kilobyte"
+    )]
     idle: Vec<Box<Upstream>>,
     http2: Vec<UpstreamH2>,
     upgraded: Option<Upgraded>,

@@ -67,7 +67,8 @@ async fn forward(
     match found? {
         Target::Https(location) => Ok(redirect(location)),
         Target::Endpoint(endpoint) if endpoint.options.upstream_http2 => {
-            over_http2(connection, endpoint, &asked, request).await
+            // Boxed: the state of every HTTP/1.1 connection would be as large as this one.
+            Box::pin(over_http2(connection, endpoint, &asked, request)).await
         }
         Target::Endpoint(endpoint) => over_http1(connection, endpoint, &asked, request).await,
     }
@@ -96,7 +97,7 @@ async fn over_http1(
     let (upstream, response) = loop {
         let mut upstream = match kept.take() {
             Some(upstream) => upstream,
-            None => open_http1(connection, &endpoint).await?,
+            None => Box::pin(open_http1(connection, &endpoint)).await?,
         };
         match upstream.exchange(request, gate.clone()).await {
             Ok(response) => break (upstream, response),
@@ -112,7 +113,7 @@ async fn over_http1(
         if !upgrade {
             return Err(fault::bad_answer("a change of protocol that nobody asked for"));
         }
-        return change_protocol(connection, upstream, response).await;
+        return Box::pin(change_protocol(connection, upstream, response)).await;
     }
     let (mut head, incoming) = response.into_parts();
     strip_response(head.status, &mut head.headers);

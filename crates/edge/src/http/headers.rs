@@ -222,7 +222,7 @@ fn is_trusted(name: &str) -> bool {
     let same = |known: &&str| {
         known.len() == name.len() && known.bytes().zip(name.bytes()).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
     };
-    TRUSTED.iter().any(|known| same(&known))
+    TRUSTED.iter().any(same)
 }
 
 /// Whether a comma-separated value holds a token, in any case.

@@ -10,6 +10,7 @@ mod fault;
 mod guard;
 mod headers;
 mod idle_timer;
+mod lent_io;
 mod outgoing;
 mod page;
 mod serve;

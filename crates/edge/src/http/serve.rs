@@ -18,10 +18,11 @@ use tokio::time::timeout;
 use super::connection::{Connection, InFlight};
 use super::exchange::answer;
 use super::guard::Guard;
+use super::lent_io::Lent;
 use super::page;
 use super::tasks::{Signal, Tasks};
 use super::upgrade;
-use super::visitor_io::{Lent, VisitorIo};
+use super::visitor_io::VisitorIo;
 use crate::state::EdgeShared;
 use crate::visitor::Visitor;
 
@@ -72,7 +73,11 @@ where
             }
         };
         let connection = Connection::new(edge, visitor);
-        if http2 { serve_http2(io, first, connection).await } else { serve_http1(io, first, connection).await }
+        if http2 {
+            Box::pin(serve_http2(io, first, connection)).await
+        } else {
+            serve_http1(io, first, connection).await
+        }
     });
     poll_fn(|cx| if stopped.poll(cx).is_ready() { Poll::Ready(()) } else { run.as_mut().poll(cx) }).await;
 }
@@ -118,7 +123,8 @@ where
     let mut io = io.unwrap_or_else(PoisonError::into_inner);
     if let Some(upgraded) = connection.take_upgraded() {
         io.open_up();
-        upgrade::join(io, upgraded, connection.edge.limits()).await;
+        // Boxed: other connections need not be as large.
+        Box::pin(upgrade::join(io, upgraded, connection.edge.limits())).await;
         return;
     }
     if !connection.turn.is_cut() {
@@ -182,12 +188,15 @@ where
             io.write_all(&page::raw(error)).await?;
         }
         io.shutdown().await?;
-        let mut left = LINGER_BYTES;
-        let mut rest = [0; 4096];
-        while unread && left > 0 {
-            match io.read(&mut rest).await? {
-                0 => break,
-                read => left = left.saturating_sub(read),
+        if unread {
+            let mut rest = BytesMut::with_capacity(4096);
+            let mut left = LINGER_BYTES;
+            while left > 0 {
+                rest.clear();
+                match io.read_buf(&mut rest).await? {
+                    0 => break,
+                    read => left = left.saturating_sub(read),
+                }
             }
         }
         io::Result::Ok(())
