@@ -26,6 +26,10 @@ const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 /// How often a session that was told to go away looks whether its streams have ended; also the time the agent has to read why.
 const LEAVE_LOOK: Duration = Duration::from_millis(250);
 
+/// How long a session that was told to go away still serves visitors who were accepted before that: their handshakes take a few round
+/// trips.
+const LAST_VISITORS: Duration = Duration::from_secs(1);
+
 /// How long a polite close may take before the session is aborted.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -42,6 +46,8 @@ pub(crate) struct AgentSession {
     confirm_at: Option<Instant>,
     /// No more binds: the agent said Goodbye, or the edge GoAway.
     leaving: Option<Leaving>,
+    /// Until then visitors are expected who were accepted before the edge began to drain.
+    leave_from: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +80,7 @@ impl AgentSession {
             last_handle: 0,
             confirm_at: (!shown).then(|| Instant::now() + CONFIRM_AFTER),
             leaving: None,
+            leave_from: Instant::now(),
         }
     }
 
@@ -244,6 +251,7 @@ impl AgentSession {
         }
         if orders.go_away && self.leaving != Some(Leaving::Edge) {
             self.leaving = Some(Leaving::Edge);
+            self.leave_from = Instant::now() + LAST_VISITORS;
             let grace_ms = u32::try_from(self.agent.edge.config.drain_grace.as_millis()).unwrap_or(u32::MAX);
             let go_away = GoAway { reason: "the server is shutting down or restarting".to_owned(), grace_ms };
             self.send(edge_message::Message::GoAway(go_away)).await?;
@@ -251,10 +259,10 @@ impl AgentSession {
         Ok(())
     }
 
-    /// Closes a session that was told to go away as soon as only its control stream is left and no visitor is on the way.
+    /// Closes a session that was told to go away as soon as only its control stream is left, and visitors who were on the way have come.
     fn leave_when_idle(&self) -> Result<(), End> {
-        let edge = &self.agent.edge;
-        let idle = self.agent.session.open_streams() <= 1 && self.binds.is_empty() && edge.visitors.is_empty();
+        let expected = Instant::now() < self.leave_from;
+        let idle = self.agent.session.open_streams() <= 1 && self.binds.is_empty() && !expected;
         if idle { Err(End::Drained) } else { Ok(()) }
     }
 
