@@ -76,9 +76,9 @@ async fn acl_is_enforced_at_bind() -> Result<()> {
     let admin = Admin::open(&cluster.data_dir()).await?;
     let (_, token) = admin.create_authtoken("one name", &[format!("bind:only.{base}")]).await?;
     let agent = cluster.agent().authtoken(token).connect().await?;
-    let refused = agent.http().url(&cluster.url("https", "other")).forward_to("http://127.0.0.1:1").await.unwrap_err();
+    let refused = agent.http().url(cluster.url("https", "other")).forward_to("http://127.0.0.1:1").await.unwrap_err();
     assert!(refused.to_string().contains("ERR_NGROK_316"), "{refused}");
-    agent.http().url(&cluster.url("https", "only")).forward_to("http://127.0.0.1:1").await?;
+    agent.http().url(cluster.url("https", "only")).forward_to("http://127.0.0.1:1").await?;
     Ok(())
 }
 

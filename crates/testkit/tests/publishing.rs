@@ -17,7 +17,7 @@ async fn https_endpoint_on_both_carriers() -> Result<()> {
     for carrier in CARRIERS {
         let upstream = HttpUpstream::start().await?;
         let agent = cluster.agent().carrier(carrier).connect().await?;
-        let endpoint = agent.http().url(&cluster.url("https", "app")).forward_to(&upstream.url()).await?;
+        let endpoint = agent.http().url(cluster.url("https", "app")).forward_to(&upstream.url()).await?;
         assert_eq!(endpoint.url(), format!("{}:{}", cluster.url("https", "app"), cluster.ready().https_addr.port()));
 
         let request = Request::post(format!("{}/path?x=1", cluster.url("https", "app")))
@@ -41,7 +41,7 @@ async fn http2_with_trailers_reaches_an_http2_upstream() -> Result<()> {
     let upstream = HttpUpstream::start().await?;
     let agent = cluster.agent().connect().await?;
     let _endpoint =
-        agent.http().url(&cluster.url("https", "grpc")).upstream_http2(true).forward_to(&upstream.url()).await?;
+        agent.http().url(cluster.url("https", "grpc")).upstream_http2(true).forward_to(&upstream.url()).await?;
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", "0".parse()?);
     let body = Full::new(Bytes::from_static(b"message")).with_trailers(std::future::ready(Some(Ok(trailers.clone()))));
@@ -99,7 +99,7 @@ async fn upstream_down_is_a_502_and_comes_back() -> Result<()> {
     };
     let agent = cluster.agent().connect().await?;
     let _endpoint =
-        agent.http().url(&cluster.url("https", "down")).forward_to(&format!("http://127.0.0.1:{port}")).await?;
+        agent.http().url(cluster.url("https", "down")).forward_to(&format!("http://127.0.0.1:{port}")).await?;
     let response = cluster.client().get(&cluster.url("https", "down")).await?;
     assert_eq!((response.status, response.header("ngrok-error-code")), (502, "ERR_NGROK_8012"));
     Ok(())
