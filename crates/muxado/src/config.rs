@@ -28,6 +28,10 @@ pub struct Config {
     /// Bytes of window growth the whole session may have handed out (receive side). Initial windows are not counted: they are bounded
     /// by `max_streams` and cannot be withheld, since the peer assumes them.
     pub memory_budget: usize,
+    /// Streams of ours that the peer has not answered, at a time: the SYN of further ones waits, and one that the peer refuses because its queue of
+    /// fresh streams is full is opened again. None: no limit, and a refusal is told at once. A peer that answers a stream only when its
+    /// service has something to say must not have a limit: both families of ngrok SDKs return credit as soon as they accept.
+    pub max_unanswered: Option<usize>,
     /// Largest DATA payload sent, bytes.
     pub max_frame: usize,
     /// Largest DATA payload sent while another stream waits to send, bytes: bounds what a small request waits behind a bulk one.
@@ -55,6 +59,7 @@ impl Config {
             max_unaccepted: 1024,
             opens_per_second: 20_000,
             memory_budget: 64 * 1024 * 1024,
+            max_unanswered: None,
             max_frame: 65_536,
             contended_frame: 16_384,
             send_buffer: 262_144,
@@ -67,7 +72,14 @@ impl Config {
     /// The edge's side towards an unmodified ngrok SDK.
     #[must_use]
     pub const fn ngrok() -> Self {
-        Self { max_window: 262_144, max_streams: 500, strict_frames: false, fin_before_reset: true, ..Self::native() }
+        Self {
+            max_window: 262_144,
+            max_streams: 500,
+            max_unanswered: Some(48),
+            strict_frames: false,
+            fin_before_reset: true,
+            ..Self::native()
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! `transmit`.
 
 mod limits;
+mod opening;
 mod queue;
 mod receive;
 mod schedule;
@@ -21,6 +22,7 @@ use portway_wire::frame::MAX_STREAM_ID;
 
 use crate::{Config, ErrorCode, OpenRefused, PeerFault, Role, StreamFault};
 use limits::Limits;
+use opening::{Opening, Openings};
 use schedule::{Control, Schedule};
 use stream::{Origin, ReceiveState, SendState, Stream};
 use streams::{Leftovers, Streams};
@@ -93,6 +95,7 @@ pub struct Machine {
     next_number: u32,
     /// Streams of ours that have no wire id yet.
     unnumbered: u32,
+    openings: Openings,
     /// Highest wire id of the peer's streams.
     last_peer: u32,
     /// Streams of the peer that the caller has not used yet.
@@ -120,6 +123,7 @@ impl Machine {
                 Role::Edge => 2,
             },
             unnumbered: 0,
+            openings: Openings::default(),
             last_peer: 0,
             unaccepted: 0,
             inflow: None,
@@ -166,7 +170,11 @@ impl Machine {
         }
         self.unnumbered += 1;
         let (window, budget) = (self.config.initial_window, &self.budget);
-        Ok(self.streams.insert(|serial| Stream::new(serial, None, Origin::Local, window, budget)))
+        let id = self.streams.insert(|serial| Stream::new(serial, None, Origin::Local, window, budget));
+        if let (Some(_), Some(stream)) = (self.config.max_unanswered, self.streams.get_mut(id)) {
+            stream.send.opening = Some(Opening::default());
+        }
+        Ok(id)
     }
 
     /// Takes what fits of `data` into the stream's send buffer and advances `data`; tells how much. When that is less than offered, wait
@@ -320,7 +328,8 @@ impl Machine {
     /// Puts a stream that has something to send in its ring.
     fn schedule_stream(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(id) else { return };
-        if !stream.send.scheduled && stream.sendable() {
+        let held = stream.send.opening.as_ref().is_some_and(|opening| opening.held);
+        if !stream.send.scheduled && !held && stream.sendable() {
             stream.send.scheduled = true;
             self.schedule.push(id, stream.send.queue.len() > self.config.contended_frame);
         }
@@ -351,6 +360,9 @@ impl Machine {
         stream.recv.window.release(unread, &mut self.budget);
         if stream.send.scheduled {
             self.sweep_ring();
+        }
+        if stream.send.opening.is_some() && stream.number.is_some() {
+            self.answer_came();
         }
         Some(stream)
     }

@@ -57,6 +57,14 @@ impl ByteQueue {
         }
     }
 
+    /// Puts bytes back in front of all others.
+    pub(super) fn push_front(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.len += bytes.len();
+            self.pieces.push_front(bytes);
+        }
+    }
+
     /// The first bytes, without taking them.
     pub(super) fn front(&self) -> &[u8] {
         self.pieces.front().map_or(&self.tail, |piece| piece)

@@ -140,6 +140,7 @@ impl Machine {
             known
         };
         let Some(id) = target else { return Ok(inflow) };
+        self.answered(id);
         if header.length == 0 && !fin && !header.flags.has(Flags::SYN) {
             self.limits.idle_frame(now)?;
         }
@@ -246,7 +247,7 @@ impl Machine {
             self.remove(id);
             return Ok(());
         }
-        if stream.open_on_wire() {
+        if stream.open_on_wire() && !self.reopens(id, code) {
             self.end_by_reset(id, code);
         }
         Ok(())
@@ -257,6 +258,7 @@ impl Machine {
             return Err(protocol(FaultReason::ZeroIncrement { stream: number }));
         }
         let Some(id) = self.streams.find(number) else { return self.limits.idle_frame(now) };
+        self.answered(id);
         let Some(stream) = self.streams.get_mut(id) else { return Ok(()) };
         match stream.send.credit.checked_add(credit).filter(|sum| *sum <= MAX_STREAM_ID) {
             Some(sum) => {
@@ -308,6 +310,7 @@ impl Machine {
 
     /// Ends both directions; what came before the peer's FIN stays readable.
     fn end_by_reset(&mut self, id: StreamId, code: ErrorCode) {
+        self.answered(id);
         let Some(stream) = self.streams.get_mut(id) else { return };
         if stream.send.given_up.is_some() {
             // The caller has no interest in it any more.

@@ -2,6 +2,7 @@
 
 use crate::ErrorCode;
 
+use super::opening::Opening;
 use super::queue::ByteQueue;
 use super::window::{Budget, Window};
 
@@ -68,6 +69,8 @@ pub(super) struct Sending {
     pub(super) finish_called: bool,
     /// The caller has given the stream up behind a `finish`: what is queued and the FIN still leave, then the peer is told.
     pub(super) given_up: Option<ErrorCode>,
+    /// The peer has not answered; only of streams of ours where the configuration limits these.
+    pub(super) opening: Option<Opening>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +108,7 @@ impl Stream {
                 scheduled: false,
                 finish_called: false,
                 given_up: None,
+                opening: None,
             },
         }
     }

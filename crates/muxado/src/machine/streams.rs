@@ -57,6 +57,13 @@ impl Streams {
         }
     }
 
+    /// Takes a stream's wire id away: it is opened again under another one.
+    pub(super) fn unassign(&mut self, id: StreamId) {
+        if let Some(number) = self.get_mut(id).and_then(|stream| stream.number.take()) {
+            self.numbers.remove(&number);
+        }
+    }
+
     pub(super) fn get(&self, id: StreamId) -> Option<&Stream> {
         self.slots.get(id.slot()).filter(|stream| stream.serial == id.serial)
     }

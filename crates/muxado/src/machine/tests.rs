@@ -4,6 +4,7 @@ mod golden;
 mod limits;
 mod link;
 mod model;
+mod opening;
 mod rules;
 
 use std::time::Duration;

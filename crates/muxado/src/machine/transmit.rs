@@ -124,9 +124,10 @@ impl Machine {
     fn encode_frame(&mut self, id: StreamId, out: &mut BytesMut, payload: usize) {
         let Some(stream) = self.streams.get_mut(id) else { return };
         stream.send.scheduled = false;
-        if !stream.sendable() {
+        if !stream.sendable() || self.holds_back(id) {
             return;
         }
+        let Some(stream) = self.streams.get_mut(id) else { return };
         let alone = self.schedule.ready() == 0;
         let payload = payload.min(if alone { self.config.max_frame } else { self.config.contended_frame });
         let mut flags = Flags::NONE;
@@ -144,6 +145,9 @@ impl Machine {
         let Some(stream) = self.streams.get_mut(id) else { return };
         put_header(out, FrameKind::Data, flags, number, payload);
         stream.send.queue.copy_to(out, payload);
+        if let Some(opening) = &mut stream.send.opening {
+            opening.sent(&out[out.len() - payload..]);
+        }
         // A payload is never larger than the credit.
         stream.send.credit -= payload as u32;
         if stream.send.wanted && stream.send.queue.len() <= self.config.send_buffer / 2 {
@@ -172,6 +176,7 @@ impl Machine {
         self.next_number += 2;
         self.unnumbered -= 1;
         self.streams.assign(id, number);
+        self.syn_leaves(id);
         number
     }
 }
