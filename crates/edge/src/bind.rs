@@ -1,21 +1,22 @@
 //! Puts an endpoint online for an agent: what it may have, under which name, on which port.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use http::HeaderValue;
+use aws_lc_rs::digest::{SHA256, digest};
 use portway_codes::{Code, PublicError};
 use portway_mux::Session;
-use portway_names::{EndpointId, EndpointUrl, HostPattern, Ksuid, Scheme, SessionId, WantedUrl};
-use portway_proto::agent::v1::Bind;
-use portway_proto::{AgentId, BindRequest, Claim, CredentialRecord, LeaseRecord};
+use portway_names::{AccountId, EndpointId, EndpointUrl, HostName, HostPattern, Ksuid, Scheme, SessionId, WantedUrl};
+use portway_proto::{AgentId, Claim, CredentialRecord, LeaseRecord};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::bind_tcp;
 use crate::control_link::AskFault;
-use crate::route::{Endpoint, EndpointCounters, EndpointOptions, Holder, Taken};
+use crate::endpoint::{About, Address, Endpoint, EndpointCounters, EndpointOptions, Holder};
+use crate::route::Taken;
 use crate::state::EdgeShared;
 use crate::tcp;
 
@@ -29,7 +30,24 @@ pub(crate) struct Agent {
     pub(crate) session_id: SessionId,
     pub(crate) credential: Arc<CredentialRecord>,
     pub(crate) agent: AgentId,
+    /// Which of the agent's connections it is, when it keeps several.
+    pub(crate) leg: u32,
     pub(crate) generation: u64,
+}
+
+/// What is to be put online, whatever protocol asked for it.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) url: WantedUrl,
+    pub(crate) options: EndpointOptions,
+    pub(crate) about: About,
+    pub(crate) address: Address,
+    /// The id it had in an earlier session.
+    pub(crate) id: Option<EndpointId>,
+    /// Others of the account may serve the same URL, when they say so too.
+    pub(crate) pooled: bool,
+    /// Only endpoints of the same account may reach it.
+    pub(crate) internal: bool,
 }
 
 /// Why an endpoint is not to be, in the words for the agent.
@@ -47,7 +65,8 @@ pub(crate) struct Online {
     pub(crate) endpoint: Arc<Endpoint>,
     /// The credential whose rules permitted it.
     pub(crate) credential: Arc<CredentialRecord>,
-    lease: Arc<LeaseRecord>,
+    /// None of an internal endpoint: its name is its account's own.
+    lease: Option<Arc<LeaseRecord>>,
     /// How long the lease is kept for an agent that comes back.
     grace: Duration,
     /// Ends the accepting on a TCP endpoint's port.
@@ -63,6 +82,9 @@ impl Online {
     /// The URL as visitors write it: with the port where it is not the scheme's own.
     pub(crate) fn public_url(&self) -> EndpointUrl {
         let url = &self.endpoint.url;
+        if self.endpoint.internal {
+            return url.clone();
+        }
         let port = public_port(&self.edge, url.scheme).or(url.port);
         EndpointUrl::new(url.scheme, url.host.clone(), port).unwrap_or_else(|_| url.clone())
     }
@@ -72,10 +94,10 @@ impl Drop for Online {
     fn drop(&mut self) {
         let scheme = self.endpoint.url.scheme.into();
         self.edge.metrics.endpoints.get_or_create(&scheme).dec();
-        let was_ours = self.edge.routes.remove(&self.endpoint);
+        let was_last = self.edge.routes.remove(&self.endpoint);
         // A draining edge keeps its leases: its agents come back to its successor.
-        if was_ours && !self.edge.draining.is_cancelled() {
-            self.edge.leases.give_back(Arc::clone(&self.lease), self.grace);
+        if let Some(lease) = self.lease.take().filter(|_| was_last && !self.edge.draining.is_cancelled()) {
+            self.edge.leases.give_back(lease, self.grace);
         }
     }
 }
@@ -83,51 +105,97 @@ impl Drop for Online {
 /// Puts an endpoint online under a handle that is new in the session.
 ///
 /// Cancel safety: safe; what was claimed by then is given back, or ends with the edge.
-pub(crate) async fn bind(agent: Arc<Agent>, message: Bind, handle: u32) -> Result<Online, Refused> {
-    let request = BindRequest::try_from(message).map_err(|error| Refused::for_good(error.to_bind_refusal()))?;
-    let options = options(&request)?;
+pub(crate) async fn bind(agent: Arc<Agent>, wanted: Wanted, handle: u32) -> Result<Online, Refused> {
     let deadline = Instant::now() + agent.edge.limits().bind_timeout;
-    let (lease, port) = if request.url.scheme == Scheme::Tcp {
-        let (lease, port) = bind_tcp::lease(&agent, &request.url, deadline).await?;
-        (lease, Some(port))
-    } else {
-        (lease(&agent, request.url, deadline).await?, None)
-    };
+    let name = name(&agent, &wanted, deadline).await?;
     let endpoint = Arc::new(Endpoint {
-        id: EndpointId::new(new_ksuid()),
-        url: lease.url.clone(),
+        id: wanted.id.unwrap_or_else(|| EndpointId::new(new_ksuid())),
+        url: name.url,
         account: agent.credential.account,
         handle,
+        address: wanted.address,
+        internal: wanted.internal,
+        about: wanted.about.into(),
         session: agent.session.clone(),
         shard: agent.shard,
         holder: Holder {
+            lessee: agent.lessee(wanted.pooled),
             agent: agent.agent,
+            leg: agent.leg,
             generation: agent.generation,
-            fence: lease.fence,
+            fence: name.lease.as_ref().map_or(0, |lease| lease.fence),
             session_id: agent.session_id,
         },
-        options,
+        options: wanted.options,
         counters: EndpointCounters::default(),
     });
-    put_online(&agent, &endpoint, &lease)?;
+    put_online(&agent, &endpoint, name.lease.as_ref())?;
     let edge = Arc::clone(&agent.edge);
     edge.metrics.endpoints.get_or_create(&endpoint.url.scheme.into()).inc();
-    let accepting = port.map(|socket| {
+    let accepting = name.socket.map(|socket| {
         let stop = CancellationToken::new();
         edge.tasks.spawn(tcp::accept(Arc::clone(&edge), socket, Arc::clone(&endpoint), stop.clone()));
         stop.drop_guard()
     });
     let grace = edge.config.lease_grace;
     let credential = Arc::clone(&agent.credential);
-    Ok(Online { edge, endpoint, credential, lease, grace, _accepting: accepting })
+    Ok(Online { edge, endpoint, credential, lease: name.lease, grace, _accepting: accepting })
+}
+
+/// A name that the account may have, and what keeps others from it.
+struct Name {
+    url: EndpointUrl,
+    lease: Option<Arc<LeaseRecord>>,
+    /// The port of a public TCP endpoint.
+    socket: Option<Arc<TcpListener>>,
+}
+
+async fn name(agent: &Agent, wanted: &Wanted, deadline: Instant) -> Result<Name, Refused> {
+    if wanted.internal {
+        return Ok(Name { url: internal_url(agent, &wanted.url)?, lease: None, socket: None });
+    }
+    let (lease, socket) = if wanted.url.scheme == Scheme::Tcp {
+        let (lease, socket) = bind_tcp::lease(agent, wanted, deadline).await?;
+        (lease, Some(socket))
+    } else {
+        (lease(agent, wanted, deadline).await?, None)
+    };
+    Ok(Name { url: lease.url.clone(), lease: Some(lease), socket })
+}
+
+/// The URL of an internal endpoint: complete, and below `.internal`, where no public name can be.
+fn internal_url(agent: &Agent, wanted: &WantedUrl) -> Result<EndpointUrl, Refused> {
+    let no_name = |why: String| Refused::for_good(Code::ERR_NGROK_326.with(why));
+    let url =
+        wanted.complete().map_err(|error| no_name(format!("An internal endpoint needs a whole URL: {error}.")))?;
+    if !is_internal(url.host.name()) {
+        return Err(no_name(format!("The name {} of an internal endpoint does not end in .internal.", url.host)));
+    }
+    agent.credential.acl.permit_bind(&url)?;
+    Ok(url)
+}
+
+/// Whether a name is for internal endpoints only.
+pub(crate) fn is_internal(name: &HostName) -> bool {
+    name.as_str().ends_with(".internal")
 }
 
 impl Agent {
+    /// Who holds the leases of its endpoints: the agent, or for members of a pool the account.
+    fn lessee(&self, pooled: bool) -> AgentId {
+        if pooled { pool_of(self.credential.account) } else { self.agent }
+    }
+
     /// The lease on a complete URL: from the replica when the agent has it already, from the control plane otherwise.
-    pub(crate) async fn claim(&self, url: &EndpointUrl, deadline: Instant) -> Result<Arc<LeaseRecord>, AskFault> {
+    pub(crate) async fn claim(
+        &self,
+        url: &EndpointUrl,
+        pooled: bool,
+        deadline: Instant,
+    ) -> Result<Arc<LeaseRecord>, AskFault> {
         if let Some(lease) = self.edge.replica.lease(url)
             && lease.account == self.credential.account
-            && lease.agent == self.agent
+            && lease.agent == self.lessee(pooled)
             && lease.edge == self.edge.edge_id
             // A lease with an end was given back, or held by an edge process before this one: it must be claimed again.
             && lease.expires_at_ms.is_none()
@@ -136,16 +204,16 @@ impl Agent {
             return Ok(lease);
         }
         let holder_offline = match self.edge.routes.same_name(url) {
-            Some(endpoint) => self.outlives(&endpoint).await,
+            Some(endpoint) => self.outlives(&endpoint, pooled).await,
             None => true,
         };
-        self.claim_wanted(url.clone().into(), holder_offline, deadline).await
+        self.claim_wanted(url.clone().into(), pooled, holder_offline, deadline).await
     }
 
     /// Whether the session that holds a name is over. An agent that was killed cannot say so, and over QUIC no one else does: when another
     /// agent of the account wants the name, its session has to answer.
-    async fn outlives(&self, held: &Endpoint) -> bool {
-        let another = held.account == self.credential.account && held.holder.agent != self.agent;
+    async fn outlives(&self, held: &Endpoint, pooled: bool) -> bool {
+        let another = held.account == self.credential.account && held.holder.lessee != self.lessee(pooled);
         if another && let Some(holder) = self.edge.sessions.get(held.holder.session_id) {
             return !holder.answers(&held.session).await;
         }
@@ -155,6 +223,7 @@ impl Agent {
     async fn claim_wanted(
         &self,
         url: WantedUrl,
+        pooled: bool,
         holder_offline: bool,
         deadline: Instant,
     ) -> Result<Arc<LeaseRecord>, AskFault> {
@@ -162,7 +231,7 @@ impl Agent {
             edge: self.edge.edge_id.clone(),
             account: self.credential.account,
             credential: self.credential.id,
-            agent: self.agent,
+            agent: self.lessee(pooled),
             url,
             holder_offline,
         };
@@ -197,28 +266,28 @@ impl From<portway_access::BindDenied> for Refused {
 }
 
 /// The lease for an http, https or tls endpoint.
-async fn lease(agent: &Agent, wanted: WantedUrl, deadline: Instant) -> Result<Arc<LeaseRecord>, Refused> {
-    let edge = &agent.edge;
-    let scheme = wanted.scheme;
+async fn lease(agent: &Agent, wanted: &Wanted, deadline: Instant) -> Result<Arc<LeaseRecord>, Refused> {
+    let (edge, pooled) = (&agent.edge, wanted.pooled);
+    let scheme = wanted.url.scheme;
     let base = edge.replica.base_domain().ok_or_else(|| Refused::for_now(Code::ERR_PORTWAY_50303))?;
     let wanted =
-        wanted.resolve(&base).map_err(|error| Refused::for_good(Code::ERR_NGROK_328.with(error.to_string())))?;
+        wanted.url.resolve(&base).map_err(|error| Refused::for_good(Code::ERR_NGROK_328.with(error.to_string())))?;
     if let Some(port) = wanted.port.filter(|port| public_port(edge, scheme) != Some(*port)) {
         let text = format!("The port {port} is not served for {scheme} endpoints. Leave the port out of the URL.");
         return Err(Refused::for_good(Code::ERR_PORTWAY_40004.with(text)));
     }
     let Some(host) = wanted.host else {
         agent.credential.acl.permit_random(scheme)?;
-        return Ok(agent.claim_wanted(WantedUrl::any(scheme), false, deadline).await?);
+        return Ok(agent.claim_wanted(WantedUrl::any(scheme), pooled, false, deadline).await?);
     };
     let url = EndpointUrl::new(scheme, host, None)
         .map_err(|error| Refused::for_good(Code::ERR_NGROK_326.with(error.to_string())))?;
     agent.credential.acl.permit_bind(&url)?;
-    if is_own(edge, &url.host) {
-        let text = format!("{} is used by the installation itself. Choose another name.", url.host);
+    if is_own(edge, &url.host) || is_internal(url.host.name()) {
+        let text = format!("{} is kept for the installation itself. Choose another name.", url.host);
         return Err(Refused::for_good(Code::ERR_NGROK_347.with(text)));
     }
-    Ok(agent.claim(&url, deadline).await?)
+    Ok(agent.claim(&url, pooled, deadline).await?)
 }
 
 /// Names on which agents connect are never endpoints, whatever the control plane says.
@@ -236,31 +305,22 @@ fn public_port(edge: &EdgeShared, scheme: Scheme) -> Option<u16> {
     .filter(|port| *port != 0)
 }
 
-fn options(request: &BindRequest) -> Result<EndpointOptions, Refused> {
-    let host_header = request.host_header.as_deref().map(HeaderValue::from_str).transpose().map_err(|_| {
-        let text = "The Host header to set contains characters that a header cannot have. Change host_header.";
-        Refused::for_good(Code::ERR_PORTWAY_40004.with(text))
-    })?;
-    let proxy_protocol = request.proxy_protocol;
-    let (upstream_http2, tls_edge) = (request.upstream_http2, request.tls_edge);
-    Ok(EndpointOptions { upstream_http2, proxy_protocol, host_header, tls_edge })
-}
-
 /// Enters the endpoint into the route table; tells the session that loses the name.
-fn put_online(agent: &Agent, endpoint: &Arc<Endpoint>, lease: &Arc<LeaseRecord>) -> Result<(), Refused> {
+fn put_online(agent: &Agent, endpoint: &Arc<Endpoint>, lease: Option<&Arc<LeaseRecord>>) -> Result<(), Refused> {
     let edge = &agent.edge;
     match edge.routes.insert(Arc::clone(endpoint)) {
-        Ok(Some(old)) => {
-            tell_old_holder(edge, &old, endpoint);
+        Ok(gone) => {
+            gone.iter().for_each(|old| tell_old_holder(edge, old, endpoint));
             Ok(())
         }
-        Ok(None) => Ok(()),
         Err(Taken { by_later_session: true, .. }) => {
             let text = "A newer session of the same agent already serves this endpoint.";
             Err(Refused::for_good(Code::ERR_NGROK_334.with(text)))
         }
         Err(Taken { url, .. }) => {
-            edge.leases.give_back(Arc::clone(lease), Duration::ZERO);
+            if let Some(lease) = lease {
+                edge.leases.give_back(Arc::clone(lease), Duration::ZERO);
+            }
             let text = format!("{url} is already online. Stop the agent that serves it, or choose another URL.");
             Err(Refused::for_now(Code::ERR_NGROK_334.with(text)))
         }
@@ -277,6 +337,14 @@ fn tell_old_holder(edge: &EdgeShared, old: &Endpoint, new: &Endpoint) {
     tracing::info!(url = %new.url, from = %old.holder.session_id, to = %new.holder.session_id,
         streams = old.counters.streams.load(Ordering::Relaxed), "endpoint taken over");
     session.order(|orders| orders.taken.push((old.handle, text)));
+}
+
+/// Stands for all members of an account's pools where leases are held: an agent id that no agent has.
+fn pool_of(account: AccountId) -> AgentId {
+    let hash = digest(&SHA256, format!("pool of {account}").as_bytes());
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash.as_ref()[..16]);
+    AgentId::new(id)
 }
 
 /// A fresh id: the time and 128 random bits.

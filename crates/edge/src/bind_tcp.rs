@@ -4,13 +4,13 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use portway_codes::Code;
-use portway_names::{EndpointUrl, HostName, HostPattern, Scheme, WantedUrl};
+use portway_names::{EndpointUrl, HostName, HostPattern, Scheme};
 use portway_proto::LeaseRecord;
 use rand::RngExt;
 use tokio::time::Instant;
 
 use crate::admission::Limit;
-use crate::bind::{Agent, Refused};
+use crate::bind::{Agent, Refused, Wanted};
 use crate::control_link::AskFault;
 use crate::ports::PortFault;
 use crate::state::EdgeShared;
@@ -23,19 +23,19 @@ const CLAIMED_MAX: u32 = 8;
 /// The lease and the listening socket for a TCP endpoint.
 pub(crate) async fn lease(
     agent: &Agent,
-    wanted: &WantedUrl,
+    wanted: &Wanted,
     deadline: Instant,
 ) -> Result<(Arc<LeaseRecord>, Arc<TcpListener>), Refused> {
     let host = tcp_host(&agent.edge)?;
-    if let Some(other) = wanted.host.as_ref().filter(|wanted| wanted.exact() != Some(&host)) {
+    if let Some(other) = wanted.url.host.as_ref().filter(|wanted| wanted.exact() != Some(&host)) {
         let text = format!(
             "TCP endpoints of this installation are at {host}, not at {other}. Ask for tcp://{host}, or for tcp:// alone."
         );
         return Err(Refused::for_good(Code::ERR_NGROK_307.with(text)));
     }
-    match wanted.port {
-        Some(port) => chosen(agent, &host, port, deadline).await,
-        None => any(agent, &host, deadline).await,
+    match wanted.url.port {
+        Some(port) => chosen(agent, &host, port, wanted.pooled, deadline).await,
+        None => any(agent, &host, wanted.pooled, deadline).await,
     }
 }
 
@@ -49,17 +49,19 @@ async fn chosen(
     agent: &Agent,
     host: &HostName,
     port: u16,
+    pooled: bool,
     deadline: Instant,
 ) -> Result<(Arc<LeaseRecord>, Arc<TcpListener>), Refused> {
     let url = url(host, port)?;
     agent.credential.acl.permit_bind(&url)?;
     let socket = agent.edge.ports.open(port).map_err(|fault| port_refused(&fault))?;
-    Ok((agent.claim(&url, deadline).await?, socket))
+    Ok((agent.claim(&url, pooled, deadline).await?, socket))
 }
 
 async fn any(
     agent: &Agent,
     host: &HostName,
+    pooled: bool,
     deadline: Instant,
 ) -> Result<(Arc<LeaseRecord>, Arc<TcpListener>), Refused> {
     agent.credential.acl.permit_random(Scheme::Tcp)?;
@@ -86,7 +88,7 @@ async fn any(
                 continue;
             }
         };
-        match agent.claim(&url, deadline).await {
+        match agent.claim(&url, pooled, deadline).await {
             Ok(lease) => return Ok((lease, socket)),
             Err(AskFault::Refused(error)) if is_somebody_elses(error.code) && claimed + 1 < CLAIMED_MAX => claimed += 1,
             Err(fault) => return Err(fault.into()),

@@ -8,6 +8,8 @@ use std::time::Duration;
 use portway_mux::{QuicKeys, SessionConfig};
 use portway_names::{HostName, Region};
 
+use crate::ngrok::ResumeKey;
+
 /// Configuration of one edge. Resolved: flags and files are read elsewhere.
 #[derive(Debug, Clone)]
 pub struct EdgeConfig {
@@ -34,6 +36,9 @@ pub struct EdgeConfig {
     /// Keys of the QUIC listener. An edge that takes the same at every start can tell agents that its predecessor was killed; with random
     /// ones they notice by their idle timeout.
     pub quic_keys: QuicKeys,
+    /// Seals what ngrok SDKs bring back when they connect again. Edges that share agents have the same; with a random one, agents of an edge
+    /// that was restarted are new to it.
+    pub resume_key: ResumeKey,
     /// How long running streams may take after the edge began to drain.
     pub drain_grace: Duration,
     /// How long the lease of a name outlives the session that held it without saying goodbye: the time an agent has to come
@@ -55,6 +60,7 @@ impl Default for EdgeConfig {
             limits: Limits::default(),
             session: SessionConfig::edge(),
             quic_keys: QuicKeys::random(),
+            resume_key: ResumeKey::random(),
             drain_grace: Duration::from_secs(30),
             lease_grace: Duration::from_secs(60),
         }

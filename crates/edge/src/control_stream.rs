@@ -35,6 +35,8 @@ pub(crate) enum ControlFault {
     Ended,
     #[error("the agent does not read its control stream")]
     NotRead,
+    #[error("the agent asks what cannot be read: {0}")]
+    Question(String),
 }
 
 impl ControlStream {

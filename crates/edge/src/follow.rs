@@ -118,14 +118,15 @@ impl Follower {
 
     /// A name that went to another edge or agent is no longer served here, even if the old holder does not know yet.
     fn lease_changed(&self, lease: &LeaseRecord) {
-        let Some(endpoint) = self.edge.routes.same_name(&lease.url) else { return };
-        let same_holder = endpoint.account == lease.account && endpoint.holder.agent == lease.agent;
-        if endpoint.url != lease.url || endpoint.holder.fence >= lease.fence || same_holder {
-            return;
-        }
-        if let Some(session) = self.edge.sessions.get(endpoint.holder.session_id) {
-            let text = Code::ERR_NGROK_334.with(format!("{} was taken over by another agent.", endpoint.url));
-            session.order(|orders| orders.taken.push((endpoint.handle, Some(text))));
+        for endpoint in self.edge.routes.all_of_name(&lease.url) {
+            let same_holder = endpoint.account == lease.account && endpoint.holder.lessee == lease.agent;
+            if endpoint.url != lease.url || endpoint.holder.fence >= lease.fence || same_holder {
+                continue;
+            }
+            if let Some(session) = self.edge.sessions.get(endpoint.holder.session_id) {
+                let text = Code::ERR_NGROK_334.with(format!("{} was taken over by another agent.", endpoint.url));
+                session.order(|orders| orders.taken.push((endpoint.handle, Some(text))));
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use portway_mux::{Role, over_tls, tune_tcp};
 use portway_names::{Host, HostName, Scheme};
 use portway_tls::{ALPN_PORTWAY, ReadAhead, UNRECOGNIZED_NAME_ALERT};
@@ -17,10 +17,11 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::admission::{ConnectionPermit, HandshakePermit};
+use crate::endpoint::Endpoint;
 use crate::metrics::{HandshakeLabel, HandshakeStage, Kind, ReasonLabel};
 use crate::native::{self, Arrival};
+use crate::ngrok::{self, AgentIo};
 use crate::opening::{self, Opening};
-use crate::route::Endpoint;
 use crate::state::EdgeShared;
 use crate::visitor::Visitor;
 use crate::{http, plain_http, returning, tcp};
@@ -29,6 +30,11 @@ use crate::{http, plain_http, returning, tcp};
 const USE_HTTPS: &str = "This is the https address, and the request came in the clear. Use https:// in the URL.";
 /// What a browser on a connect name is told.
 const AGENTS_ONLY: &str = "This is the address for agents; there is nothing to see in a browser.";
+
+/// Bytes of a muxado frame's header: enough to tell an SDK from anything else.
+const FRAME_HEADER: usize = 8;
+/// Room for the first read of a connection without ALPN: an SDK's first flight.
+const FIRST_FRAME: usize = 2_048;
 
 /// An accepted connection before it is known what it wants. It can be moved to another shard.
 struct Fresh<S = TcpStream> {
@@ -208,7 +214,7 @@ async fn agent(edge: Arc<EdgeShared>, fresh: Fresh, connect_name: Option<HostNam
     }
     let Some((stream, settled)) = handshake(&edge, fresh, config).await else { return };
     if stream.get_ref().1.alpn_protocol() != Some(ALPN_PORTWAY) {
-        return lost(&edge, stream, &settled).await;
+        return Box::pin(without_alpn(edge, stream, settled, connect_name, shard)).await;
     }
     let Settled { peer, local, deadline: _, permit, counted } = settled;
     // What a drain waits for are visitors.
@@ -216,6 +222,28 @@ async fn agent(edge: Arc<EdgeShared>, fresh: Fresh, connect_name: Option<HostNam
     let session = over_tls(stream, Role::Edge, edge.config.session.clone(), peer, local);
     let tasks = edge.tasks.clone();
     tasks.spawn(native::serve(edge, Arrival { session, connect_name, permit, shard }));
+}
+
+/// An SDK, or somebody who got lost: the first bytes tell.
+async fn without_alpn(
+    edge: Arc<EdgeShared>,
+    mut stream: TlsStream<ReadAhead<TcpStream>>,
+    settled: Settled,
+    connect_name: Option<HostName>,
+    shard: usize,
+) {
+    let mut first = BytesMut::with_capacity(FIRST_FRAME);
+    let reading =
+        async { while first.len() < FRAME_HEADER && stream.read_buf(&mut first).await.is_ok_and(|count| count > 0) {} };
+    if timeout_at(settled.deadline, reading).await.is_err() || !ngrok::looks_like_muxado(&first) {
+        return lost(&edge, stream, &settled, &first).await;
+    }
+    let Settled { peer, local, deadline: _, permit, counted } = settled;
+    drop(counted);
+    let config = edge.config.session.towards_ngrok();
+    let session = over_tls(AgentIo::new(stream, first.freeze()), Role::Edge, config, peer, local);
+    let tasks = edge.tasks.clone();
+    tasks.spawn(ngrok::serve(edge, Arrival { session, connect_name, permit, shard }));
 }
 
 /// A connection whose handshake is over.
@@ -250,14 +278,12 @@ async fn handshake(
 }
 
 /// Something on a connect name that is no native agent.
-async fn lost(edge: &EdgeShared, mut stream: TlsStream<ReadAhead<TcpStream>>, settled: &Settled) {
+async fn lost(edge: &EdgeShared, mut stream: TlsStream<ReadAhead<TcpStream>>, settled: &Settled, first: &[u8]) {
     edge.metrics.refused.get_or_create(&ReasonLabel { reason: "not_a_portway_agent" }).inc();
     tracing::info!(peer = %settled.peer, alpn = ?stream.get_ref().1.alpn_protocol().map(String::from_utf8_lossy),
         "connection to the agents' address speaks no protocol that is served here; closed");
-    let mut first = [0; 16];
     let answer = async {
-        let read = stream.read(&mut first).await?;
-        if looks_like_http(&first[..read]) {
+        if looks_like_http(first) {
             stream.write_all(plain_http::answer(400, None, AGENTS_ONLY).as_bytes()).await?;
         }
         stream.shutdown().await

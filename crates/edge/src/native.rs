@@ -1,23 +1,26 @@
-//! The front for native agents: who they are, before their session begins.
+//! The front for native agents: their session from its first message on, in the words of `docs/spec/native-protocol.md`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use http::HeaderValue;
 use portway_codes::{Code, PublicError};
-use portway_mux::Session;
-use portway_names::{HostName, SessionId};
-use portway_proto::agent::v1::{Refusal, Welcome, agent_message, edge_message};
-use portway_proto::{AgentHello, CredentialRecord, VERSION_MINOR};
-use secrecy::ExposeSecret;
+use portway_mux::{ErrorCode, Session};
+use portway_names::HostName;
+use portway_proto::agent::v1::{
+    Bind, BindRefused, Bound, EndpointClosed, GoAway, Refusal, Unbound, Welcome, agent_message, edge_message,
+};
+use portway_proto::{AgentHello, BindRequest, VERSION_MINOR};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::admission::{ConnectionPermit, Limit};
-use crate::bind::{Agent, Refused, new_ksuid};
+use crate::admission::ConnectionPermit;
+use crate::bind::{Agent, Online, Refused, Wanted};
 use crate::control_stream::{ControlFault, ControlStream};
-use crate::metrics::{HandshakeLabel, HandshakeStage, Kind, ReasonLabel};
-use crate::replica::Digest;
+use crate::endpoint::{About, Address, Endpoint, EndpointOptions};
+use crate::front::{Front, Heard};
+use crate::login;
+use crate::metrics::{HandshakeLabel, HandshakeStage, Kind};
 use crate::session::AgentSession;
 use crate::sessions::Registration;
 use crate::state::EdgeShared;
@@ -67,33 +70,13 @@ async fn begin(
             return None;
         }
     };
-    match admit(&edge, hello, connect_name.as_ref(), peer).await {
-        Ok(admitted) => {
-            let (agent, registration) = admitted.into_agent(&edge, &session, shard);
-            welcome(agent, registration, control).await
-        }
+    match admit(&edge, hello, connect_name.as_ref(), &session, shard, peer).await {
+        Ok((agent, registration)) => welcome(agent, registration, control).await,
         Err(refused) => {
-            count_refusal(&edge, peer, &refused);
+            login::count_refusal(&edge, peer, &refused);
             refuse(&mut control, &session, &refused).await;
             None
         }
-    }
-}
-
-/// Sends a refusal and closes the session after it.
-pub(crate) async fn refuse(control: &mut ControlStream, session: &Session, refused: &Refused) {
-    let refusal = Refusal {
-        code: refused.error.code.to_string(),
-        text: refused.error.text.clone(),
-        retryable: refused.retryable,
-    };
-    if control.send(edge_message::Message::Refusal(refusal)).await.is_err() {
-        return session.abort();
-    }
-    control.finish().await;
-    // A close may overtake what the agent has not read yet, so the agent is let go first.
-    if timeout(REFUSAL_READ, session.closed()).await.is_err() {
-        session.close(refused.error.code.title());
     }
 }
 
@@ -111,102 +94,34 @@ fn give_up(edge: &EdgeShared, session: &Session, why: &str) {
     session.abort();
 }
 
-fn count_refusal(edge: &EdgeShared, peer: SocketAddr, refused: &Refused) {
-    let reason = refused.error.code.name();
-    edge.metrics.refused.get_or_create(&ReasonLabel { reason }).inc();
-    tracing::info!(%peer, code = reason, "agent session refused");
-}
-
-/// An agent that may have a session.
-struct Admitted {
-    hello: AgentHello,
-    credential: Arc<CredentialRecord>,
-    session_id: SessionId,
-    registration: Registration,
-}
-
 async fn admit(
     edge: &Arc<EdgeShared>,
     first: agent_message::Message,
     connect_name: Option<&HostName>,
+    session: &Session,
+    shard: usize,
     peer: SocketAddr,
-) -> Result<Admitted, Refused> {
+) -> Result<(Agent, Registration), Refused> {
     let agent_message::Message::Hello(hello) = first else {
         let text = "The agent's first message must be Hello. Update the agent.";
         return Err(Refused::for_good(Code::ERR_NGROK_109.with(text)));
     };
     let hello = AgentHello::try_from(hello).map_err(|error| Refused::for_good(PublicError::from(&error)))?;
-    if edge.draining.is_cancelled() {
-        return Err(Refused::for_now(Code::ERR_NGROK_803));
-    }
-    if !edge.admission.may_authenticate(peer) {
-        let text =
-            "Too many authtokens that do not exist came from this address. Wait a minute, and correct the authtoken.";
-        return Err(Refused::for_now(Code::ERR_PORTWAY_42902.with(text)));
-    }
-    let credential = authenticate(edge, &hello, peer).await?;
-    if let Some(owner) = connect_name.and_then(|name| edge.replica.connect_name(name)).flatten()
-        && owner != credential.account
-    {
-        return Err(Refused::for_good(Code::ERR_NGROK_122));
-    }
-    let session_id = SessionId::new(new_ksuid());
-    let limit = edge.limits().sessions_per_account;
-    match edge.sessions.register(session_id, credential.account, credential.id, limit) {
-        Ok(registration) => Ok(Admitted { hello, credential, session_id, registration }),
-        Err(error) => {
-            edge.admission.reached(Limit::SessionsPerAccount, peer);
-            let text = format!("The session is refused: {error}. Stop an agent that is no longer needed.");
-            Err(Refused::for_now(Code::ERR_NGROK_108.with(text)))
-        }
-    }
-}
-
-/// The credential of a token: from the replica, or from the control plane when the token is newer than that.
-async fn authenticate(
-    edge: &EdgeShared,
-    hello: &AgentHello,
-    peer: SocketAddr,
-) -> Result<Arc<CredentialRecord>, Refused> {
-    let digest = token_digest(hello);
-    let deadline = Instant::now() + edge.limits().bind_timeout;
-    if let Some(known) = edge.replica.credential(&digest) {
-        return Ok(known);
-    }
-    match edge.control.authenticate(&digest, deadline).await {
-        Ok(Some(record)) => Ok(Arc::new(record)),
-        Ok(None) => {
-            edge.admission.bad_token(peer);
-            Err(Refused::for_good(Code::ERR_NGROK_107))
-        }
-        Err(fault) => Err(fault.into()),
-    }
-}
-
-/// Looking a digest up leaks nothing by time: who could steer the comparison would have to find preimages of SHA-256.
-fn token_digest(hello: &AgentHello) -> Digest {
-    let hash = digest(&SHA256, hello.authtoken.expose_secret().as_bytes());
-    let mut out = Digest::default();
-    out.copy_from_slice(hash.as_ref());
-    out
-}
-
-impl Admitted {
-    fn into_agent(self, edge: &Arc<EdgeShared>, session: &Session, shard: usize) -> (Agent, Registration) {
-        let Admitted { hello, credential, session_id, registration } = self;
-        tracing::info!(session = %session_id, account = %credential.account, peer = %session.peer_addr(),
-            carrier = %session.carrier(), version = ?hello.agent_version, client = ?hello.client_type, "agent session online");
-        let agent = Agent {
-            edge: Arc::clone(edge),
-            shard,
-            session: session.clone(),
-            session_id,
-            credential,
-            agent: hello.agent_id,
-            generation: hello.generation,
-        };
-        (agent, registration)
-    }
+    let credential = login::authenticate(edge, &hello.authtoken, connect_name, peer).await?;
+    let (session_id, registration) = login::register(edge, &credential, peer)?;
+    tracing::info!(session = %session_id, account = %credential.account, %peer, carrier = %session.carrier(),
+        version = ?hello.agent_version, client = ?hello.client_type, "agent session online");
+    let agent = Agent {
+        edge: Arc::clone(edge),
+        shard,
+        session: session.clone(),
+        session_id,
+        credential,
+        agent: hello.agent_id,
+        leg: 0,
+        generation: hello.generation,
+    };
+    Ok((agent, registration))
 }
 
 async fn welcome(agent: Agent, registration: Registration, mut control: ControlStream) -> Option<AgentSession> {
@@ -223,5 +138,108 @@ async fn welcome(agent: Agent, registration: Registration, mut control: ControlS
         agent.session.abort();
         return None;
     }
-    Some(AgentSession::new(agent, registration, control))
+    Some(AgentSession::new(agent, registration, Front::Native(control)))
+}
+
+/// The next thing that a native agent says.
+///
+/// Cancel safety: safe.
+pub(crate) async fn next(control: &mut ControlStream, session: &Session) -> Result<Heard, ControlFault> {
+    loop {
+        tokio::select! {
+            message = control.next() => return Ok(heard(message?)),
+            stream = session.accept() => match stream {
+                // A native agent has one control stream, and opens nothing else.
+                Some(mut stream) => stream.reset(ErrorCode::STREAM_REFUSED),
+                None => return Err(ControlFault::Ended),
+            },
+        }
+    }
+}
+
+fn heard(message: agent_message::Message) -> Heard {
+    match message {
+        agent_message::Message::Bind(bind) => Heard::Bind { request: bind.request, wanted: wanted(bind).map(Box::new) },
+        agent_message::Message::Unbind(unbind) => Heard::Unbind { request: 0, handle: Some(unbind.endpoint) },
+        agent_message::Message::Goodbye(_) => Heard::Goodbye,
+        agent_message::Message::Hello(_) => {
+            let text = "The agent said Hello twice. Update the agent.";
+            Heard::Fault(Refused::for_good(Code::ERR_NGROK_109.with(text)))
+        }
+    }
+}
+
+fn wanted(bind: Bind) -> Result<Wanted, Refused> {
+    let request = BindRequest::try_from(bind).map_err(|error| Refused::for_good(error.to_bind_refusal()))?;
+    let host_header = request.host_header.as_deref().map(HeaderValue::from_str).transpose().map_err(|_| {
+        let text = "The Host header to set contains characters that a header cannot have. Change host_header.";
+        Refused::for_good(Code::ERR_PORTWAY_40004.with(text))
+    })?;
+    let options = EndpointOptions {
+        upstream_http2: request.upstream_http2,
+        proxy_protocol: request.proxy_protocol,
+        host_header,
+        tls_edge: request.tls_edge,
+    };
+    let BindRequest { url, name, description, metadata, forwards_to, .. } = request;
+    let about = About { name, description, metadata, forwards_to };
+    Ok(Wanted { url, options, about, address: Address::Native, id: None, pooled: false, internal: false })
+}
+
+/// Tells that an endpoint is online.
+pub(crate) async fn bound(control: &mut ControlStream, request: u32, online: &Online) -> Result<(), ControlFault> {
+    let endpoint = &online.endpoint;
+    let (url, endpoint_id) = (online.public_url().to_string(), endpoint.id.to_string());
+    let bound = Bound { request, endpoint: endpoint.handle, url, endpoint_id };
+    control.send(edge_message::Message::Bound(bound)).await
+}
+
+/// Tells that an endpoint is not to be.
+pub(crate) async fn bind_refused(
+    control: &mut ControlStream,
+    request: u32,
+    refused: Refused,
+) -> Result<(), ControlFault> {
+    let Refused { error, retryable } = refused;
+    let answer = BindRefused { request, code: error.code.to_string(), text: error.text, retryable };
+    control.send(edge_message::Message::BindRefused(answer)).await
+}
+
+/// Tells that an endpoint was given up, as asked.
+pub(crate) async fn unbound(control: &mut ControlStream, handle: u32) -> Result<(), ControlFault> {
+    control.send(edge_message::Message::Unbound(Unbound { endpoint: handle })).await
+}
+
+/// Tells that an endpoint is no more.
+pub(crate) async fn closed(
+    control: &mut ControlStream,
+    endpoint: &Endpoint,
+    why: &PublicError,
+) -> Result<(), ControlFault> {
+    let closed = EndpointClosed { endpoint: endpoint.handle, code: why.code.to_string(), text: why.text.clone() };
+    control.send(edge_message::Message::EndpointClosed(closed)).await
+}
+
+/// Tells the agent to dial elsewhere.
+pub(crate) async fn go_away(control: &mut ControlStream, grace: Duration) -> Result<(), ControlFault> {
+    let grace_ms = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
+    let go_away = GoAway { reason: "the server is shutting down or restarting".to_owned(), grace_ms };
+    control.send(edge_message::Message::GoAway(go_away)).await
+}
+
+/// Sends a refusal and closes the session after it.
+pub(crate) async fn refuse(control: &mut ControlStream, session: &Session, refused: &Refused) {
+    let refusal = Refusal {
+        code: refused.error.code.to_string(),
+        text: refused.error.text.clone(),
+        retryable: refused.retryable,
+    };
+    if control.send(edge_message::Message::Refusal(refusal)).await.is_err() {
+        return session.abort();
+    }
+    control.finish().await;
+    // A close may overtake what the agent has not read yet, so the agent is let go first.
+    if timeout(REFUSAL_READ, session.closed()).await.is_err() {
+        session.close(refused.error.code.title());
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use portway_names::{EndpointUrl, HostName, HostPattern, LookupKey, Scheme, match_order};
 use tokio::time::Instant;
 
-use crate::route::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::state::EdgeShared;
 
 /// How long after its start an edge holds visitors of leased names that are not online yet. Agents of every kind have tried again

@@ -2,113 +2,17 @@
 //!
 //! Readers never wait: each table is a concurrent map. Writers (binds) take one lock, so that a change is seen whole by the next one.
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::BytesMut;
-use http::HeaderValue;
-use portway_mux::{OpenError, Session, Stream};
-use portway_names::{
-    AccountId, EndpointId, EndpointUrl, HostName, HostPattern, LookupKey, Scheme, SessionId, match_order,
-};
-use portway_proto::AgentId;
-use portway_proto::agent::v1::ConnectionHead;
-use portway_wire::head::encode_connection_head;
-use portway_wire::proxy_protocol::{self, ProxyVersion};
+use portway_names::{AccountId, EndpointUrl, HostName, HostPattern, LookupKey, Scheme, match_order};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-/// One public name that a session serves.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) id: EndpointId,
-    pub(crate) url: EndpointUrl,
-    pub(crate) account: AccountId,
-    /// Number in stream heads; unique in its session.
-    pub(crate) handle: u32,
-    pub(crate) session: Session,
-    /// The shard that drives the session.
-    pub(crate) shard: usize,
-    pub(crate) holder: Holder,
-    pub(crate) options: EndpointOptions,
-    pub(crate) counters: EndpointCounters,
-}
+use self::seat::Seat;
+pub(crate) use self::seat::Taken;
+use crate::endpoint::Endpoint;
 
-/// Who holds a name: decides which of two sessions has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Holder {
-    pub(crate) agent: AgentId,
-    /// Counts the sessions of the agent.
-    pub(crate) generation: u64,
-    /// Fence of the lease: grows with each change of holder.
-    pub(crate) fence: u64,
-    pub(crate) session_id: SessionId,
-}
-
-/// How an endpoint's visitors are served.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct EndpointOptions {
-    /// The upstream speaks HTTP/2 with prior knowledge.
-    pub(crate) upstream_http2: bool,
-    /// PROXY protocol header in front of each stream.
-    pub(crate) proxy_protocol: Option<ProxyVersion>,
-    /// Value for the Host field of forwarded requests; absent: the visitor's.
-    pub(crate) host_header: Option<HeaderValue>,
-    /// A tls endpoint whose TLS ends here.
-    pub(crate) tls_edge: bool,
-}
-
-/// What an endpoint counts for the live view.
-#[derive(Debug, Default)]
-pub(crate) struct EndpointCounters {
-    /// Streams opened since the endpoint came online.
-    pub(crate) streams: AtomicUsize,
-}
-
-/// Why no stream could be opened.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum OpenFault {
-    /// The agent is gone; its endpoints leave the table at this moment.
-    #[error("the agent's session is closed")]
-    Offline,
-    /// The session has as many streams as it may have.
-    #[error("the agent's session has too many streams open")]
-    Busy,
-}
-
-impl Endpoint {
-    /// Opens a stream to the upstream for a visitor at `client` that reached `server`. The head and, where asked for, the PROXY
-    /// protocol header are queued already and leave with the first bytes written; there is no round trip.
-    ///
-    /// Cancel safety: dropped before it is ready, no stream is opened or it is reset.
-    pub(crate) async fn open(&self, client: SocketAddr, server: SocketAddr) -> Result<Stream, OpenFault> {
-        let head = encode_connection_head(&ConnectionHead::new(self.handle, client, server));
-        let first = match self.options.proxy_protocol {
-            None => head,
-            Some(version) => {
-                let proxy = proxy_protocol::encode(version, client, server);
-                let mut joined = BytesMut::with_capacity(head.len() + proxy.len());
-                joined.extend_from_slice(&head);
-                joined.extend_from_slice(&proxy);
-                joined.freeze()
-            }
-        };
-        match self.session.open(first).await {
-            Ok(stream) => {
-                self.counters.streams.fetch_add(1, Ordering::Relaxed);
-                Ok(stream)
-            }
-            Err(OpenError::TooManyStreams { .. }) => Err(OpenFault::Busy),
-            Err(OpenError::Closed(_)) => Err(OpenFault::Offline),
-        }
-    }
-
-    /// Whether the session behind it can still open streams.
-    pub(crate) fn is_online(&self) -> bool {
-        self.session.close_reason().is_none()
-    }
-}
+mod seat;
 
 /// The table of endpoints.
 #[derive(Debug, Default)]
@@ -118,20 +22,13 @@ pub(crate) struct Routes {
     /// http endpoints.
     by_host: Table,
     /// TCP endpoints by port.
-    by_port: papaya::HashMap<u16, Arc<Endpoint>>,
+    by_port: papaya::HashMap<u16, Seat>,
+    /// Endpoints that only others of the same account reach.
+    internal: papaya::HashMap<(AccountId, EndpointUrl), Seat>,
     /// Held by whoever changes the table; readers do not take it.
     writers: Mutex<()>,
     /// Tells whoever waits for a name that one came online.
     added: Notify,
-}
-
-/// The name is held by somebody who does not have to give it up.
-#[derive(Debug, thiserror::Error)]
-#[error("{url} is online already")]
-pub(crate) struct Taken {
-    pub(crate) url: EndpointUrl,
-    /// Whether the same agent holds it, by a later session: the bind comes too late.
-    pub(crate) by_later_session: bool,
 }
 
 impl Routes {
@@ -148,26 +45,21 @@ impl Routes {
 
     /// The TCP endpoint of a port.
     pub(crate) fn tcp(&self, port: u16) -> Option<Arc<Endpoint>> {
-        self.by_port.pin().get(&port).cloned()
+        self.by_port.pin().get(&port).map(Seat::pick)
     }
 
-    /// Puts an endpoint online. It replaces an older registration that has to give way: one whose session is closed, one with
-    /// an older fence, one of the same agent with a generation that is not higher. The replaced one is returned.
-    pub(crate) fn insert(&self, endpoint: Arc<Endpoint>) -> Result<Option<Arc<Endpoint>>, Taken> {
+    /// Puts an endpoint online. What holds its name already goes beside it (members of a pool, connections of one agent), or gives way: one
+    /// whose session is closed, one with an older fence, one of the same agent with a generation that is not higher. Those are returned.
+    pub(crate) fn insert(&self, endpoint: Arc<Endpoint>) -> Result<Vec<Arc<Endpoint>>, Taken> {
         let _writing = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.same_name(&endpoint.url);
-        if let Some(old) = &old {
-            gives_way(old, &endpoint)?;
-        }
-        match (endpoint.url.scheme, &endpoint.url.host) {
-            (Scheme::Tcp, _) => {
-                self.by_port.pin().insert(endpoint.url.port.unwrap_or_default(), endpoint);
-            }
-            (Scheme::Http, pattern) => self.by_host.insert(pattern, Arc::clone(&endpoint)),
-            (Scheme::Https | Scheme::Tls, pattern) => self.by_sni.insert(pattern, Arc::clone(&endpoint)),
-        }
+        let (url, account, internal) = (endpoint.url.clone(), endpoint.account, endpoint.internal);
+        let (seat, gone) = match self.seat(&url, account, internal) {
+            Some(seat) => seat.join(endpoint)?,
+            None => (Seat::of(endpoint), Vec::new()),
+        };
+        self.put(&url, account, internal, Some(seat));
         self.added.notify_waiters();
-        Ok(old)
+        Ok(gone)
     }
 
     /// Ready when an endpoint came online after this call.
@@ -175,93 +67,108 @@ impl Routes {
         self.added.notified()
     }
 
-    /// Takes an endpoint offline. Does nothing when another one has its name by now.
+    /// Takes an endpoint offline; tells whether its name is free now. Does nothing when others have the name by now.
     pub(crate) fn remove(&self, endpoint: &Arc<Endpoint>) -> bool {
         let _writing = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.same_name(&endpoint.url).is_some_and(|current| Arc::ptr_eq(&current, endpoint)) {
-            return false;
-        }
-        match (endpoint.url.scheme, &endpoint.url.host) {
-            (Scheme::Tcp, _) => {
-                self.by_port.pin().remove(&endpoint.url.port.unwrap_or_default());
-            }
-            (Scheme::Http, pattern) => self.by_host.remove(pattern),
-            (Scheme::Https | Scheme::Tls, pattern) => self.by_sni.remove(pattern),
-        }
-        true
+        let (url, account, internal) = (&endpoint.url, endpoint.account, endpoint.internal);
+        let Some(seat) = self.seat(url, account, internal).filter(|seat| seat.holds(endpoint)) else { return false };
+        let left = seat.leave(endpoint);
+        let free = left.is_none();
+        self.put(url, account, internal, left);
+        free
     }
 
-    /// The endpoint with exactly this name (wildcards are not matched, a tls and an https endpoint are the same name).
+    /// An endpoint with exactly this public name (wildcards are not matched, a tls and an https endpoint are the same name).
     pub(crate) fn same_name(&self, url: &EndpointUrl) -> Option<Arc<Endpoint>> {
-        match url.scheme {
-            Scheme::Tcp => self.tcp(url.port.unwrap_or_default()),
-            Scheme::Http => self.by_host.get_pattern(&url.host),
-            Scheme::Https | Scheme::Tls => self.by_sni.get_pattern(&url.host),
-        }
+        self.public_seat(url).map(|seat| seat.pick())
     }
 
-    /// Endpoints online.
+    /// Every endpoint with exactly this public name.
+    pub(crate) fn all_of_name(&self, url: &EndpointUrl) -> Vec<Arc<Endpoint>> {
+        self.public_seat(url).map(|seat| seat.members().to_vec()).unwrap_or_default()
+    }
+
+    /// Names online.
     pub(crate) fn len(&self) -> usize {
-        self.by_sni.len() + self.by_host.len() + self.by_port.len()
+        self.by_sni.len() + self.by_host.len() + self.by_port.len() + self.internal.len()
     }
 
     /// Every endpoint, in no order. For status pages: it walks the whole table.
     pub(crate) fn all(&self) -> Vec<Arc<Endpoint>> {
         let mut found = Vec::with_capacity(self.len());
         for table in [&self.by_sni, &self.by_host] {
-            found.extend(table.exact.pin().values().cloned());
-            found.extend(table.wildcard.pin().values().cloned());
+            for half in [&table.exact, &table.wildcard] {
+                found.extend(half.pin().values().flat_map(Seat::members).cloned());
+            }
         }
-        found.extend(self.by_port.pin().values().cloned());
+        found.extend(self.by_port.pin().values().flat_map(Seat::members).cloned());
+        found.extend(self.internal.pin().values().flat_map(Seat::members).cloned());
         found
+    }
+
+    fn seat(&self, url: &EndpointUrl, account: AccountId, internal: bool) -> Option<Seat> {
+        if internal {
+            return self.internal.pin().get(&(account, url.clone())).cloned();
+        }
+        self.public_seat(url)
+    }
+
+    fn public_seat(&self, url: &EndpointUrl) -> Option<Seat> {
+        match url.scheme {
+            Scheme::Tcp => self.by_port.pin().get(&url.port.unwrap_or_default()).cloned(),
+            Scheme::Http => self.by_host.seat(&url.host),
+            Scheme::Https | Scheme::Tls => self.by_sni.seat(&url.host),
+        }
+    }
+
+    fn put(&self, url: &EndpointUrl, account: AccountId, internal: bool, seat: Option<Seat>) {
+        match url.scheme {
+            _ if internal => set(&self.internal, (account, url.clone()), seat),
+            Scheme::Tcp => set(&self.by_port, url.port.unwrap_or_default(), seat),
+            Scheme::Http => self.by_host.put(&url.host, seat),
+            Scheme::Https | Scheme::Tls => self.by_sni.put(&url.host, seat),
+        }
     }
 }
 
-/// Decides between two claims on one name. The fence of the lease comes first, the generation of the agent's session second; fences
-/// of different leases (a tls and an https endpoint on one name) are not compared.
-fn gives_way(old: &Endpoint, new: &Endpoint) -> Result<(), Taken> {
-    let same_agent = old.account == new.account && old.holder.agent == new.holder.agent;
-    let same_session = old.holder.session_id == new.holder.session_id;
-    let not_late = !same_agent || new.holder.generation >= old.holder.generation;
-    let fenced_out = old.url == new.url && new.holder.fence > old.holder.fence;
-    let newer_session = same_agent && !same_session && (old.url != new.url || new.holder.fence == old.holder.fence);
-    if not_late && (!old.is_online() || fenced_out || newer_session) {
-        return Ok(());
+fn set<K: Eq + std::hash::Hash>(map: &papaya::HashMap<K, Seat>, key: K, seat: Option<Seat>) {
+    match seat {
+        Some(seat) => {
+            map.pin().insert(key, seat);
+        }
+        None => {
+            map.pin().remove(&key);
+        }
     }
-    Err(Taken { url: new.url.clone(), by_later_session: same_agent && !not_late })
 }
 
 /// Endpoints by host pattern.
 #[derive(Debug, Default)]
 struct Table {
-    exact: papaya::HashMap<HostName, Arc<Endpoint>>,
+    exact: papaya::HashMap<HostName, Seat>,
     /// By the name after "*.".
-    wildcard: papaya::HashMap<HostName, Arc<Endpoint>>,
+    wildcard: papaya::HashMap<HostName, Seat>,
 }
 
 impl Table {
     /// The longest match.
     fn get(&self, host: &HostName) -> Option<Arc<Endpoint>> {
         match_order(host).find_map(|key| match key {
-            LookupKey::Exact(name) => self.exact.pin().get(name).cloned(),
+            LookupKey::Exact(name) => self.exact.pin().get(name).map(Seat::pick),
             LookupKey::Wildcard(_) if self.wildcard.is_empty() => None,
-            LookupKey::Wildcard(suffix) => self.wildcard.pin().get(suffix).cloned(),
+            LookupKey::Wildcard(suffix) => self.wildcard.pin().get(suffix).map(Seat::pick),
         })
     }
 
-    fn get_pattern(&self, pattern: &HostPattern) -> Option<Arc<Endpoint>> {
+    fn seat(&self, pattern: &HostPattern) -> Option<Seat> {
         self.half(pattern).pin().get(pattern.name()).cloned()
     }
 
-    fn insert(&self, pattern: &HostPattern, endpoint: Arc<Endpoint>) {
-        self.half(pattern).pin().insert(pattern.name().clone(), endpoint);
+    fn put(&self, pattern: &HostPattern, seat: Option<Seat>) {
+        set(self.half(pattern), pattern.name().clone(), seat);
     }
 
-    fn remove(&self, pattern: &HostPattern) {
-        self.half(pattern).pin().remove(pattern.name());
-    }
-
-    fn half(&self, pattern: &HostPattern) -> &papaya::HashMap<HostName, Arc<Endpoint>> {
+    fn half(&self, pattern: &HostPattern) -> &papaya::HashMap<HostName, Seat> {
         if pattern.is_wildcard() { &self.wildcard } else { &self.exact }
     }
 

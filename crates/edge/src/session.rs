@@ -1,22 +1,19 @@
-//! A native agent's session: binds and unbinds as the agent asks, and what the edge has to say in between.
+//! An agent's session, whatever protocol it speaks: binds and unbinds as the agent asks, and what the edge has to say in between.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use portway_access::Acl;
 use portway_codes::{Code, PublicError};
-use portway_mux::{ErrorCode, Stream};
-use portway_proto::agent::v1::{
-    Bind, BindRefused, Bound, EndpointClosed, GoAway, Unbound, agent_message, edge_message,
-};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::admission::Limit;
-use crate::bind::{Agent, Online, Refused, bind};
-use crate::control_stream::{ControlFault, ControlStream};
+use crate::bind::{Agent, Online, Refused, Wanted, bind, new_ksuid};
+use crate::control_stream::ControlFault;
+use crate::front::{Change, Front, Heard};
 use crate::metrics::ReasonLabel;
-use crate::native;
 use crate::sessions::{Orders, Registration};
 
 /// How soon a credential that the control plane confirmed, but the replica does not show, is looked up again: long enough for the
@@ -37,8 +34,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct AgentSession {
     agent: Arc<Agent>,
     registration: Registration,
-    control: ControlStream,
+    front: Front,
     endpoints: HashMap<u32, Online>,
+    /// Endpoints without a URL, by id: what leads to them names labels.
+    labelled: HashMap<String, BTreeMap<String, String>>,
     /// Binds under way: the request number and what came of it.
     binds: JoinSet<(u32, Result<Online, Refused>)>,
     last_handle: u32,
@@ -48,6 +47,8 @@ pub(crate) struct AgentSession {
     leaving: Option<Leaving>,
     /// Until then visitors are expected who were accepted before the edge began to drain.
     leave_from: Instant,
+    /// When streams that still run are cut, in a session that was told to go away.
+    leave_at: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,18 +70,20 @@ enum End {
 }
 
 impl AgentSession {
-    pub(crate) fn new(agent: Agent, registration: Registration, control: ControlStream) -> Self {
+    pub(crate) fn new(agent: Agent, registration: Registration, front: Front) -> Self {
         let shown = agent.edge.replica.has_credential(agent.credential.id);
         AgentSession {
             agent: Arc::new(agent),
             registration,
-            control,
+            front,
             endpoints: HashMap::new(),
+            labelled: HashMap::new(),
             binds: JoinSet::new(),
             last_handle: 0,
             confirm_at: (!shown).then(|| Instant::now() + CONFIRM_AFTER),
             leaving: None,
             leave_from: Instant::now(),
+            leave_at: Instant::now(),
         }
     }
 
@@ -102,9 +105,8 @@ impl AgentSession {
     }
 
     async fn over(&mut self, end: End) {
-        // Offline first: no visitor is sent to a session that is about to close.
-        self.endpoints.clear();
         self.binds.shutdown().await;
+        let endpoints: Vec<_> = self.endpoints.drain().map(|(_, online)| online).collect();
         let session = &self.agent.session;
         match end {
             End::Fault(ControlFault::Ended) => session.close("the control stream ended"),
@@ -112,10 +114,11 @@ impl AgentSession {
                 tracing::debug!(session = %self.agent.session_id, %fault, "session aborted");
                 session.abort();
             }
-            End::Refused(refused) => native::refuse(&mut self.control, session, &refused).await,
+            End::Refused(refused) => self.front.refuse(session, &endpoints, &refused).await,
             End::Drained => session.close("the edge is shutting down"),
             End::Closed => {}
         }
+        drop(endpoints);
         match tokio::time::timeout(CLOSE_TIMEOUT, session.closed()).await {
             Ok(reason) => tracing::info!(session = %self.agent.session_id, %reason, "agent session over"),
             Err(_) => session.abort(),
@@ -134,27 +137,31 @@ impl AgentSession {
             Some(done) = self.binds.join_next() => Box::pin(self.answer(done)).await,
             () = tokio::time::sleep(LEAVE_LOOK), if self.leaving == Some(Leaving::Edge) => self.leave_when_idle(),
             () = sleep_until(confirm_at) => Box::pin(self.confirm()).await,
-            message = self.control.next(), if may_read => match message {
-                Ok(message) => Box::pin(self.hear(message)).await,
+            heard = self.front.next(&session), if may_read => match heard {
+                Ok(heard) => Box::pin(self.hear(heard)).await,
                 Err(fault) => Err(End::Fault(fault)),
             },
-            Some(stream) = session.accept() => {
-                refuse_stream(stream);
-                Ok(())
-            }
         }
     }
 
-    async fn hear(&mut self, message: agent_message::Message) -> Result<(), End> {
-        match message {
-            agent_message::Message::Bind(message) => self.bind(message).await,
-            agent_message::Message::Unbind(unbind) => {
-                if let Some(online) = self.endpoints.remove(&unbind.endpoint) {
+    async fn hear(&mut self, heard: Heard) -> Result<(), End> {
+        match heard {
+            Heard::Bind { request, wanted: Ok(wanted) } => self.bind(request, wanted).await,
+            Heard::Bind { request, wanted: Err(refused) } => self.refuse_wish(request, refused).await,
+            Heard::BindLabels { request, labels } => self.bind_labels(request, labels).await,
+            Heard::Unbind { request, handle } => {
+                if let Some(online) = handle.and_then(|handle| self.endpoints.remove(&handle)) {
                     online.close();
                 }
-                self.send(edge_message::Message::Unbound(Unbound { endpoint: unbind.endpoint })).await
+                self.front.unbound(request, handle.unwrap_or_default()).await.map_err(End::Fault)
             }
-            agent_message::Message::Goodbye(_) => {
+            Heard::UnbindLabels { request, id } => {
+                self.labelled.remove(&id);
+                self.front.done(request);
+                Ok(())
+            }
+            Heard::Describe { request, endpoint, change } => self.describe(request, &endpoint, change).await,
+            Heard::Goodbye => {
                 if self.leaving != Some(Leaving::Edge) {
                     self.leaving = Some(Leaving::Agent);
                     self.endpoints.drain().for_each(|(_, online)| online.close());
@@ -162,30 +169,13 @@ impl AgentSession {
                 // An edge that drains has visitors on their way who were accepted before; the session serves them to its end.
                 Ok(())
             }
-            agent_message::Message::Hello(_) => {
-                let text = "The agent said Hello twice. Update the agent.";
-                Err(End::Refused(Refused::for_good(Code::ERR_NGROK_109.with(text))))
-            }
+            Heard::Fault(refused) => Err(End::Refused(refused)),
         }
     }
 
-    async fn bind(&mut self, message: Bind) -> Result<(), End> {
-        let request = message.request;
-        match self.leaving {
-            Some(Leaving::Edge) => {
-                return self.refuse_bind(request, Refused::for_now(Code::ERR_NGROK_803)).await;
-            }
-            Some(Leaving::Agent) => {
-                let text = "The session said Goodbye and opens no more endpoints.";
-                return self.refuse_bind(request, Refused::for_good(Code::ERR_NGROK_301.with(text))).await;
-            }
-            None => {}
-        }
-        let limit = self.agent.edge.limits().endpoints_per_session as usize;
-        if self.endpoints.len() + self.binds.len() >= limit {
-            self.agent.edge.admission.reached(Limit::EndpointsPerSession, self.agent.session.peer_addr());
-            let text = format!("The session has {limit} endpoints, as many as a session may have. Close one first.");
-            return self.refuse_bind(request, Refused::for_good(Code::ERR_NGROK_324.with(text))).await;
+    async fn bind(&mut self, request: u32, wanted: Box<Wanted>) -> Result<(), End> {
+        if let Err(refused) = self.may_bind() {
+            return self.refuse_wish(request, refused).await;
         }
         let Some(handle) = self.last_handle.checked_add(1) else {
             let text = "The session has used up its endpoint numbers. Connect again.";
@@ -193,8 +183,56 @@ impl AgentSession {
         };
         self.last_handle = handle;
         let agent = Arc::clone(&self.agent);
-        self.binds.spawn(async move { (request, bind(agent, message, handle).await) });
+        self.binds.spawn(async move { (request, bind(agent, *wanted, handle).await) });
         Ok(())
+    }
+
+    /// Whether the session may have one more endpoint.
+    fn may_bind(&self) -> Result<(), Refused> {
+        match self.leaving {
+            Some(Leaving::Edge) => return Err(Refused::for_now(Code::ERR_NGROK_803)),
+            Some(Leaving::Agent) => {
+                let text = "The session said Goodbye and opens no more endpoints.";
+                return Err(Refused::for_good(Code::ERR_NGROK_301.with(text)));
+            }
+            None => {}
+        }
+        let limit = self.agent.edge.limits().endpoints_per_session as usize;
+        if self.endpoints.len() + self.labelled.len() + self.binds.len() >= limit {
+            self.agent.edge.admission.reached(Limit::EndpointsPerSession, self.agent.session.peer_addr());
+            let text = format!("The session has {limit} endpoints, as many as a session may have. Close one first.");
+            return Err(Refused::for_good(Code::ERR_NGROK_324.with(text)));
+        }
+        Ok(())
+    }
+
+    async fn bind_labels(&mut self, request: u32, labels: BTreeMap<String, String>) -> Result<(), End> {
+        let permitted = self.may_bind().and_then(|()| permit_labels(&self.agent.credential.acl, &labels));
+        match permitted {
+            Ok(()) => {
+                let id = new_ksuid().to_string();
+                tracing::info!(session = %self.agent.session_id, ?labels, "labelled endpoint there");
+                self.front.labels_bound(request, &id);
+                self.labelled.insert(id, labels);
+                Ok(())
+            }
+            Err(refused) => self.refuse_wish(request, refused).await,
+        }
+    }
+
+    async fn describe(&mut self, request: u32, endpoint: &str, change: Change) -> Result<(), End> {
+        let found = self.endpoints.values().find(|online| online.endpoint.id.to_string() == endpoint);
+        match found {
+            Some(online) => {
+                change.apply(&mut online.endpoint.about.lock().unwrap_or_else(PoisonError::into_inner));
+                self.front.done(request);
+                Ok(())
+            }
+            None => {
+                let text = format!("The session has no endpoint {endpoint:?}.");
+                self.refuse_wish(request, Refused::for_good(Code::ERR_NGROK_301.with(text))).await
+            }
+        }
     }
 
     async fn answer(&mut self, done: Result<(u32, Result<Online, Refused>), JoinError>) -> Result<(), End> {
@@ -207,29 +245,23 @@ impl AgentSession {
         };
         let online = match outcome {
             Ok(online) => online,
-            Err(refused) => return self.refuse_bind(request, refused).await,
+            Err(refused) => return self.refuse_wish(request, refused).await,
         };
         if self.leaving.is_some() {
             drop(online);
-            return self.refuse_bind(request, Refused::for_now(Code::ERR_NGROK_803)).await;
+            return self.refuse_wish(request, Refused::for_now(Code::ERR_NGROK_803)).await;
         }
         if !Arc::ptr_eq(&online.credential, &self.agent.credential) {
             // The rules changed while the bind was under way.
             if let Err(denied) = self.agent.credential.acl.permit_bind(&online.endpoint.url) {
                 online.close();
-                return self.refuse_bind(request, denied.into()).await;
+                return self.refuse_wish(request, denied.into()).await;
             }
         }
-        let endpoint = &online.endpoint;
-        let bound = Bound {
-            request,
-            endpoint: endpoint.handle,
-            url: online.public_url().to_string(),
-            endpoint_id: endpoint.id.to_string(),
-        };
-        tracing::info!(session = %self.agent.session_id, url = bound.url, "endpoint online");
-        self.endpoints.insert(endpoint.handle, online);
-        self.send(edge_message::Message::Bound(bound)).await
+        tracing::info!(session = %self.agent.session_id, url = %online.public_url(), "endpoint online");
+        let told = self.front.bound(request, &online).await;
+        self.endpoints.insert(online.endpoint.handle, online);
+        told.map_err(End::Fault)
     }
 
     async fn obey(&mut self, orders: Orders) -> Result<(), End> {
@@ -241,9 +273,10 @@ impl AgentSession {
         }
         for (handle, text) in orders.taken {
             let Some(online) = self.endpoints.remove(&handle) else { continue };
+            let endpoint = Arc::clone(&online.endpoint);
             drop(online);
             if let Some(error) = text {
-                self.tell_closed(handle, error).await?;
+                self.front.closed(&endpoint, &error).await.map_err(End::Fault)?;
             }
         }
         if orders.recheck {
@@ -252,18 +285,17 @@ impl AgentSession {
         if orders.go_away && self.leaving != Some(Leaving::Edge) {
             self.leaving = Some(Leaving::Edge);
             self.leave_from = Instant::now() + LAST_VISITORS;
-            let grace_ms = u32::try_from(self.agent.edge.config.drain_grace.as_millis()).unwrap_or(u32::MAX);
-            let go_away = GoAway { reason: "the server is shutting down or restarting".to_owned(), grace_ms };
-            self.send(edge_message::Message::GoAway(go_away)).await?;
+            let grace = self.front.go_away(self.agent.edge.config.drain_grace).await.map_err(End::Fault)?;
+            self.leave_at = Instant::now() + grace;
         }
         Ok(())
     }
 
     /// Closes a session that was told to go away as soon as only its control stream is left, and visitors who were on the way have come.
     fn leave_when_idle(&self) -> Result<(), End> {
-        let expected = Instant::now() < self.leave_from;
-        let idle = self.agent.session.open_streams() <= 1 && self.binds.is_empty() && !expected;
-        if idle { Err(End::Drained) } else { Ok(()) }
+        let now = Instant::now();
+        let idle = self.agent.session.open_streams() <= 1 && self.binds.is_empty() && now >= self.leave_from;
+        if idle || now >= self.leave_at { Err(End::Drained) } else { Ok(()) }
     }
 
     /// Compares the credential with the replica: it may be gone, or have other rules.
@@ -287,10 +319,19 @@ impl AgentSession {
             })
             .collect();
         for (handle, error) in denied {
-            if let Some(online) = self.endpoints.remove(&handle) {
-                online.close();
-            }
-            self.tell_closed(handle, error).await?;
+            let Some(online) = self.endpoints.remove(&handle) else { continue };
+            let endpoint = Arc::clone(&online.endpoint);
+            online.close();
+            self.front.closed(&endpoint, &error).await.map_err(End::Fault)?;
+        }
+        let denied: Vec<_> = self
+            .labelled
+            .iter()
+            .filter_map(|(id, labels)| Some((id.clone(), permit_labels(&credential.acl, labels).err()?)))
+            .collect();
+        for (id, refused) in denied {
+            self.labelled.remove(&id);
+            self.front.labels_closed(&self.agent.session, &id, &refused.error);
         }
         Ok(())
     }
@@ -313,28 +354,19 @@ impl AgentSession {
         }
     }
 
-    async fn refuse_bind(&mut self, request: u32, refused: Refused) -> Result<(), End> {
-        let Refused { error, retryable } = refused;
-        let reason = error.code.name();
+    async fn refuse_wish(&mut self, request: u32, refused: Refused) -> Result<(), End> {
+        let reason = refused.error.code.name();
         self.agent.edge.metrics.refused.get_or_create(&ReasonLabel { reason }).inc();
         tracing::info!(session = %self.agent.session_id, code = reason, "endpoint refused");
-        let answer = BindRefused { request, code: error.code.to_string(), text: error.text, retryable };
-        self.send(edge_message::Message::BindRefused(answer)).await
-    }
-
-    async fn tell_closed(&mut self, endpoint: u32, error: PublicError) -> Result<(), End> {
-        let closed = EndpointClosed { endpoint, code: error.code.to_string(), text: error.text };
-        self.send(edge_message::Message::EndpointClosed(closed)).await
-    }
-
-    async fn send(&mut self, message: edge_message::Message) -> Result<(), End> {
-        self.control.send(message).await.map_err(End::Fault)
+        self.front.refused(request, refused).await.map_err(End::Fault)
     }
 }
 
-/// A session has one control stream; nothing else is to be opened by a native agent.
-fn refuse_stream(mut stream: Stream) {
-    stream.reset(ErrorCode::STREAM_REFUSED);
+fn permit_labels(acl: &Acl, labels: &BTreeMap<String, String>) -> Result<(), Refused> {
+    for (key, value) in labels {
+        acl.permit_label(key, value)?;
+    }
+    Ok(())
 }
 
 async fn sleep_until(at: Option<Instant>) {

@@ -15,12 +15,13 @@ use tokio_util::task::TaskTracker;
 use crate::admission::Admission;
 use crate::config::{EdgeConfig, Limits};
 use crate::control_link::ControlLink;
+use crate::endpoint::Endpoint;
 use crate::leases::Leases;
 use crate::metrics::{Kind, KindLabel, Metrics};
 use crate::ports::Ports;
 use crate::recent::Recent;
 use crate::replica::Replica;
-use crate::route::{Endpoint, Routes};
+use crate::route::Routes;
 use crate::sessions::Sessions;
 use crate::status::{RecentConnection, RecentRequest};
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use crate::route::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// A picture of an edge at one moment.
 #[derive(Debug, Clone, Default)]

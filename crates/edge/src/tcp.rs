@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::endpoint::{Endpoint, OpenFault};
 use crate::metrics::{Direction, DirectionLabel, Kind, ReasonLabel};
-use crate::route::{Endpoint, OpenFault};
 use crate::state::EdgeShared;
 
 /// Wait after a failed accept: the process has no descriptors left, and trying again at once would only burn the processor.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod control;
+mod sdk;
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
@@ -19,6 +20,7 @@ use tokio_rustls::client::TlsStream;
 
 pub(crate) use self::agent::TestAgent;
 pub(crate) use self::control::{FakeControl, digest_of};
+pub(crate) use self::sdk::{TestSdk, ask, auth, bind};
 use crate::{Edge, EdgeConfig, Listeners, StartError};
 
 /// Base domain of the test installation; agents dial `connect.` below it.

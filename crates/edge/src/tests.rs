@@ -3,4 +3,5 @@
 mod faults;
 mod lifecycle;
 mod native;
+mod ngrok;
 mod passing;

@@ -37,9 +37,21 @@ pub enum Role {
     Edge,
 }
 
+/// Which protocol's agents are at the other end of the TCP carrier: they differ in habits below the level of messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Native agents and edges.
+    #[default]
+    Native,
+    /// Unmodified ngrok SDKs (`docs/spec/muxado.md`, "Towards ngrok SDKs").
+    Ngrok,
+}
+
 /// Limits and habits of one session. [`SessionConfig::agent`] and [`SessionConfig::edge`] are the sets in use; change single fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
+    /// Who is at the other end. On QUIC there are native peers only.
+    pub dialect: Dialect,
     /// Streams open at one time. Bounds the stream table of either side.
     pub max_streams: usize,
     /// Streams of the peer that wait for [`Session::accept`](crate::Session::accept); one more is refused.
@@ -73,6 +85,7 @@ impl SessionConfig {
     /// For the dialling side: it runs a few sessions at most, so they may be generous.
     pub const fn agent() -> Self {
         Self {
+            dialect: Dialect::Native,
             max_streams: 8192,
             max_unaccepted: 1024,
             opens_per_second: 20_000,
@@ -98,6 +111,20 @@ impl SessionConfig {
             quic_keep_alive: Duration::from_secs(10),
             quic_initial_streams: 16,
             ..Self::agent()
+        }
+    }
+
+    /// The same limits towards an ngrok SDK: windows that it cannot use are not granted, and no more streams are opened than one family
+    /// of them survives (512, its own included).
+    #[must_use]
+    pub fn towards_ngrok(&self) -> Self {
+        let ngrok = portway_muxado::Config::ngrok();
+        Self {
+            dialect: Dialect::Ngrok,
+            max_streams: self.max_streams.min(ngrok.max_streams),
+            initial_window: ngrok.initial_window,
+            max_window: ngrok.max_window,
+            ..self.clone()
         }
     }
 }

@@ -16,7 +16,7 @@ mod session;
 mod stream;
 
 pub use backoff::Backoff;
-pub use config::{Carrier, Role, SessionConfig};
+pub use config::{Carrier, Dialect, Role, SessionConfig};
 pub use dial::{
     CarrierChoice, DialAttempt, DialCause, DialError, Dialer, ProxyError, ProxyUrl, ProxyUrlError, tune_tcp,
 };

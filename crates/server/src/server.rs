@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use portway_control::{Control, ControlConfig};
-use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, QuicKeys};
+use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, QuicKeys, ResumeKey};
 use portway_rpc::in_memory;
 use prometheus_client::registry::Registry;
 use tokio::net::UnixListener;
@@ -365,8 +365,12 @@ impl Core {
         control_tasks.spawn(link);
         let (running, stop) = (Arc::clone(&control), stop_control.clone());
         control_tasks.spawn(async move { running.run(stop).await });
-        let keys = QuicKeys::from_secret(&control.derive_key("quic"));
-        let edge = Edge::start(edge_config(config, addresses, keys), listeners, client, metrics).await?;
+        let edge_config = EdgeConfig {
+            quic_keys: QuicKeys::from_secret(&control.derive_key("quic")),
+            resume_key: ResumeKey::from_secret(&control.derive_key("resume")),
+            ..edge_config(config, addresses)
+        };
+        let edge = Edge::start(edge_config, listeners, client, metrics).await?;
         Ok(Self { edge, control: Some(control), control_tasks, stop_control })
     }
 
@@ -418,7 +422,7 @@ async fn write_bootstrap(mut control: Control, config: &ServerConfig, ready: &Re
     Ok(control)
 }
 
-fn edge_config(config: &ServerConfig, addresses: Addresses, quic_keys: QuicKeys) -> EdgeConfig {
+fn edge_config(config: &ServerConfig, addresses: Addresses) -> EdgeConfig {
     EdgeConfig {
         edge_id: "edge".to_owned(),
         region: config.region.clone(),
@@ -429,7 +433,6 @@ fn edge_config(config: &ServerConfig, addresses: Addresses, quic_keys: QuicKeys)
         https_port: addresses.https.port(),
         http_port: addresses.http.port(),
         limits: config.limits.clone(),
-        quic_keys,
         drain_grace: config.drain_grace,
         ..EdgeConfig::default()
     }

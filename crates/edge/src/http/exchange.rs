@@ -19,8 +19,8 @@ use super::page::{self, Form};
 use super::target::{self, Asked, Target};
 use super::upstream::Upstream;
 use super::upstream_h2::UpstreamH2;
+use crate::endpoint::Endpoint;
 use crate::returning;
-use crate::route::Endpoint;
 
 /// Answers a request: by the endpoint's upstream, or by a page that says why not. `in_flight` began when the request was read.
 pub(super) async fn answer(

@@ -4,7 +4,7 @@ use portway_codes::{Code, PublicError};
 use portway_mux::{ErrorCode, StreamError};
 
 use super::upstream_io::LinkFault;
-use crate::route::{Endpoint, OpenFault};
+use crate::endpoint::{Endpoint, OpenFault};
 
 /// No stream could be opened.
 pub(super) fn of_open(fault: &OpenFault, endpoint: &Endpoint) -> PublicError {

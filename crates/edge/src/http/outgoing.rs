@@ -11,7 +11,7 @@ use portway_codes::{Code, PublicError};
 use super::body::{Gate, RequestBody};
 use super::headers::{Hop, extend_request, strip_request};
 use super::target::Asked;
-use crate::route::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// A request for an HTTP/1.1 upstream.
 #[derive(Debug)]

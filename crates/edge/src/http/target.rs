@@ -12,7 +12,7 @@ use portway_names::{EndpointUrl, Host, HostName, HostPattern, Scheme, split_host
 use super::connection::Connection;
 use super::fault;
 use super::headers::Provenance;
-use crate::route::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// A host as one visitor's connection asked for it. Requests of a connection nearly always ask for the same, so it is worked out once.
 #[derive(Debug, Clone)]
@@ -118,7 +118,7 @@ pub(super) fn find(connection: &Connection, asked: &Asked, uri: &Uri) -> Result<
     {
         // RFC 9110 section 7.4: what was checked for one name (certificate, and later policy) does not hold for another.
         let by_sni = edge.routes.http(visitor.scheme, sni);
-        let same = matches!((&found, &by_sni), (Some(a), Some(b)) if Arc::ptr_eq(a, b));
+        let same = matches!((&found, &by_sni), (Some(a), Some(b)) if a.url == b.url);
         if !same {
             return Err(Code::ERR_PORTWAY_42101.plain());
         }

@@ -12,7 +12,7 @@ use hyper::client::conn::{TrySendError, http1};
 
 use super::body::{Gate, RequestBody};
 use super::upstream_io::{Link, UpstreamIo};
-use crate::route::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// Bytes of a response head. Twice what common servers send at most; hyper's own limit is 400 KiB a connection.
 const RESPONSE_HEAD_MAX: usize = 64 * 1024;

@@ -10,7 +10,7 @@ use hyper::client::conn::{TrySendError, http2};
 use super::body::RequestBody;
 use super::tasks::Spawner;
 use super::upstream_io::{Link, UpstreamIo};
-use crate::route::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// Window of one response. A large body needs window / round trip to the agent's upstream; 1 MiB covers 100 Mbit/s at 80 ms.
 const STREAM_WINDOW: u32 = 1024 * 1024;

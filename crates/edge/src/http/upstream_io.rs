@@ -16,7 +16,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 
 use super::idle_timer::IdleTimer;
-use crate::route::{Endpoint, OpenFault};
+use crate::endpoint::{Endpoint, OpenFault};
 
 /// Bytes taken from hyper at once: the largest frame of a session.
 const WRITE_MAX: usize = 64 * 1024;

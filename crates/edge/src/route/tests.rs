@@ -1,9 +1,11 @@
 //! Who is found under a name, and who has to give it up.
 
-use portway_mux::{Role, SessionConfig, over_tls};
-use portway_names::Ksuid;
+use portway_mux::{Role, Session, SessionConfig, over_tls};
+use portway_names::{EndpointId, Ksuid, SessionId};
+use portway_proto::AgentId;
 
 use super::*;
+use crate::endpoint::{Address, EndpointCounters, EndpointOptions, Holder, OpenFault};
 
 /// A session whose peer stays silent.
 fn session() -> (Session, tokio::io::DuplexStream) {
@@ -34,10 +36,15 @@ fn endpoint(session: &Session, claim: &Claim) -> Arc<Endpoint> {
         url: claim.url.parse().unwrap(),
         account: AccountId::new(ksuid(claim.account)),
         handle: 1,
+        address: Address::Native,
+        internal: false,
+        about: Default::default(),
         session: session.clone(),
         shard: 0,
         holder: Holder {
+            lessee: AgentId::new([claim.agent; 16]),
             agent: AgentId::new([claim.agent; 16]),
+            leg: 0,
             generation: claim.generation,
             fence: claim.fence,
             session_id: SessionId::new(ksuid(claim.session)),
@@ -108,8 +115,8 @@ async fn a_closed_session_holds_nothing() {
     one.abort();
     one.closed().await;
     let new = endpoint(&two, &Claim { agent: 2, session: 2, ..FIRST });
-    let replaced = routes.insert(Arc::clone(&new)).unwrap().unwrap();
-    assert!(Arc::ptr_eq(&replaced, &old));
+    let replaced = routes.insert(Arc::clone(&new)).unwrap();
+    assert!(matches!(&replaced[..], [gone] if Arc::ptr_eq(gone, &old)));
     assert!(!routes.remove(&old), "the name is the new one's");
     assert!(routes.remove(&new) && routes.len() == 0);
     assert!(matches!(old.open(one.peer_addr(), one.local_addr()).await, Err(OpenFault::Offline)));

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use portway_muxado::{Config, ErrorCode, Machine, OpenRefused, StreamFault, StreamId};
 use tokio::sync::Notify;
 
-use crate::{CloseReason, OpenError, Role, SessionConfig, StreamError};
+use crate::{CloseReason, Dialect, OpenError, Role, SessionConfig, StreamError};
 
 /// Keeps the session open; the last one that goes closes it.
 pub(crate) struct Handle(Arc<Link>);
@@ -441,6 +441,9 @@ fn machine_config(config: &SessionConfig) -> Config {
         max_unaccepted: config.max_unaccepted,
         opens_per_second: config.opens_per_second,
         memory_budget: config.memory_budget,
-        ..Config::native()
+        ..match config.dialect {
+            Dialect::Native => Config::native(),
+            Dialect::Ngrok => Config::ngrok(),
+        }
     }
 }

@@ -115,7 +115,7 @@ pub fn error_text(error: &PublicError) -> String {
 /// The code that SDKs may show for one of ours, by its meaning: they treat an error without a code as one of their own.
 fn nearest(code: Code) -> &'static str {
     match code.status() {
-        400 | 404 | 409 | 422 => Code::ERR_NGROK_301.name(),
+        400 | 404 | 409 | 422 | 501 => Code::ERR_NGROK_301.name(),
         429 => Code::ERR_NGROK_350.name(),
         _ => Code::ERR_NGROK_802.name(),
     }

@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::EdgeConfig;
 use crate::edge::assemble;
+use crate::endpoint::{Address, Endpoint, EndpointCounters, EndpointOptions, Holder};
 use crate::listeners::Listeners;
-use crate::route::{Endpoint, EndpointCounters, EndpointOptions, Holder};
 use crate::state::EdgeShared;
 use crate::visitor::Visitor;
 
@@ -99,10 +99,15 @@ impl Site {
             url: url.parse().expect("url"),
             account: AccountId::new(id),
             handle: 7,
+            address: Address::Native,
+            internal: false,
+            about: Default::default(),
             session: session.clone(),
             shard: 0,
             holder: Holder {
+                lessee: AgentId::new([1; 16]),
                 agent: AgentId::new([1; 16]),
+                leg: 0,
                 generation,
                 fence: generation,
                 session_id: SessionId::new(id),

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::fixture::{Peer, Site, field, mirror};
-use crate::route::EndpointOptions;
+use crate::endpoint::EndpointOptions;
 
 type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
 

@@ -1,7 +1,7 @@
 //! Routing, fields, kept streams, pages.
 
 use super::fixture::{Site, field, mirror, status};
-use crate::route::EndpointOptions;
+use crate::endpoint::EndpointOptions;
 
 #[tokio::test]
 async fn requests_of_a_connection_share_a_stream_and_visitors_do_not() {

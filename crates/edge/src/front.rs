@@ -1,0 +1,150 @@
+//! The protocol an agent speaks, towards the one kind of session behind it: what the agent says becomes one of a few wishes, and what the
+//! session answers is put in the agent's words.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use portway_codes::PublicError;
+use portway_mux::Session;
+
+use crate::bind::{Online, Refused, Wanted};
+use crate::control_stream::{ControlFault, ControlStream};
+use crate::endpoint::{About, Endpoint};
+use crate::native;
+use crate::ngrok::NgrokFront;
+
+/// One agent's protocol.
+#[derive(Debug)]
+pub(crate) enum Front {
+    Native(ControlStream),
+    Ngrok(Box<NgrokFront>),
+}
+
+/// What an agent wishes. `request` stands for the question until it is answered.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// An endpoint; or what is wrong with the wish.
+    Bind { request: u32, wanted: Result<Box<Wanted>, Refused> },
+    /// An endpoint that is found by labels.
+    BindLabels { request: u32, labels: BTreeMap<String, String> },
+    /// An end to an endpoint; none when the agent names one that is not there.
+    Unbind { request: u32, handle: Option<u32> },
+    /// An end to an endpoint that is found by labels.
+    UnbindLabels { request: u32, id: String },
+    /// Other words about an endpoint.
+    Describe { request: u32, endpoint: String, change: Change },
+    /// No endpoint any more.
+    Goodbye,
+    /// Something that ends the session.
+    Fault(Refused),
+}
+
+/// What an agent changes in what it says of an endpoint; what is none stays.
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) metadata: Option<String>,
+}
+
+impl Change {
+    pub(crate) fn apply(self, about: &mut About) {
+        let Change { name, description, metadata } = self;
+        about.name = name.unwrap_or_else(|| std::mem::take(&mut about.name));
+        about.description = description.unwrap_or_else(|| std::mem::take(&mut about.description));
+        about.metadata = metadata.unwrap_or_else(|| std::mem::take(&mut about.metadata));
+    }
+}
+
+impl Front {
+    /// The next wish.
+    ///
+    /// Cancel safety: safe, nothing that was heard is lost.
+    pub(crate) async fn next(&mut self, session: &Session) -> Result<Heard, ControlFault> {
+        match self {
+            Front::Native(control) => native::next(control, session).await,
+            Front::Ngrok(front) => front.next(session).await,
+        }
+    }
+
+    /// An endpoint is online.
+    pub(crate) async fn bound(&mut self, request: u32, online: &Online) -> Result<(), ControlFault> {
+        match self {
+            Front::Native(control) => native::bound(control, request, online).await,
+            Front::Ngrok(front) => {
+                front.bound(request, online);
+                Ok(())
+            }
+        }
+    }
+
+    /// An endpoint that is found by labels is online.
+    pub(crate) fn labels_bound(&mut self, request: u32, id: &str) {
+        if let Front::Ngrok(front) = self {
+            front.labels_bound(request, id);
+        }
+    }
+
+    /// A wish is refused.
+    pub(crate) async fn refused(&mut self, request: u32, refused: Refused) -> Result<(), ControlFault> {
+        match self {
+            Front::Native(control) => native::bind_refused(control, request, refused).await,
+            Front::Ngrok(front) => {
+                front.answer(request, Some(&refused.error));
+                Ok(())
+            }
+        }
+    }
+
+    /// An endpoint was given up, as asked.
+    pub(crate) async fn unbound(&mut self, request: u32, handle: u32) -> Result<(), ControlFault> {
+        match self {
+            Front::Native(control) => native::unbound(control, handle).await,
+            Front::Ngrok(front) => {
+                front.answer(request, None);
+                Ok(())
+            }
+        }
+    }
+
+    /// A wish that only has to be confirmed was done.
+    pub(crate) fn done(&mut self, request: u32) {
+        if let Front::Ngrok(front) = self {
+            front.answer(request, None);
+        }
+    }
+
+    /// An endpoint is no more.
+    pub(crate) async fn closed(&mut self, endpoint: &Endpoint, why: &PublicError) -> Result<(), ControlFault> {
+        match self {
+            Front::Native(control) => native::closed(control, endpoint, why).await,
+            Front::Ngrok(front) => {
+                front.closed(endpoint, why);
+                Ok(())
+            }
+        }
+    }
+
+    /// An endpoint that is found by labels is no more.
+    pub(crate) fn labels_closed(&mut self, session: &Session, id: &str, why: &PublicError) {
+        if let Front::Ngrok(front) = self {
+            front.stop_tunnel(session, id, why);
+        }
+    }
+
+    /// The agent shall dial elsewhere; how long its streams may go on here, at most.
+    pub(crate) async fn go_away(&mut self, grace: Duration) -> Result<Duration, ControlFault> {
+        match self {
+            Front::Native(control) => native::go_away(control, grace).await.map(|()| grace),
+            Front::Ngrok(front) => Ok(front.go_away(grace)),
+        }
+    }
+
+    /// The session ends, and the agent is told why.
+    pub(crate) async fn refuse(&mut self, session: &Session, endpoints: &[Online], refused: &Refused) {
+        match self {
+            Front::Native(control) => native::refuse(control, session, refused).await,
+            Front::Ngrok(front) => front.refuse(session, endpoints, refused).await,
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! An SDK's session after its login: its questions, their answers, and what the edge tells it unasked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use portway_codes::{Code, PublicError};
+use portway_mux::{Session, Stream};
+use portway_names::AccountId;
+use portway_wire::StreamType;
+use portway_wire::ngrok::{
+    Auth, Bind, BindAnswer, BindLabels, MessageError, PatchEndpoint, Unbind, error_answer, labels_answer,
+    region_answer, stop_tunnel,
+};
+use serde_json::{Map, Value};
+use tokio::task::JoinSet;
+
+use super::options;
+use super::request::{self, Request, RequestFault};
+use super::resume::EndpointToken;
+use crate::bind::{Agent, Online, Refused, Wanted};
+use crate::control_stream::ControlFault;
+use crate::endpoint::{Address, Endpoint};
+use crate::front::{Change, Heard};
+use crate::state::EdgeShared;
+
+/// Questions that are being read at a time; more streams wait in the session. Each may be a mebibyte long.
+const READING_MAX: usize = 16;
+/// How long streams may go on after the agent was to dial elsewhere. An SDK does that only when its connection has ended, and until then
+/// its endpoints are away from the edge's successor; so what takes longer is cut.
+const LAST_STREAMS: Duration = Duration::from_secs(2);
+/// Time for what is told when a session ends.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// What its `Auth` said, for the rest of the session.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) client_id: String,
+    pub(super) account: AccountId,
+    /// From version 3 of the protocol on, an agent can be told that an endpoint is no more.
+    hears_stop_tunnel: bool,
+    edge: Arc<EdgeShared>,
+}
+
+/// One SDK's side of a session.
+#[derive(Debug)]
+pub(crate) struct NgrokFront {
+    identity: Identity,
+    reading: JoinSet<Result<Request, RequestFault>>,
+    /// Questions without an answer.
+    asked: HashMap<u32, Asked>,
+    last_request: u32,
+    /// Endpoints online: the id of the bind, and the number in the session.
+    handles: HashMap<Arc<str>, u32>,
+    /// Ids of endpoints that are found by labels.
+    labelled: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    stream: Stream,
+    /// Of a bind.
+    bind: Option<Box<Bind>>,
+}
+
+impl Identity {
+    pub(super) fn of(agent: &Agent, auth: &Auth) -> Self {
+        Self {
+            client_id: agent.agent.to_string(),
+            account: agent.credential.account,
+            hears_stop_tunnel: auth.version == "3",
+            edge: Arc::clone(&agent.edge),
+        }
+    }
+}
+
+impl NgrokFront {
+    pub(super) fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            reading: JoinSet::new(),
+            asked: HashMap::new(),
+            last_request: 0,
+            handles: HashMap::new(),
+            labelled: Vec::new(),
+        }
+    }
+
+    /// See [`crate::front::Front::next`].
+    pub(crate) async fn next(&mut self, session: &Session) -> Result<Heard, ControlFault> {
+        loop {
+            let request = tokio::select! {
+                stream = session.accept(), if self.reading.len() < READING_MAX => {
+                    let Some(stream) = stream else { return Err(ControlFault::Ended) };
+                    self.reading.spawn(request::read(stream, portway_wire::ngrok::MAX_REQUEST_LEN));
+                    continue;
+                }
+                Some(read) = self.reading.join_next() => read,
+            };
+            let request = match request {
+                Ok(Ok(request)) => request,
+                Ok(Err(fault)) => return Err(ControlFault::Question(fault.to_string())),
+                Err(error) => return Err(ControlFault::Question(error.to_string())),
+            };
+            if let Some(heard) = self.hear(request) {
+                return Ok(heard);
+            }
+        }
+    }
+
+    fn hear(&mut self, question: Request) -> Option<Heard> {
+        let Request { kind, message, stream } = question;
+        match kind {
+            StreamType::BIND => Some(self.hear_bind(&message, stream)),
+            StreamType::START_TUNNEL_WITH_LABEL => Some(self.hear_labels(&message, stream)),
+            StreamType::UNBIND => Some(self.hear_unbind(&message, stream)),
+            StreamType::PATCH_TUNNEL_STATE => Some(self.hear_patch(&message, stream)),
+            StreamType::SRV_INFO => {
+                self.send(stream, region_answer(self.identity.edge.config.region.as_str()));
+                None
+            }
+            // Auth: the only other question that is read.
+            _ => {
+                let error = Code::ERR_NGROK_109.with("The agent has said who it is already.");
+                self.send(stream, error_answer(Some(&error)));
+                None
+            }
+        }
+    }
+
+    fn hear_bind(&mut self, message: &Map<String, Value>, stream: Stream) -> Heard {
+        let bind = match Bind::read(message) {
+            Ok(bind) => bind,
+            Err(error) => {
+                let request = self.ask(stream, None);
+                return Heard::Bind { request, wanted: Err(unusable("Bind", &error)) };
+            }
+        };
+        let wanted = self.wanted(&bind).map(Box::new);
+        let request = self.ask(stream, Some(Box::new(bind)));
+        Heard::Bind { request, wanted }
+    }
+
+    fn wanted(&self, bind: &Bind) -> Result<Wanted, Refused> {
+        let token = self.identity.edge.config.resume_key.open_token(&bind.token);
+        let known = token.filter(|token| token.account == self.identity.account).map(|token| token.endpoint);
+        // The agent refers to an endpoint by the id it has, whatever it is told; what it makes up is as good as what was made here.
+        let is_free = bind.id.len() <= 64 && !self.handles.contains_key(bind.id.as_str());
+        let id = if bind.id.is_empty() || !is_free { new_bind_id() } else { bind.id.clone() };
+        let address = Address::Ngrok { id: id.into(), confirmed: tokio::sync::SetOnce::new() };
+        options::wanted(bind, address, known)
+    }
+
+    fn hear_labels(&mut self, message: &Map<String, Value>, stream: Stream) -> Heard {
+        let request = self.ask(stream, None);
+        match BindLabels::read(message) {
+            Ok(bind) => Heard::BindLabels { request, labels: bind.labels },
+            Err(error) => Heard::Bind { request, wanted: Err(unusable("StartTunnelWithLabel", &error)) },
+        }
+    }
+
+    fn hear_unbind(&mut self, message: &Map<String, Value>, stream: Stream) -> Heard {
+        let request = self.ask(stream, None);
+        let id = match Unbind::read(message) {
+            Ok(unbind) => unbind.id,
+            Err(error) => return Heard::Bind { request, wanted: Err(unusable("Unbind", &error)) },
+        };
+        if self.labelled.contains(&id) {
+            self.labelled.retain(|labelled| *labelled != id);
+            return Heard::UnbindLabels { request, id };
+        }
+        // Said twice is said once: one family of SDKs does so.
+        Heard::Unbind { request, handle: self.handles.remove(id.as_str()) }
+    }
+
+    fn hear_patch(&mut self, message: &Map<String, Value>, stream: Stream) -> Heard {
+        let request = self.ask(stream, None);
+        let refuse = |refused| Heard::Bind { request, wanted: Err(refused) };
+        match PatchEndpoint::read(message) {
+            Err(error) => refuse(unusable("PatchTunnelState", &error)),
+            Ok(patch) if patch.traffic_policy.as_ref().is_some_and(|policy| !policy.is_empty()) => {
+                refuse(options::not_built("TrafficPolicy"))
+            }
+            Ok(patch) if patch.pooling.is_some() => {
+                let text = "PoolingEnabled cannot change while an endpoint is online. Close it and open it again.";
+                refuse(Refused::for_good(Code::ERR_NGROK_301.with(text)))
+            }
+            Ok(patch) => {
+                let PatchEndpoint { endpoint, name, description, metadata, .. } = patch;
+                Heard::Describe { request, endpoint, change: Change { name, description, metadata } }
+            }
+        }
+    }
+
+    fn ask(&mut self, stream: Stream, bind: Option<Box<Bind>>) -> u32 {
+        // Questions under way are few, so a number is free again long before it comes round.
+        self.last_request = self.last_request.wrapping_add(1);
+        self.asked.insert(self.last_request, Asked { stream, bind });
+        self.last_request
+    }
+
+    /// The endpoint of a bind is online. Visitors are sent to it when the agent has read that.
+    pub(crate) fn bound(&mut self, request: u32, online: &Online) {
+        let endpoint = &online.endpoint;
+        let Some(Asked { stream, bind: Some(mut bind) }) = self.asked.remove(&request) else { return };
+        let Address::Ngrok { id, .. } = &endpoint.address else { return };
+        let url = online.public_url();
+        let name = match url.port.filter(|_| bind.scheme == portway_names::Scheme::Tcp) {
+            Some(port) => format!("{}:{port}", url.host),
+            None => url.host.to_string(),
+        };
+        bind.opts.assign(bind.scheme, &name);
+        let token = EndpointToken { account: self.identity.account, endpoint: endpoint.id };
+        let answer = BindAnswer {
+            id,
+            url: &url.to_string(),
+            proto: bind.scheme.as_str(),
+            opts: &bind.opts,
+            token: &self.identity.edge.config.resume_key.seal_token(&token),
+            endpoint_id: &endpoint.id.to_string(),
+        }
+        .encode();
+        self.handles.insert(Arc::clone(id), endpoint.handle);
+        let endpoint = Arc::clone(endpoint);
+        self.identity.edge.tasks.spawn(async move {
+            request::answer(stream, answer).await;
+            if let Address::Ngrok { confirmed, .. } = &endpoint.address {
+                // It is set once only: here.
+                let _ = confirmed.set(());
+            }
+        });
+    }
+
+    /// An endpoint that is found by labels is there.
+    pub(crate) fn labels_bound(&mut self, request: u32, id: &str) {
+        self.labelled.push(id.to_owned());
+        if let Some(asked) = self.asked.remove(&request) {
+            self.send(asked.stream, labels_answer(id));
+        }
+    }
+
+    /// Answers a question with an error, or with nothing but that it was done.
+    pub(crate) fn answer(&mut self, request: u32, error: Option<&PublicError>) {
+        if let Some(asked) = self.asked.remove(&request) {
+            self.send(asked.stream, error_answer(error));
+        }
+    }
+
+    fn send(&self, stream: Stream, answer: Bytes) {
+        self.identity.edge.tasks.spawn(async move { request::answer(stream, answer).await });
+    }
+
+    /// An endpoint is no more.
+    pub(crate) fn closed(&mut self, endpoint: &Endpoint, why: &PublicError) {
+        let Address::Ngrok { id, .. } = &endpoint.address else { return };
+        self.handles.remove(id);
+        self.stop_tunnel(&endpoint.session, id, why);
+    }
+
+    /// Tells that the endpoint of a bind is no more, to an agent that understands it.
+    pub(crate) fn stop_tunnel(&mut self, session: &Session, id: &str, why: &PublicError) {
+        self.labelled.retain(|labelled| labelled != id);
+        if self.identity.hears_stop_tunnel {
+            self.identity.edge.tasks.spawn(tell(session.clone(), stop_tunnel(id, why)));
+        }
+    }
+
+    /// See [`crate::front::Front::go_away`]: nothing is said; the end of the connection says it.
+    pub(crate) fn go_away(&self, grace: Duration) -> Duration {
+        grace.min(LAST_STREAMS)
+    }
+
+    /// Ends the session. What the agent can be told is why its endpoints are no more.
+    pub(crate) async fn refuse(&mut self, session: &Session, endpoints: &[Online], refused: &Refused) {
+        if self.identity.hears_stop_tunnel {
+            let told = endpoints.iter().filter_map(|online| match &online.endpoint.address {
+                Address::Ngrok { id, .. } => Some(tell(session.clone(), stop_tunnel(id, &refused.error))),
+                Address::Native => None,
+            });
+            let mut telling: JoinSet<()> = told.collect();
+            let _ = tokio::time::timeout(FAREWELL, async { while telling.join_next().await.is_some() {} }).await;
+        }
+        session.close(refused.error.code.title());
+    }
+}
+
+/// Sends a message that is not answered on a stream of its own, and waits until the agent has taken it.
+async fn tell(session: Session, message: Bytes) {
+    if let Ok(mut stream) = session.open(message).await
+        && stream.finish().await.is_ok()
+    {
+        let _ = tokio::time::timeout(FAREWELL, stream.read_chunk(1)).await;
+    }
+}
+
+fn unusable(what: &str, error: &MessageError) -> Refused {
+    Refused::for_good(Code::ERR_NGROK_301.with(format!("The agent's {what} message cannot be used: {error}.")))
+}
+
+/// An id for a bind that has none: like an agent's, 128 random bits.
+fn new_bind_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
