@@ -152,6 +152,8 @@ catalogue! {
         "The agent cannot be restarted from here. Restart it where it runs.";
     ERR_NGROK_806 806 501 "Remote update not supported"
         "The agent cannot be updated from here. Update it where it runs.";
+    ERR_NGROK_807 807 502 "Remote command failed"
+        "The agent was told to stop, restart or update itself, and did not. The message says what it answered; try again, or do it where the agent runs.";
     // Visitors.
     ERR_NGROK_3002 3002 502 "TLS to the upstream failed"
         "The agent reached the local service, but TLS with it failed. Check that the service speaks TLS and that its certificate is accepted by the agent.";

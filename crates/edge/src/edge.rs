@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use portway_codes::{Code, PublicError};
 use portway_mux::QuicListener;
-use portway_names::{EdgeId, TokenError};
+use portway_names::{EdgeId, SessionId, TokenError};
 use portway_rpc::ControlClient;
 use portway_tls::{ALPN_PORTWAY, server_config, warm_up};
 use prometheus_client::registry::Registry;
@@ -21,6 +22,7 @@ use crate::control_link::ControlLink;
 use crate::leases::Leases;
 use crate::listeners::Listeners;
 use crate::metrics::Metrics;
+use crate::ngrok::AgentCommand;
 use crate::ports::Ports;
 use crate::recent::Recent;
 use crate::replica::Replica;
@@ -162,6 +164,20 @@ impl Edge {
     #[cfg(test)]
     pub(crate) fn state(&self) -> &Arc<EdgeShared> {
         &self.state
+    }
+
+    /// Tells the agent of a session to stop, restart or update itself, and waits for its word, 10 s at most.
+    ///
+    /// # Cancel safety
+    /// The agent may have been told when the future is dropped.
+    ///
+    /// # Errors
+    /// The session is not here, the agent does not do such things, or says why it did not.
+    pub async fn tell_agent(&self, session: SessionId, order: &AgentCommand) -> Result<(), PublicError> {
+        let Some(handle) = self.state.sessions.get(session) else {
+            return Err(Code::ERR_NGROK_807.with(format!("The session {session} is not online.")));
+        };
+        handle.tell(order).await
     }
 
     /// A picture of the edge now. It costs a walk over the endpoints. The last connections are remembered only while somebody asks: each

@@ -40,7 +40,7 @@ mod visitor;
 pub use config::{EdgeConfig, Limits, default_shards};
 pub use edge::{Edge, StartError};
 pub use listeners::Listeners;
-pub use ngrok::ResumeKey;
+pub use ngrok::{AgentCommand, ResumeKey};
 pub use portway_mux::QuicKeys;
 pub use status::{EdgeStatus, EndpointStatus, RECENT_MAX, RECENT_PATH_MAX, RecentConnection, RecentRequest};
 

@@ -1,15 +1,16 @@
 //! The agents' sessions, and the few things others have to say to them.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use portway_codes::PublicError;
+use portway_codes::{Code, PublicError};
 use portway_mux::Session;
 use portway_names::{AccountId, CredentialId, SessionId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::ngrok::{AgentCommand, Obeys};
 use crate::replica::Change;
 
 /// How long a session has to answer when another agent of its account asks for one of its names. Much longer than a round trip, and short
@@ -41,6 +42,8 @@ pub(crate) struct SessionHandle {
     pub(crate) credential: CredentialId,
     orders: Mutex<Orders>,
     changed: Notify,
+    /// How its agent is told to stop, restart or update itself; set by sessions whose protocol has such commands.
+    commands: OnceLock<(Session, Obeys)>,
     /// When the session last answered a probe. Held while one is under way: there is one at a time, and the others wait for its outcome.
     answered: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -77,8 +80,8 @@ impl Sessions {
         credential: CredentialId,
         limit: u32,
     ) -> Result<Registration, TooManySessions> {
-        let (orders, changed, answered) = Default::default();
-        let handle = Arc::new(SessionHandle { id, account, credential, orders, changed, answered });
+        let (orders, changed, commands, answered) = Default::default();
+        let handle = Arc::new(SessionHandle { id, account, credential, orders, changed, commands, answered });
         let mut tables = self.tables();
         let count = tables.by_account.entry(account).or_default();
         if *count >= limit {
@@ -166,6 +169,25 @@ impl SessionHandle {
         tracing::info!(session = %self.id, peer = %session.peer_addr(), "agent does not answer any more; session aborted");
         session.abort();
         false
+    }
+
+    /// From now on the agent can be told what to do.
+    pub(crate) fn takes_commands(&self, session: Session, obeys: Obeys) {
+        // A session logs in once.
+        let _ = self.commands.set((session, obeys));
+    }
+
+    /// Tells the agent what to do, and waits for its word.
+    pub(crate) async fn tell(&self, order: &AgentCommand) -> Result<(), PublicError> {
+        let Some((session, obeys)) = self.commands.get() else {
+            let code = match order {
+                AgentCommand::Stop => Code::ERR_NGROK_804,
+                AgentCommand::Restart => Code::ERR_NGROK_805,
+                AgentCommand::Update { .. } => Code::ERR_NGROK_806,
+            };
+            return Err(code.plain());
+        };
+        obeys.tell(session, order).await
     }
 
     /// Waits for orders and takes them. Cancel safety: safe; orders that were not returned stay.

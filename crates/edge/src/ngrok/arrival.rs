@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
+use super::command::Obeys;
 use super::front::{Identity, NgrokFront};
 use super::request::{self, Request, RequestFault};
 use super::resume::SessionCookie;
@@ -147,6 +148,7 @@ async fn begin(
         Ok((agent, registration, auth)) => {
             let identity = Identity::of(&agent, &auth);
             let answer = welcome(&agent, &auth, &identity);
+            registration.handle().takes_commands(agent.session.clone(), Obeys::of(&auth));
             edge.tasks.spawn(async move { request::answer(stream, answer).await });
             Some(AgentSession::new(agent, registration, Front::Ngrok(Box::new(NgrokFront::new(identity)))))
         }

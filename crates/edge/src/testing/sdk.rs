@@ -50,18 +50,17 @@ impl TestSdk {
     /// The next stream that the edge opens: its type, and the JSON behind it.
     pub(crate) async fn next(&self) -> (StreamType, Value, Stream) {
         let mut stream = soon(self.session.accept()).await.unwrap();
-        let mut bytes = BytesMut::new();
-        while bytes.len() < 12 {
-            bytes.extend_from_slice(&soon(stream.read_chunk(4096)).await.unwrap().unwrap());
-        }
-        let kind = StreamType::from_bytes(*bytes.first_chunk().unwrap());
+        // Type and message leave the edge in one frame, so they come in one piece.
+        let bytes = soon(stream.read_chunk(65_536)).await.unwrap().unwrap();
+        let (word, rest) = bytes.split_first_chunk().unwrap();
+        let kind = StreamType::from_bytes(*word);
         let json = if kind == StreamType::PROXY {
-            let length = i64::from_le_bytes(bytes[4..12].try_into().unwrap()) as usize;
-            assert!(bytes.len() >= 12 + length, "the head comes in one piece");
-            serde_json::from_slice(&bytes[12..12 + length]).unwrap()
+            let (length, rest) = rest.split_first_chunk().unwrap();
+            &rest[..i64::from_le_bytes(*length) as usize]
         } else {
-            serde_json::from_slice(&bytes[4..]).unwrap()
+            rest
         };
+        let json = serde_json::from_slice(json).unwrap();
         (kind, json, stream)
     }
 }

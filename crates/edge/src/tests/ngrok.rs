@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use portway_codes::Code;
 use portway_wire::StreamType;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::AgentCommand;
 use crate::testing::{BASE, FakeControl, TOKEN, TestEdge, TestSdk, ask, auth, bind, eventually, soon};
 
 fn error(answer: &Value) -> &str {
@@ -218,6 +220,37 @@ async fn a_revoked_token_ends_the_session_and_says_why() {
     assert_eq!((kind, &message["Id"]), (StreamType::STOP_TUNNEL, &bound["Id"]));
     assert_eq!(message["ErrorCode"], "ERR_NGROK_300");
     soon(sdk.session.closed()).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_obeys_commands_is_told_and_others_are_not() {
+    let edge = TestEdge::start().await;
+    let mut obedient = auth(TOKEN, &json!(""), &json!(""));
+    obedient["Extra"]["StopUnsupportedError"] = json!("");
+    obedient["Extra"]["UpdateUnsupportedError"] = json!("");
+    let sdk = TestSdk::connect_as(&edge, &obedient).await;
+    let id: portway_names::SessionId = sdk.welcome["Extra"]["AgentSessionID"].as_str().unwrap().parse().unwrap();
+    let update = AgentCommand::Update { version: "9.0".to_owned(), permit_major: true };
+    // Go does not end its direction behind the answer.
+    let (told, _stream) = tokio::join!(soon(edge.edge().tell_agent(id, &AgentCommand::Stop)), async {
+        let (kind, message, mut stream) = sdk.next().await;
+        assert_eq!((kind, message), (StreamType::STOP, json!({})));
+        stream.write_chunk(Bytes::from_static(b"{}\n")).await.unwrap();
+        stream
+    });
+    assert_eq!(told, Ok(()));
+    let (told, ()) = tokio::join!(soon(edge.edge().tell_agent(id, &update)), async {
+        let (kind, message, mut stream) = sdk.next().await;
+        assert_eq!((kind, message), (StreamType::UPDATE, json!({ "Version": "9.0", "PermitMajorVersion": true })));
+        stream.write_chunk(Bytes::from_static(b"{\"Error\":\"not today\"}")).await.unwrap();
+        stream.finish().await.unwrap();
+    });
+    let error = told.unwrap_err();
+    assert!(error.code == Code::ERR_NGROK_807 && error.text.contains("not today"), "{error:?}");
+    let refused = edge.edge().tell_agent(id, &AgentCommand::Restart).await.unwrap_err();
+    assert_eq!(refused.code, Code::ERR_NGROK_805);
+    let native = edge.agent().await.welcome.unwrap().session_id.parse().unwrap();
+    assert_eq!(edge.edge().tell_agent(native, &AgentCommand::Stop).await.unwrap_err().code, Code::ERR_NGROK_804);
 }
 
 #[tokio::test]
