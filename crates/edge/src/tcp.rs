@@ -55,20 +55,23 @@ pub(crate) async fn accept(
     }
 }
 
-/// A listener of this shard on a socket that others may share. Both ends of the sharing accept from one queue.
+/// A listener of this shard on a socket that others may share. Both ends of the sharing accept from one queue. Accepted connections take
+/// over its options (tcp(7)), which saves five system calls for each of them.
 pub(crate) fn own_listener(socket: &std::net::TcpListener) -> io::Result<TcpListener> {
     let own = socket.try_clone()?;
     own.set_nonblocking(true)?;
+    let options = SockRef::from(&own);
+    options.set_tcp_nodelay(true)?;
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(Duration::from_secs(10)).with_retries(3);
+    options.set_tcp_keepalive(&keepalive)?;
     TcpListener::from_std(own)
 }
 
-/// The next connection, ready to be used; none after a fault that was waited out.
+/// The next connection; none after a fault that was waited out.
 pub(crate) async fn next(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
-        Ok((stream, peer)) => {
-            tune(&stream);
-            Some((stream, peer))
-        }
+        Ok(accepted) => Some(accepted),
         Err(error) if is_about_the_peer(&error) => None,
         Err(error) => {
             tracing::warn!(%error, "cannot accept connections at the moment");
@@ -192,13 +195,6 @@ fn count_bytes(edge: &EdgeShared, stats: PipeStats) {
     let bytes = &edge.metrics.bytes;
     bytes.get_or_create(&DirectionLabel { direction: Direction::ToAgent }).inc_by(stats.sent);
     bytes.get_or_create(&DirectionLabel { direction: Direction::ToVisitor }).inc_by(stats.received);
-}
-
-fn tune(stream: &TcpStream) {
-    let _ = stream.set_nodelay(true);
-    let keepalive =
-        TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(Duration::from_secs(10)).with_retries(3);
-    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
 }
 
 /// The connection was gone before it was accepted: nothing is wrong here.

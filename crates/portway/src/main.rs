@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Keeps the heap on pages of 4 KiB. The allocator asks for huge ones, which makes an agent at rest hold 15 MiB instead of 6.
+/// Keeps the heap on pages of 4 KiB also where the system gives huge ones unasked, which makes an agent at rest hold 15 MiB instead of 6.
 fn small_pages() {
     // Where the kernel has no such switch, memory is all that is lost.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
