@@ -247,6 +247,8 @@ catalogue! {
         "All ports of the server's range for TCP endpoints are in use. Close an endpoint, or ask the operator for a larger range.";
     ERR_PORTWAY_50303 50303 503 "Control plane not reachable"
         "The server cannot decide this at the moment because its control plane is away. It tries again by itself.";
+    ERR_PORTWAY_50304 50304 503 "Too many bodies at once"
+        "The endpoint has to read the bodies of requests before it forwards them, and is reading as many as it may. Try again in a moment.";
     ERR_PORTWAY_50401 50401 504 "Connection idle too long"
         "No bytes moved on the connection for longer than the server allows, so it was closed.";
     ERR_PORTWAY_50501 50501 505 "HTTP version not supported"

@@ -243,7 +243,7 @@ fn options(request: &BindRequest) -> Result<EndpointOptions, Refused> {
     })?;
     let proxy_protocol = request.proxy_protocol;
     let (upstream_http2, tls_edge) = (request.upstream_http2, request.tls_edge);
-    Ok(EndpointOptions { upstream_http2, proxy_protocol, host_header, tls_edge })
+    Ok(EndpointOptions { upstream_http2, proxy_protocol, host_header, tls_edge, actions: None })
 }
 
 /// Enters the endpoint into the route table; tells the session that loses the name.

@@ -2,7 +2,7 @@
 //!
 //! Readers never wait: each table is a concurrent map. Writers (binds) take one lock, so that a change is seen whole by the next one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +18,8 @@ use portway_wire::head::encode_connection_head;
 use portway_wire::proxy_protocol::{self, ProxyVersion};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+
+use crate::actions::EndpointActions;
 
 /// One public name that a session serves.
 #[derive(Debug)]
@@ -57,6 +59,8 @@ pub(crate) struct EndpointOptions {
     pub(crate) host_header: Option<HeaderValue>,
     /// A tls endpoint whose TLS ends here.
     pub(crate) tls_edge: bool,
+    /// What is done with its traffic; none: it is passed on.
+    pub(crate) actions: Option<Arc<EndpointActions>>,
 }
 
 /// What an endpoint counts for the live view.
@@ -102,6 +106,17 @@ impl Endpoint {
             Err(OpenError::TooManyStreams { .. }) => Err(OpenFault::Busy),
             Err(OpenError::Closed(_)) => Err(OpenFault::Offline),
         }
+    }
+
+    /// Whether a visitor at this address may come.
+    pub(crate) fn permits(&self, ip: IpAddr) -> bool {
+        self.options.actions.as_ref().is_none_or(|actions| actions.permits(ip))
+    }
+
+    /// Value for the Host field of forwarded requests; none: the visitor's.
+    pub(crate) fn host_header(&self) -> Option<&HeaderValue> {
+        let changed = self.options.actions.as_ref().and_then(|actions| actions.rules.request_headers.host());
+        changed.or(self.options.host_header.as_ref())
     }
 
     /// Whether the session behind it can still open streams.
