@@ -1,9 +1,11 @@
-//! Who may: ACL rules of credentials.
+//! Who may: ACL rules of credentials, and the one IP matcher.
 //!
-//! It never looks anything up: rules and the wanted name are arguments, the answer is a value.
+//! It never looks anything up: rules and the wanted name or address are arguments, the answer is a value.
 
 mod acl;
+mod ip;
 mod rule;
 
 pub use acl::{Acl, BindAllowed, BindDenied, DenyReason};
+pub use ip::{Cidr, CidrError, IpSet};
 pub use rule::{AclError, MAX_RULE_LEN, MAX_RULES};

@@ -130,6 +130,8 @@ catalogue! {
         "A password for basic authentication must have 8 to 128 characters. Change it.";
     ERR_NGROK_361 361 400 "Circuit-breaker value out of range"
         "The error ratio of the circuit breaker must lie between 0 and 1. Change it.";
+    ERR_NGROK_362 362 400 "Address range not valid"
+        "A network in the list of addresses is none. Write it in CIDR notation, as in 203.0.113.0/24.";
     ERR_NGROK_368 368 400 "Too many OAuth scopes"
         "More OAuth scopes are listed than allowed. Remove some.";
     ERR_NGROK_399 399 403 "Label not allowed by the credential"
@@ -154,6 +156,30 @@ catalogue! {
         "The agent cannot be updated from here. Update it where it runs.";
     ERR_NGROK_807 807 502 "Remote command failed"
         "The agent was told to stop, restart or update itself, and did not. The message says what it answered; try again, or do it where the agent runs.";
+    // Configuration of actions on traffic.
+    ERR_NGROK_2090 2090 400 "User-agent pattern not valid"
+        "A pattern of the user-agent filter is no regular expression that can be used. Look-around and back-references are not available.";
+    ERR_NGROK_2201 2201 400 "Unknown action"
+        "There is no action of this type. Check the spelling.";
+    ERR_NGROK_2202 2202 400 "Action in the wrong phase"
+        "The action cannot be used in this phase. Move it to a phase that has it.";
+    ERR_NGROK_2203 2203 400 "Action configuration not readable"
+        "The configuration of the action cannot be read: a field is unknown, missing or of another kind. Compare it with the documentation.";
+    ERR_NGROK_2204 2204 400 "Action configuration not valid"
+        "A field in the configuration of the action has a value that is not allowed. Change it.";
+    ERR_NGROK_2205 2205 400 "Action not for this protocol"
+        "Endpoints of this protocol cannot have the action. Remove it, or use an endpoint of another protocol.";
+    ERR_NGROK_2215 2215 400 "Value out of range"
+        "A number or duration in the configuration of the action is outside of the allowed range. Change it.";
+    ERR_NGROK_2216 2216 400 "IP policy not available"
+        "The action refers to an IP policy that is not there. List the addresses in the action itself.";
+    ERR_NGROK_2217 2217 400 "Network not valid"
+        "A network in the configuration of the action is none. Write it in CIDR notation, as in 203.0.113.0/24.";
+    ERR_NGROK_2218 2218 400 "Too many entries"
+        "A list in the configuration of the action has more entries than allowed. Remove some.";
+    ERR_NGROK_2223 2223 400 "Field empty"
+        "A field in the configuration of the action must not be empty. Fill it in, or leave the action out.";
+
     // Visitors.
     ERR_NGROK_3002 3002 502 "TLS to the upstream failed"
         "The agent reached the local service, but TLS with it failed. Check that the service speaks TLS and that its certificate is accepted by the agent.";
@@ -173,8 +199,8 @@ catalogue! {
         "The endpoint may be used from certain addresses only, and yours is not among them.";
     ERR_NGROK_3204 3204 403 "Webhook not verified"
         "The request does not carry a valid signature of the webhook's sender.";
-    ERR_NGROK_3205 3205 403 "Address not allowed by the account"
-        "The account's endpoints may be used from certain addresses only, and yours is not among them.";
+    ERR_NGROK_3205 3205 403 "Address not allowed"
+        "This endpoint, or every endpoint of its account, may be used from certain addresses only, and yours is not among them.";
     ERR_NGROK_3206 3206 400 "WebSocket expected"
         "This endpoint accepts WebSocket connections only.";
     ERR_NGROK_3209 3209 404 "Endpoint not found"
@@ -199,8 +225,12 @@ catalogue! {
         "The server is not a forward proxy, so it refuses requests that ask it to connect somewhere else.";
     ERR_PORTWAY_40004 40004 400 "Endpoint option not valid"
         "An option of the endpoint has a value that is not allowed, or that endpoints of this protocol do not have. Check the endpoint's settings.";
+    ERR_PORTWAY_40101 40101 401 "Login required"
+        "This endpoint asks for a user name and a password, and the request has none that are accepted.";
     ERR_PORTWAY_40801 40801 408 "Request too slow"
         "The head of the request did not arrive in time. Check the connection and try again.";
+    ERR_PORTWAY_41301 41301 413 "Request body too large"
+        "The endpoint has to read the whole body of a request before it forwards it, and this one is larger than allowed. Send less.";
     ERR_PORTWAY_41401 41401 414 "Request target too long"
         "The address of the request is longer than the server allows. Send what is that long in the body of a POST request.";
     ERR_PORTWAY_42101 42101 421 "Misdirected request"
@@ -219,6 +249,8 @@ catalogue! {
         "All ports of the server's range for TCP endpoints are in use. Close an endpoint, or ask the operator for a larger range.";
     ERR_PORTWAY_50303 50303 503 "Control plane not reachable"
         "The server cannot decide this at the moment because its control plane is away. It tries again by itself.";
+    ERR_PORTWAY_50304 50304 503 "Too many bodies at once"
+        "The endpoint has to read the bodies of requests before it forwards them, and is reading as many as it may. Try again in a moment.";
     ERR_PORTWAY_50401 50401 504 "Connection idle too long"
         "No bytes moved on the connection for longer than the server allows, so it was closed.";
     ERR_PORTWAY_50501 50501 505 "HTTP version not supported"

@@ -1,6 +1,6 @@
 //! An endpoint that is online: whose it is, how its visitors are served, and how a stream to its service is opened.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +15,8 @@ use portway_wire::head::encode_connection_head;
 use portway_wire::ngrok::{ProxyHead, encode_proxy_head};
 use portway_wire::proxy_protocol::{self, ProxyVersion};
 use tokio::sync::SetOnce;
+
+use crate::actions::EndpointActions;
 
 /// How long a visitor waits for an agent to confirm that it knows a fresh endpoint: a round trip, mostly.
 const CONFIRMATION: Duration = Duration::from_secs(5);
@@ -80,6 +82,8 @@ pub(crate) struct EndpointOptions {
     pub(crate) host_header: Option<HeaderValue>,
     /// A tls endpoint whose TLS ends here.
     pub(crate) tls_edge: bool,
+    /// What is done with its traffic; none: it is passed on.
+    pub(crate) actions: Option<Arc<EndpointActions>>,
 }
 
 /// What its agent says of an endpoint, for display. An agent may change it while the endpoint is online.
@@ -150,6 +154,17 @@ impl Endpoint {
                 encode_proxy_head(&ProxyHead { id, client, scheme, passthrough_tls })
             }
         }
+    }
+
+    /// Whether a visitor at this address may come.
+    pub(crate) fn permits(&self, ip: IpAddr) -> bool {
+        self.options.actions.as_ref().is_none_or(|actions| actions.permits(ip))
+    }
+
+    /// Value for the Host field of forwarded requests; none: the visitor's.
+    pub(crate) fn host_header(&self) -> Option<&HeaderValue> {
+        let changed = self.options.actions.as_ref().and_then(|actions| actions.rules.request_headers.host());
+        changed.or(self.options.host_header.as_ref())
     }
 
     /// Whether the session behind it can still open streams.

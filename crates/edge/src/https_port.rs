@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use portway_mux::{Role, over_tls, tune_tcp};
 use portway_names::{Host, HostName, Scheme};
-use portway_tls::{ALPN_PORTWAY, ReadAhead, UNRECOGNIZED_NAME_ALERT};
+use portway_tls::{ACCESS_DENIED_ALERT, ALPN_PORTWAY, ReadAhead, UNRECOGNIZED_NAME_ALERT};
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::actions::EndpointActions;
 use crate::admission::{ConnectionPermit, HandshakePermit};
 use crate::endpoint::Endpoint;
 use crate::metrics::{HandshakeLabel, HandshakeStage, Kind, ReasonLabel};
@@ -136,7 +137,7 @@ fn target(edge: &EdgeShared, server_name: Option<&str>) -> Result<Target, String
 async fn visitor(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
     let found = returning::find(&edge, &[Scheme::Https, Scheme::Tls], &name, || edge.routes.sni(&name));
     let online = Box::pin(found).await;
-    let Some(endpoint) = online else { return Box::pin(https(edge, fresh, name)).await };
+    let Some(endpoint) = online else { return Box::pin(https(edge, fresh, name, None)).await };
     let shard = endpoint.shard;
     if shard == fresh.shard {
         return Box::pin(at_endpoint(edge, fresh, name, endpoint)).await;
@@ -162,10 +163,15 @@ async fn visitor(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
 /// Serves a visitor on the shard of the endpoint's session.
 async fn at_endpoint(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName, endpoint: Arc<Endpoint>) {
     if endpoint.url.scheme == Scheme::Https {
-        return https(edge, fresh, name).await;
+        let actions = endpoint.options.actions.clone();
+        return https(edge, fresh, name, actions).await;
     }
     edge.count_connection(Kind::Tls);
-    if endpoint.options.tls_edge {
+    if !tcp::permits(&edge, &endpoint, fresh.peer) {
+        return alert(fresh, &ACCESS_DENIED_ALERT).await;
+    }
+    let ends_here = endpoint.options.actions.as_ref().is_some_and(|actions| actions.tls().is_some());
+    if endpoint.options.tls_edge || ends_here {
         Box::pin(end_tls(edge, fresh, &endpoint)).await
     } else {
         pass_through(&edge, fresh, &endpoint).await
@@ -174,7 +180,8 @@ async fn at_endpoint(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName, endpoi
 
 /// Ends the visitor's TLS and forwards what is inside.
 async fn end_tls(edge: Arc<EdgeShared>, fresh: Fresh, endpoint: &Endpoint) {
-    let config = Arc::clone(&edge.tls.tls);
+    let actions = endpoint.options.actions.as_deref();
+    let config = Arc::clone(actions.and_then(EndpointActions::tls).unwrap_or(&edge.tls.tls));
     let Some((mut stream, fresh)) = Box::pin(handshake(&edge, fresh, config)).await else { return };
     let Some(upstream) = tcp::open(&edge, endpoint, fresh.peer, fresh.local).await else { return };
     tcp::run_pipe(&edge, endpoint, &mut stream, upstream, Bytes::new()).await;
@@ -195,12 +202,23 @@ async fn pass_through(edge: &EdgeShared, fresh: Fresh, endpoint: &Endpoint) {
     }
 }
 
-async fn https(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
+/// Serves a visitor of an https endpoint, or of none. `actions`: those of the endpoint that the name leads to now; whether requests find one that
+/// asks for more than this handshake showed is decided for each.
+async fn https(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName, actions: Option<Arc<EndpointActions>>) {
     edge.count_connection(Kind::Https);
-    let config = Arc::clone(&edge.tls.https);
+    let config = Arc::clone(actions.as_deref().and_then(EndpointActions::tls).unwrap_or(&edge.tls.https));
+    let client_authorities = actions.as_deref().and_then(EndpointActions::client_authorities).cloned();
+    drop(actions);
     let Some((stream, fresh)) = Box::pin(handshake(&edge, fresh, config)).await else { return };
     let alpn_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let visitor = Visitor { peer: fresh.peer, local: fresh.local, scheme: Scheme::Https, sni: Some(name), alpn_h2 };
+    let visitor = Visitor {
+        peer: fresh.peer,
+        local: fresh.local,
+        scheme: Scheme::Https,
+        sni: Some(name),
+        alpn_h2,
+        client_authorities,
+    };
     let Settled { permit, counted, .. } = fresh;
     let _held = (permit, counted);
     Box::pin(http::serve(stream, visitor, edge)).await;
@@ -316,13 +334,18 @@ fn looks_like_http(first: &[u8]) -> bool {
     method > 0 && method < 12 && first.get(method).is_none_or(|byte| *byte == b' ')
 }
 
-async fn unknown_name(edge: &EdgeShared, mut fresh: Fresh, why: &str) {
+async fn unknown_name(edge: &EdgeShared, fresh: Fresh, why: &str) {
     failed(edge, HandshakeStage::UnknownName, fresh.peer, why);
-    let alert = async {
-        fresh.stream.write_all(&UNRECOGNIZED_NAME_ALERT).await?;
+    alert(fresh, &UNRECOGNIZED_NAME_ALERT).await;
+}
+
+/// Ends a connection by an alert in place of a handshake.
+async fn alert(mut fresh: Fresh, alert: &[u8]) {
+    let goodbye = async {
+        fresh.stream.write_all(alert).await?;
         fresh.stream.shutdown().await
     };
-    let _ = timeout_at(fresh.deadline, alert).await;
+    let _ = timeout_at(fresh.deadline, goodbye).await;
 }
 
 fn failed(edge: &EdgeShared, stage: HandshakeStage, peer: SocketAddr, why: &str) {

@@ -3,6 +3,7 @@
 //! It never touches durable state: what it serves comes from the control plane over [`portway_rpc`], and it serves on from its
 //! replica while the control plane is away.
 
+mod actions;
 mod admission;
 mod bind;
 mod bind_tcp;

@@ -180,6 +180,7 @@ fn wanted(bind: Bind) -> Result<Wanted, Refused> {
         proxy_protocol: request.proxy_protocol,
         host_header,
         tls_edge: request.tls_edge,
+        actions: None,
     };
     let BindRequest { url, name, description, metadata, forwards_to, .. } = request;
     let about = About { name, description, metadata, forwards_to };

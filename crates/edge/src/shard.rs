@@ -73,7 +73,14 @@ pub(crate) fn spawn_http(edge: &Arc<EdgeShared>, shard: usize, socket: std::net:
             let _counted = (permit, edge.visitors.token());
             edge.count_connection(Kind::Http);
             let Ok(local) = stream.local_addr() else { return };
-            let visitor = Visitor { peer, local, scheme: portway_names::Scheme::Http, sni: None, alpn_h2: false };
+            let visitor = Visitor {
+                peer,
+                local,
+                scheme: portway_names::Scheme::Http,
+                sni: None,
+                alpn_h2: false,
+                client_authorities: None,
+            };
             Box::pin(http::serve(stream, visitor, edge)).await;
         }),
         &runtime,

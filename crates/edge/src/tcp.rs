@@ -84,6 +84,9 @@ pub(crate) async fn next(listener: &TcpListener) -> Option<(TcpStream, SocketAdd
 /// Pipes a visitor's bytes to an endpoint and back.
 pub(crate) async fn serve(edge: &EdgeShared, mut visitor: TcpStream, peer: SocketAddr, endpoint: &Endpoint) {
     let Ok(local) = visitor.local_addr() else { return };
+    if !permits(edge, endpoint, peer) {
+        return reset(&visitor);
+    }
     let Some(stream) = open(edge, endpoint, peer, local).await else {
         return reset(&visitor);
     };
@@ -95,6 +98,16 @@ pub(crate) async fn serve(edge: &EdgeShared, mut visitor: TcpStream, peer: Socke
 /// Makes the close of a connection a reset, so that the visitor does not take what it got for a whole answer.
 pub(crate) fn reset(visitor: &TcpStream) {
     let _ = SockRef::from(visitor).set_linger(Some(Duration::ZERO));
+}
+
+/// Whether a visitor may come by its address; tells metrics and log when not.
+pub(crate) fn permits(edge: &EdgeShared, endpoint: &Endpoint, peer: SocketAddr) -> bool {
+    let permitted = endpoint.permits(peer.ip());
+    if !permitted {
+        edge.metrics.refused.get_or_create(&ReasonLabel { reason: "restricted_address" }).inc();
+        tracing::debug!(url = %endpoint.url, %peer, "visitor from an address that may not come");
+    }
+    permitted
 }
 
 /// Opens a stream for a visitor; tells metrics and log why there is none.

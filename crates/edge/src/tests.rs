@@ -1,5 +1,6 @@
 //! The edge as agents and visitors meet it, over real sockets.
 
+mod actions;
 mod faults;
 mod lifecycle;
 mod native;

@@ -1,6 +1,7 @@
 //! A visitor's connection, as far as it is known before its first request.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use portway_names::{HostName, Scheme};
 
@@ -17,4 +18,6 @@ pub(crate) struct Visitor {
     pub(crate) sni: Option<HostName>,
     /// HTTP/2 was agreed by ALPN.
     pub(crate) alpn_h2: bool,
+    /// Authorities, PEM, one of which issued the certificate that the visitor showed in its handshake.
+    pub(crate) client_authorities: Option<Arc<str>>,
 }

@@ -98,7 +98,7 @@ fn verifier(store: rustls::RootCertStore) -> Result<Arc<WebPkiServerVerifier>, R
     WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider()).build().map_err(RootsError::Verifier)
 }
 
-fn pem_store(pem: &[u8]) -> Result<rustls::RootCertStore, RootsError> {
+pub(crate) fn pem_store(pem: &[u8]) -> Result<rustls::RootCertStore, RootsError> {
     let mut store = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         store.add(certificate.map_err(RootsError::Pem)?).map_err(RootsError::Unfit)?;

@@ -6,6 +6,7 @@
 
 mod certified;
 mod client;
+mod endpoint;
 mod explain;
 mod provider;
 mod read_ahead;
@@ -14,10 +15,11 @@ mod store;
 
 pub use certified::{CertifiedKey, CertifiedKeyError};
 pub use client::{Roots, RootsError, client_config, separate_resumption, server_name};
+pub use endpoint::{EndpointTls, EndpointTlsError, TlsVersions, endpoint_server_config};
 pub use explain::{TlsProblem, explain, explain_io};
 pub use provider::{provider, warm_up};
 pub use read_ahead::ReadAhead;
-pub use server::{UNRECOGNIZED_NAME_ALERT, server_config};
+pub use server::{ACCESS_DENIED_ALERT, UNRECOGNIZED_NAME_ALERT, server_config};
 pub use store::{CertEntry, CertName, CertNameError, CertStore};
 
 /// ALPN name of the native session protocol, on TCP and on QUIC.

@@ -8,10 +8,14 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use portway_traffic::Algorithm;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
+use super::compress::Compressed;
 use super::connection::{Connection, InFlight};
 use super::headers::strip_trailers;
 use super::upstream::Upstream;
@@ -23,8 +27,35 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 /// The body of a request on its way to the upstream.
 #[derive(Debug)]
 pub(super) struct RequestBody {
-    incoming: Incoming,
+    source: Source,
     held: Option<Held>,
+}
+
+/// Where a request's body comes from.
+#[derive(Debug)]
+enum Source {
+    Visitor(Incoming),
+    /// It was read already.
+    Memory(Box<Buffered>),
+}
+
+/// A whole body in memory.
+#[derive(Debug)]
+pub(super) struct Buffered {
+    data: Bytes,
+    trailers: Option<HeaderMap>,
+    /// What it occupies, until it is on its way.
+    _room: Vec<OwnedSemaphorePermit>,
+}
+
+impl Buffered {
+    pub(super) fn new(data: Bytes, trailers: Option<HeaderMap>, room: Vec<OwnedSemaphorePermit>) -> Buffered {
+        Buffered { data, trailers, _room: room }
+    }
+
+    pub(super) fn data(&self) -> &[u8] {
+        &self.data
+    }
 }
 
 /// A body that waits for 100 (Continue).
@@ -36,7 +67,12 @@ struct Held {
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming) -> RequestBody {
-        RequestBody { incoming, held: None }
+        RequestBody { source: Source::Visitor(incoming), held: None }
+    }
+
+    /// A body that was read already.
+    pub(super) fn buffered(buffered: Buffered) -> RequestBody {
+        RequestBody { source: Source::Memory(Box::new(buffered)), held: None }
     }
 
     /// Holds the body back until the gate opens. Until then hyper does not tell the visitor to continue.
@@ -59,7 +95,13 @@ impl Body for RequestBody {
             }
             self.held = None;
         }
-        let mut frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let mut frame = match &mut self.source {
+            Source::Visitor(incoming) => ready!(Pin::new(incoming).poll_frame(cx)),
+            Source::Memory(body) if body.data.is_empty() => {
+                body.trailers.take().map(|fields| Ok(Frame::trailers(fields)))
+            }
+            Source::Memory(body) => Some(Ok(Frame::data(std::mem::take(&mut body.data)))),
+        };
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {
@@ -69,11 +111,19 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.source {
+            Source::Visitor(incoming) => incoming.is_end_stream(),
+            Source::Memory(body) => body.data.is_empty() && body.trailers.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.source {
+            Source::Visitor(incoming) => incoming.size_hint(),
+            Source::Memory(body) if body.trailers.is_none() => SizeHint::with_exact(body.data.len() as u64),
+            // Trailers need a body in chunks.
+            Source::Memory(_) => SizeHint::default(),
+        }
     }
 }
 
@@ -133,6 +183,8 @@ enum Kind {
     },
     /// From an HTTP/2 upstream, which the connection drives.
     Http2(Incoming),
+    /// Compressed on its way.
+    Compressed(Box<Compressed>),
     Broken(Option<hyper::Error>),
 }
 
@@ -157,8 +209,17 @@ impl ResponseBody {
         ResponseBody { kind: Kind::Http2(incoming), in_flight: None }
     }
 
+    /// The same body, compressed.
+    pub(super) fn compressed(self, algorithm: Algorithm) -> ResponseBody {
+        ResponseBody { kind: Kind::Compressed(Box::new(Compressed::new(self, algorithm))), in_flight: None }
+    }
+
     /// Keeps the request under way as long as its body.
     pub(super) fn keep(&mut self, in_flight: InFlight) {
+        if let Kind::Compressed(compressed) = &mut self.kind {
+            // Where a broken body is noticed.
+            return compressed.inner().keep(in_flight);
+        }
         self.in_flight = Some(in_flight);
     }
 
@@ -189,11 +250,12 @@ impl Body for ResponseBody {
                 }
             },
             Kind::Http2(incoming) => ready!(Pin::new(incoming).poll_frame(cx)),
+            Kind::Compressed(compressed) => return compressed.poll_frame(cx),
             Kind::Broken(error) => return Poll::Ready(error.take().map(Err)),
         };
         let ended = match &mut self.kind {
             Kind::Http1 { incoming, .. } | Kind::Http2(incoming) => incoming.is_end_stream() || is_last(frame.as_ref()),
-            Kind::Empty | Kind::Full(_) | Kind::Broken(_) => true,
+            Kind::Empty | Kind::Full(_) | Kind::Compressed(_) | Kind::Broken(_) => true,
         };
         let frame = frame.map(|frame| {
             frame.map(|mut frame| {
@@ -229,6 +291,7 @@ impl Body for ResponseBody {
             Kind::Broken(_) => false,
             Kind::Full(bytes) => bytes.is_empty(),
             Kind::Http1 { incoming, .. } | Kind::Http2(incoming) => incoming.is_end_stream(),
+            Kind::Compressed(compressed) => compressed.is_end(),
         }
     }
 
@@ -237,7 +300,7 @@ impl Body for ResponseBody {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Http1 { incoming, .. } | Kind::Http2(incoming) => incoming.size_hint(),
-            Kind::Broken(_) => SizeHint::default(),
+            Kind::Compressed(_) | Kind::Broken(_) => SizeHint::default(),
         }
     }
 }

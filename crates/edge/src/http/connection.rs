@@ -64,6 +64,8 @@ pub(super) struct Upgraded {
     pub(super) io: UpstreamIo,
     /// What the upstream said behind the head of its 101.
     pub(super) first: Bytes,
+    /// The visitor speaks WebSocket, and the upstream does not.
+    pub(super) websocket: bool,
 }
 
 impl Connection {

@@ -13,6 +13,7 @@ use portway_codes::PublicError;
 use super::body::{Gate, RequestBody, ResponseBody};
 use super::connection::{Connection, InFlight, Upgraded};
 use super::fault;
+use super::guarded;
 use super::headers::strip_response;
 use super::outgoing::{self, Outgoing};
 use super::page::{self, Form};
@@ -66,12 +67,27 @@ async fn forward(
     }
     match found? {
         Target::Https(location) => Ok(redirect(location)),
-        Target::Endpoint(endpoint) if endpoint.options.upstream_http2 => {
-            // Boxed: the state of every HTTP/1.1 connection would be as large as this one.
-            Box::pin(over_http2(connection, endpoint, &asked, request)).await
+        Target::Endpoint(endpoint) => {
+            if let Some(actions) = endpoint.options.actions.clone() {
+                // Boxed, as what is rare is here: the state of every HTTP/1.1 connection would be as large as this one.
+                return Box::pin(guarded::serve(connection, endpoint, &actions, &asked, request)).await;
+            }
+            over(connection, endpoint, &asked, request.map(RequestBody::new)).await
         }
-        Target::Endpoint(endpoint) => over_http1(connection, endpoint, &asked, request).await,
     }
+}
+
+/// Forwards a request in the protocol that the endpoint's upstream speaks.
+pub(super) async fn over(
+    connection: &Arc<Connection>,
+    endpoint: Arc<Endpoint>,
+    asked: &Asked,
+    request: Request<RequestBody>,
+) -> Result<Response<ResponseBody>, PublicError> {
+    if endpoint.options.upstream_http2 {
+        return Box::pin(over_http2(connection, endpoint, asked, request)).await;
+    }
+    over_http1(connection, endpoint, asked, request).await
 }
 
 /// RFC 9110 section 15.4.9: the method stays the same.
@@ -86,7 +102,7 @@ async fn over_http1(
     connection: &Arc<Connection>,
     endpoint: Arc<Endpoint>,
     asked: &Asked,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let interim = request.version() == Version::HTTP_11;
     let Outgoing { mut request, upgrade, gate } = outgoing::http1(request, asked, &endpoint)?;
@@ -175,7 +191,7 @@ async fn change_protocol(
     strip_response(head.status, &mut head.headers);
     head.extensions.clear();
     let (io, first) = upstream.into_raw().await;
-    connection.upgrade(Upgraded { io, first });
+    connection.upgrade(Upgraded { io, first, websocket: false });
     connection.turn.decide_upgrade(true);
     Ok(Response::from_parts(head, ResponseBody::empty()))
 }
@@ -184,7 +200,7 @@ async fn over_http2(
     connection: &Arc<Connection>,
     endpoint: Arc<Endpoint>,
     asked: &Asked,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let mut request = outgoing::http2(request, asked, &endpoint)?;
     let mut kept = connection.http2(&endpoint);

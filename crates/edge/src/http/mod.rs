@@ -4,10 +4,12 @@
 //! connection with everything that belongs to it is one task; see `Upstream` for why.
 
 mod body;
+mod compress;
 mod connection;
 mod exchange;
 mod fault;
 mod guard;
+mod guarded;
 mod headers;
 mod idle_timer;
 mod lent_io;
@@ -22,6 +24,7 @@ mod upstream;
 mod upstream_h2;
 mod upstream_io;
 mod visitor_io;
+mod websocket;
 
 #[cfg(test)]
 mod tests;

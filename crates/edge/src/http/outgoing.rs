@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use portway_codes::{Code, PublicError};
 
 use super::body::{Gate, RequestBody};
@@ -24,44 +24,42 @@ pub(super) struct Outgoing {
 }
 
 /// The request for an HTTP/1.1 upstream.
-pub(super) fn http1(request: Request<Incoming>, asked: &Asked, endpoint: &Endpoint) -> Result<Outgoing, PublicError> {
-    let (mut head, incoming) = request.into_parts();
+pub(super) fn http1(
+    request: Request<RequestBody>,
+    asked: &Asked,
+    endpoint: &Endpoint,
+) -> Result<Outgoing, PublicError> {
+    let (mut head, mut body) = request.into_parts();
     let version = head.version;
     let wishes = strip_request(&mut head.headers, version == Version::HTTP_11);
     if version == Version::HTTP_2 {
         check_length(&head.headers)?;
         join_cookies(&mut head.headers);
     }
-    extend_request(
-        &mut head.headers,
-        &asked.provenance,
-        &asked.raw,
-        endpoint.options.host_header.as_ref(),
-        &wishes,
-        Hop::Http1,
-    );
+    extend_request(&mut head.headers, &asked.provenance, &asked.raw, endpoint.host_header(), &wishes, Hop::Http1);
+    change_headers(&mut head.headers, endpoint);
     if head.uri.authority().is_some() {
         head.uri = Uri::from(path_of(&head.uri, &head.method));
     }
     head.version = Version::HTTP_11;
     head.extensions.clear();
-    frame(&mut head.headers, &head.method, &incoming);
-    let mut body = RequestBody::new(incoming);
+    frame(&mut head.headers, &head.method, &body);
     let gate = expects_continue(&mut head.headers, version, &body).then(|| body.hold());
     Ok(Outgoing { request: Request::from_parts(head, body), upgrade: wishes.upgrade.is_some(), gate })
 }
 
 /// The request for an HTTP/2 upstream.
 pub(super) fn http2(
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
     asked: &Asked,
     endpoint: &Endpoint,
 ) -> Result<Request<RequestBody>, PublicError> {
-    let (mut head, incoming) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     check_length(&head.headers)?;
     let wishes = strip_request(&mut head.headers, false);
     extend_request(&mut head.headers, &asked.provenance, &asked.raw, None, &wishes, Hop::Http2);
-    let authority = match &endpoint.options.host_header {
+    change_headers(&mut head.headers, endpoint);
+    let authority = match endpoint.host_header() {
         Some(host) => Authority::try_from(host.as_bytes()).map_err(|_| Code::ERR_PORTWAY_40004.plain())?,
         None => asked.authority.clone(),
     };
@@ -72,7 +70,14 @@ pub(super) fn http2(
     head.uri = Uri::from_parts(parts).map_err(|_| Code::ERR_PORTWAY_40001.plain())?;
     head.version = Version::HTTP_2;
     head.extensions.clear();
-    Ok(Request::from_parts(head, RequestBody::new(incoming)))
+    Ok(Request::from_parts(head, body))
+}
+
+/// What the endpoint changes stands behind what the edge says, so that it can take that away as well.
+fn change_headers(headers: &mut HeaderMap, endpoint: &Endpoint) {
+    if let Some(actions) = &endpoint.options.actions {
+        actions.rules.request_headers.apply(headers);
+    }
 }
 
 /// The origin form of a target (RFC 9112 section 3.2).
@@ -108,7 +113,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// Says how long the body is where hyper would leave it out.
-fn frame(headers: &mut HeaderMap, method: &Method, body: &Incoming) {
+fn frame(headers: &mut HeaderMap, method: &Method, body: &RequestBody) {
     if body.is_end_stream() {
         let expects_body = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
         if expects_body && !headers.contains_key(CONTENT_LENGTH) {

@@ -13,6 +13,7 @@ use super::connection::Connection;
 use super::fault;
 use super::headers::Provenance;
 use crate::endpoint::Endpoint;
+use crate::visitor::Visitor;
 
 /// A host as one visitor's connection asked for it. Requests of a connection nearly always ask for the same, so it is worked out once.
 #[derive(Debug, Clone)]
@@ -124,6 +125,9 @@ pub(super) fn find(connection: &Connection, asked: &Asked, uri: &Uri) -> Result<
         }
     }
     if let Some(endpoint) = found {
+        if !showed_certificate(visitor, &endpoint) {
+            return Err(Code::ERR_PORTWAY_42101.plain());
+        }
         return Ok(Target::Endpoint(endpoint));
     }
     if visitor.scheme == Scheme::Http && edge.routes.http(Scheme::Https, &asked.name).is_some() {
@@ -131,6 +135,13 @@ pub(super) fn find(connection: &Connection, asked: &Asked, uri: &Uri) -> Result<
     }
     let host = HostPattern::Exact(asked.name.clone());
     Err(fault::offline(&EndpointUrl { scheme: visitor.scheme, host, port: None }))
+}
+
+/// Whether the handshake of the connection checked what the endpoint asks of visitors. It may have been made when the name led to nobody, or to a
+/// registration that asked for nothing.
+fn showed_certificate(visitor: &Visitor, endpoint: &Endpoint) -> bool {
+    let wanted = endpoint.options.actions.as_ref().and_then(|actions| actions.client_authorities());
+    wanted.is_none_or(|wanted| visitor.client_authorities.as_ref() == Some(wanted))
 }
 
 fn https_location(host: &HostName, port: u16, uri: &Uri) -> Result<HeaderValue, PublicError> {

@@ -6,6 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::connection::Upgraded;
 use super::visitor_io::VisitorIo;
+use super::websocket;
 use crate::config::Limits;
 
 /// Joins the two sides until both have ended. Each direction ends by itself.
@@ -15,8 +16,11 @@ pub(super) async fn join<IO>(mut visitor: VisitorIo<IO>, upgraded: Upgraded, lim
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let Upgraded { io, first } = upgraded;
+    let Upgraded { io, first, websocket } = upgraded;
     let stream = io.into_stream();
+    if websocket {
+        return websocket::convert(visitor, stream, limits.http_body_idle_timeout).await;
+    }
     if send_first(&mut visitor, first).await.is_err() {
         return;
     }

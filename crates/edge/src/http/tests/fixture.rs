@@ -11,12 +11,15 @@ use portway_mux::{Role, SessionConfig, Stream, over_tls};
 use portway_names::{AccountId, EndpointId, HostName, Ksuid, Scheme, SessionId};
 use portway_proto::AgentId;
 use portway_rpc::ControlClient;
+use portway_traffic::{Action, Actions, Phase};
 use portway_wire::head::HeadDecoder;
 use prometheus_client::registry::Registry;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::actions::EndpointActions;
 use crate::config::EdgeConfig;
 use crate::edge::assemble;
 use crate::endpoint::{Address, Endpoint, EndpointCounters, EndpointOptions, Holder};
@@ -151,10 +154,20 @@ impl Site {
         let local = listener.local_addr().expect("address");
         let (client, accepted) = tokio::join!(TcpStream::connect(local), listener.accept());
         let (stream, peer) = accepted.expect("accept");
-        let visitor = Visitor { peer, local, scheme, sni, alpn_h2 };
+        let visitor = Visitor { peer, local, scheme, sni, alpn_h2, client_authorities: None };
         tokio::spawn(super::super::serve(stream, visitor, Arc::clone(&self.edge)));
         Peer::new(client.expect("connect"))
     }
+}
+
+/// Options with actions, each given as phase, type and configuration.
+pub(super) fn acting(actions: &[(Phase, &str, Value)]) -> EndpointOptions {
+    let mut rules = Actions::default();
+    for (phase, kind, config) in actions {
+        rules.add(*phase, Action::new(kind, config).expect("an action")).expect("a phase");
+    }
+    let actions = EndpointActions::prepare(rules, Scheme::Https, &Arc::default()).expect("actions");
+    EndpointOptions { actions, ..EndpointOptions::default() }
 }
 
 /// The far side of an endpoint.

@@ -1,0 +1,141 @@
+//! What an endpoint does with its traffic, and the state that belongs to that.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::StatusCode;
+use portway_codes::{Code, PublicError};
+use portway_names::Scheme;
+use portway_tls::{CertStore, CertifiedKey, EndpointTls, EndpointTlsError, TlsVersions, endpoint_server_config};
+use portway_traffic::{Actions, Breaker, Outcome, TerminateTls, Ticket, TlsVersion, WEBHOOK_BODY_MAX};
+use rustls::ServerConfig;
+use secrecy::ExposeSecret;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// Unit in which bodies that are read whole are accounted.
+const ROOM_UNIT: usize = 16 * 1024;
+
+/// Bodies that one endpoint reads whole may have so many bytes together: eight of the largest, or some hundreds of usual ones.
+const ROOM: usize = 8 * WEBHOOK_BODY_MAX;
+
+/// The actions of one registration of an endpoint.
+pub(crate) struct EndpointActions {
+    pub(crate) rules: Actions,
+    breaker: Option<Mutex<Breaker>>,
+    tls: Option<Arc<ServerConfig>>,
+    room: Arc<Semaphore>,
+}
+
+impl EndpointActions {
+    /// Makes actions ready for an endpoint of this scheme; none when there is nothing to do. Certificates that the endpoint does not bring
+    /// itself come from `certificates`.
+    ///
+    /// # Errors
+    /// Actions that endpoints of the scheme cannot have; certificates that cannot be used.
+    pub(crate) fn prepare(
+        rules: Actions,
+        scheme: Scheme,
+        certificates: &Arc<CertStore>,
+    ) -> Result<Option<Arc<EndpointActions>>, PublicError> {
+        if rules.is_empty() {
+            return Ok(None);
+        }
+        rules.check_scheme(scheme)?;
+        let tls = rules.terminate_tls.as_ref().map(|action| tls_config(action, scheme, certificates)).transpose()?;
+        let breaker = rules.circuit_breaker.map(|rules| Mutex::new(Breaker::new(rules)));
+        Ok(Some(Arc::new(EndpointActions { rules, breaker, tls, room: Arc::new(Semaphore::new(ROOM / ROOM_UNIT)) })))
+    }
+
+    /// Whether a visitor at this address may come.
+    pub(crate) fn permits(&self, ip: IpAddr) -> bool {
+        self.rules.restrict_ips.iter().all(|action| action.permits(ip))
+    }
+
+    /// How TLS ends, where it ends otherwise than for the rest.
+    pub(crate) fn tls(&self) -> Option<&Arc<ServerConfig>> {
+        self.tls.as_ref()
+    }
+
+    /// Authorities whose certificates visitors must have.
+    pub(crate) fn client_authorities(&self) -> Option<&Arc<str>> {
+        self.rules.terminate_tls.as_ref()?.client_authorities.as_ref()
+    }
+
+    /// Lets a request through to the upstream, or holds it off. `start` is the same moment at every call.
+    pub(crate) fn admit(&self, start: Instant) -> Result<Admitted<'_>, PublicError> {
+        let Some(breaker) = &self.breaker else { return Ok(Admitted { breaker: None, start }) };
+        let ticket = breaker.lock().unwrap_or_else(PoisonError::into_inner).admit(start.elapsed());
+        let ticket = ticket.ok_or_else(|| Code::ERR_NGROK_3202.plain())?;
+        Ok(Admitted { breaker: Some((breaker, ticket)), start })
+    }
+
+    /// Room for a body of `size` bytes, given back when dropped; none when other requests have it all.
+    pub(crate) fn room(&self, size: usize) -> Option<OwnedSemaphorePermit> {
+        let units = u32::try_from(size.div_ceil(ROOM_UNIT)).ok()?;
+        Arc::clone(&self.room).try_acquire_many_owned(units).ok()
+    }
+}
+
+impl fmt::Debug for EndpointActions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointActions").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+/// A request that was let through. Dropped, it was given up before anything was known of the upstream.
+#[derive(Debug)]
+pub(crate) struct Admitted<'a> {
+    breaker: Option<(&'a Mutex<Breaker>, Ticket)>,
+    start: Instant,
+}
+
+impl Admitted<'_> {
+    /// The upstream answered, well or badly.
+    pub(crate) fn answered(mut self, status: StatusCode) {
+        self.finish(if status.is_server_error() { Outcome::Failure } else { Outcome::Success });
+    }
+
+    /// There was no answer that could be passed on.
+    pub(crate) fn failed(mut self) {
+        self.finish(Outcome::Failure);
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        if let Some((breaker, ticket)) = self.breaker.take() {
+            breaker.lock().unwrap_or_else(PoisonError::into_inner).finish(ticket, outcome, self.start.elapsed());
+        }
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.finish(Outcome::Unknown);
+    }
+}
+
+fn tls_config(
+    action: &TerminateTls,
+    scheme: Scheme,
+    certificates: &Arc<CertStore>,
+) -> Result<Arc<ServerConfig>, PublicError> {
+    let certificate = action.key_pair.as_ref().map(|pair| {
+        CertifiedKey::from_pem(pair.certificate.as_bytes(), pair.private_key.expose_secret().as_bytes())
+            .map_err(|error| Code::ERR_NGROK_14001.with(format!("The endpoint's certificate cannot be used: {error}.")))
+    });
+    let versions = match (action.min_version, action.max_version) {
+        (TlsVersion::V1_3, _) => TlsVersions::Only13,
+        (_, TlsVersion::V1_2) => TlsVersions::Only12,
+        _ => TlsVersions::Both,
+    };
+    let endpoint = EndpointTls {
+        certificate: certificate.transpose()?,
+        versions,
+        client_authorities: action.client_authorities.as_ref().map(|pem| pem.as_bytes().to_vec()),
+    };
+    let alpn: &[&[u8]] = if scheme == Scheme::Https { &[b"h2", b"http/1.1"] } else { &[] };
+    endpoint_server_config(certificates, alpn, &endpoint).map_err(|error: EndpointTlsError| {
+        Code::ERR_NGROK_14002.with(format!("Visitors' certificates could not be checked: {error}."))
+    })
+}

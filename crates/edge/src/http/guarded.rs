@@ -1,0 +1,186 @@
+//! A request to an endpoint with actions: who may ask, what changes on the way, what comes back.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, EXPECT, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use portway_codes::{Code, PublicError};
+use portway_traffic::{
+    Challenge, CompressResponse, Compression, VerifyWebhook, WEBHOOK_BODY_MAX, WebhookRequest, WebhookVerdict,
+    adapt_headers,
+};
+
+use super::body::{Buffered, RequestBody, ResponseBody};
+use super::connection::Connection;
+use super::exchange;
+use super::page::{self, Form};
+use super::target::Asked;
+use super::websocket;
+use crate::actions::EndpointActions;
+use crate::endpoint::Endpoint;
+
+/// Answers a request under the endpoint's actions, in their order: address, program, login, webhook, circuit breaker; then it is forwarded, and
+/// its response changed and compressed.
+pub(super) async fn serve(
+    connection: &Arc<Connection>,
+    endpoint: Arc<Endpoint>,
+    actions: &EndpointActions,
+    asked: &Asked,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, PublicError> {
+    if let Some(login) = refuse(connection, actions, &request)? {
+        return Ok(login);
+    }
+    let request = match &actions.rules.verify_webhook {
+        None => request.map(RequestBody::new),
+        Some(webhook) => match verify(connection, actions, webhook, asked, request).await? {
+            Verified::Forward(request) => request,
+            Verified::Answer(response) => return Ok(response),
+        },
+    };
+    let admitted = actions.admit(connection.edge.started)?;
+    let wish = actions.rules.compress_response.as_ref().map(|action| Wish::of(action, &request));
+    let answer = if actions.rules.websocket_tcp_converter {
+        websocket::accept(connection, &endpoint, &request).await
+    } else {
+        exchange::over(connection, endpoint, asked, request).await
+    };
+    match &answer {
+        Ok(response) => admitted.answered(response.status()),
+        // A visitor that breaks its own request says nothing of the upstream, nor does a request that was never for it.
+        Err(error) if error.code.status() >= 500 && !connection.turn.is_body_broken() => admitted.failed(),
+        Err(_) => drop(admitted),
+    }
+    let mut response = answer?;
+    for change in &actions.rules.response_headers {
+        change.apply(response.headers_mut());
+    }
+    Ok(match wish {
+        Some(wish) => wish.compress(response),
+        None => response,
+    })
+}
+
+/// Refuses those who may not ask, before anything of the body is read: with an error, or with a page that asks for a login.
+fn refuse(
+    connection: &Connection,
+    actions: &EndpointActions,
+    request: &Request<Incoming>,
+) -> Result<Option<Response<ResponseBody>>, PublicError> {
+    let rules = &actions.rules;
+    if !actions.permits(connection.visitor.peer.ip()) {
+        return Err(Code::ERR_NGROK_3205.plain());
+    }
+    if rules.user_agent_filter.as_ref().is_some_and(|filter| !filter.permits(request.headers())) {
+        return Err(Code::ERR_NGROK_3211.plain());
+    }
+    let Some(auth) = rules.basic_auth.as_ref().filter(|auth| !auth.permits(request.headers())) else { return Ok(None) };
+    let mut page = page::respond(&Code::ERR_PORTWAY_40101.plain(), Form::of(request.headers().get(ACCEPT)));
+    page.headers_mut().insert(WWW_AUTHENTICATE, auth.challenge().clone());
+    Ok(Some(page))
+}
+
+/// What became of a request that claims to be a webhook.
+enum Verified {
+    Forward(Request<RequestBody>),
+    Answer(Response<ResponseBody>),
+}
+
+async fn verify(
+    connection: &Connection,
+    actions: &EndpointActions,
+    webhook: &VerifyWebhook,
+    asked: &Asked,
+    request: Request<Incoming>,
+) -> Result<Verified, PublicError> {
+    let (mut head, incoming) = request.into_parts();
+    let buffered = read_whole(actions, incoming).await?;
+    // It was asked for by reading it.
+    head.headers.remove(EXPECT);
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let host = asked.raw.to_str().unwrap_or_default();
+    let verdict = webhook.decide(&WebhookRequest {
+        method: &head.method,
+        url: &format!("{}://{host}{target}", connection.visitor.scheme),
+        path_and_query: target,
+        headers: &head.headers,
+        body: buffered.data(),
+        now: SystemTime::UNIX_EPOCH.elapsed().unwrap_or(Duration::ZERO).as_secs(),
+    });
+    match verdict {
+        WebhookVerdict::Pass => Ok(Verified::Forward(Request::from_parts(head, RequestBody::buffered(buffered)))),
+        WebhookVerdict::Answer(challenge) => Ok(Verified::Answer(answer(challenge))),
+        WebhookVerdict::Refuse { status } => {
+            let mut page = page::respond(&Code::ERR_NGROK_3204.plain(), Form::of(head.headers.get(ACCEPT)));
+            *page.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+            Ok(Verified::Answer(page))
+        }
+    }
+}
+
+/// Reads a body to its end. Its size is limited, and so is that of all bodies that the endpoint reads at once.
+async fn read_whole(actions: &EndpointActions, mut incoming: Incoming) -> Result<Buffered, PublicError> {
+    let too_large = || Code::ERR_PORTWAY_41301.plain();
+    let announced = incoming.size_hint().lower();
+    if announced > WEBHOOK_BODY_MAX as u64 {
+        return Err(too_large());
+    }
+    let (mut data, mut trailers, mut rooms) = (BytesMut::new(), None, Vec::new());
+    let mut room = 0;
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|_| Code::ERR_PORTWAY_40001.with("The body of the request broke off."))?;
+        match frame.into_data() {
+            Ok(chunk) if data.len() + chunk.len() > WEBHOOK_BODY_MAX => return Err(too_large()),
+            Ok(chunk) => {
+                data.extend_from_slice(&chunk);
+                if data.len() > room {
+                    let more = (data.len() - room).max(room);
+                    rooms.push(actions.room(more).ok_or_else(|| Code::ERR_PORTWAY_50304.plain())?);
+                    room += more;
+                }
+            }
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+    }
+    Ok(Buffered::new(data.freeze(), trailers, rooms))
+}
+
+fn answer(challenge: Challenge) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::full(Bytes::from(challenge.body)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(challenge.content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What a visitor accepts, kept while the upstream works.
+struct Wish<'a> {
+    action: &'a CompressResponse,
+    method: Method,
+    accept: HeaderMap,
+}
+
+impl<'a> Wish<'a> {
+    fn of<B>(action: &'a CompressResponse, request: &Request<B>) -> Wish<'a> {
+        let accept = request.headers().get_all(ACCEPT_ENCODING).iter();
+        let accept = accept.map(|value| (ACCEPT_ENCODING, value.clone())).collect();
+        Wish { action, method: request.method().clone(), accept }
+    }
+
+    fn compress(self, response: Response<ResponseBody>) -> Response<ResponseBody> {
+        let (mut head, body) = response.into_parts();
+        let compression = match body.is_end_stream() {
+            true => Compression::Leave,
+            false => self.action.decide(&self.method, &self.accept, head.status, &head.headers),
+        };
+        adapt_headers(compression, &mut head.headers);
+        let body = match compression {
+            Compression::With(algorithm) => body.compressed(algorithm),
+            Compression::Leave | Compression::VaryOnly => body,
+        };
+        Response::from_parts(head, body)
+    }
+}
