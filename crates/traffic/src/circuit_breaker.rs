@@ -113,8 +113,8 @@ pub struct Ticket {
 /// State of a breaker: a machine that gets the time told, as the time since any moment that stays the same.
 ///
 /// Closed, it lets every request through and counts. When enough of the requests in the window failed, it trips: requests are held off. After
-/// the tripped duration one request may try; if that succeeds the breaker closes with nothing counted, and if it fails it trips again. Answers to
-/// requests from before a change do not count after it.
+/// the tripped duration one request may try; if that succeeds the breaker closes with nothing counted, and if it fails it trips again. One that
+/// hangs does not block it for ever: after another tripped duration the next may try. Answers to requests from before a change do not count after it.
 #[derive(Debug)]
 pub struct Breaker {
     rules: CircuitBreaker,
@@ -130,7 +130,7 @@ pub struct Breaker {
 enum State {
     Closed,
     Open { until: Duration },
-    HalfOpen { trying: bool },
+    HalfOpen { next_try: Duration },
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -150,15 +150,15 @@ impl Breaker {
         if let State::Open { until } = self.state
             && now >= until
         {
-            self.change(State::HalfOpen { trying: false });
+            self.change(State::HalfOpen { next_try: now });
         }
         let free = match &mut self.state {
             State::Closed => true,
-            State::Open { .. } | State::HalfOpen { trying: true } => !self.rules.enforce,
-            State::HalfOpen { trying } => {
-                *trying = true;
+            State::HalfOpen { next_try } if now >= *next_try => {
+                *next_try = now.saturating_add(self.rules.tripped);
                 return Some(Ticket { round: self.round });
             }
+            State::Open { .. } | State::HalfOpen { .. } => !self.rules.enforce,
         };
         // Not enforced, what passes an open breaker changes nothing.
         let round = if self.state == State::Closed { self.round } else { u64::MAX };
@@ -177,7 +177,7 @@ impl Breaker {
                 self.change(State::Closed);
             }
             (State::HalfOpen { .. }, Outcome::Failure) => self.trip(now),
-            (State::HalfOpen { .. }, Outcome::Unknown) => self.state = State::HalfOpen { trying: false },
+            (State::HalfOpen { .. }, Outcome::Unknown) => self.state = State::HalfOpen { next_try: now },
             (State::Closed, Outcome::Unknown) | (State::Open { .. }, _) => {}
         }
     }
@@ -276,6 +276,17 @@ mod tests {
     }
 
     #[test]
+    fn one_that_hangs_does_not_block_the_rest() {
+        let mut breaker = breaker(|config| config.volume_threshold = 1);
+        assert!(run(&mut breaker, Outcome::Failure, secs(0)));
+        let hanging = breaker.admit(secs(10)).unwrap();
+        assert!(breaker.admit(secs(19)).is_none());
+        assert!(run(&mut breaker, Outcome::Success, secs(20)));
+        breaker.finish(hanging, Outcome::Failure, secs(21));
+        assert!(run(&mut breaker, Outcome::Success, secs(21)));
+    }
+
+    #[test]
     fn old_requests_leave_the_window() {
         let mut breaker = breaker(|_| {});
         for at in 0..3 {
@@ -347,7 +358,7 @@ mod tests {
                         if keep { held.push((ticket, outcome)) } else { breaker.finish(ticket, outcome, now) }
                     }
                     None => {
-                        let tried = breaker.state == (State::HalfOpen { trying: true });
+                        let tried = matches!(breaker.state, State::HalfOpen { next_try } if now < next_try);
                         prop_assert!(open || tried);
                     }
                 }

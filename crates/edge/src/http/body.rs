@@ -66,10 +66,6 @@ struct Held {
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming) -> RequestBody {
-        RequestBody { source: Source::Visitor(incoming), held: None }
-    }
-
     /// A body that was read already.
     pub(super) fn buffered(buffered: Buffered) -> RequestBody {
         RequestBody { source: Source::Memory(Box::new(buffered)), held: None }
@@ -80,6 +76,12 @@ impl RequestBody {
         let gate = Arc::new(Gate::default());
         self.held = Some(Held { gate: Arc::clone(&gate), wait: Box::pin(sleep(CONTINUE_WAIT)) });
         gate
+    }
+}
+
+impl From<Incoming> for RequestBody {
+    fn from(incoming: Incoming) -> RequestBody {
+        RequestBody { source: Source::Visitor(incoming), held: None }
     }
 }
 

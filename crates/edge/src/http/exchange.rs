@@ -67,17 +67,18 @@ async fn forward(
     }
     match found? {
         Target::Https(location) => Ok(redirect(location)),
-        Target::Endpoint(endpoint) => {
-            if let Some(actions) = endpoint.options.actions.clone() {
-                // Boxed, as what is rare is here: the state of every HTTP/1.1 connection would be as large as this one.
-                return Box::pin(guarded::serve(connection, endpoint, &actions, &asked, request)).await;
-            }
-            over(connection, endpoint, &asked, request.map(RequestBody::new)).await
+        // Boxed: the state of every HTTP/1.1 connection would be as large as that of what is rare.
+        Target::Endpoint(endpoint) if endpoint.options.actions.is_some() => {
+            Box::pin(guarded::serve(connection, endpoint, &asked, request)).await
         }
+        Target::Endpoint(endpoint) if endpoint.options.upstream_http2 => {
+            Box::pin(over_http2(connection, endpoint, &asked, request)).await
+        }
+        Target::Endpoint(endpoint) => over_http1(connection, endpoint, &asked, request).await,
     }
 }
 
-/// Forwards a request in the protocol that the endpoint's upstream speaks.
+/// Forwards a request in the protocol that the endpoint's upstream speaks. Not on the way of every request: its state would be in that.
 pub(super) async fn over(
     connection: &Arc<Connection>,
     endpoint: Arc<Endpoint>,
@@ -98,11 +99,11 @@ fn redirect(location: HeaderValue) -> Response<ResponseBody> {
     response
 }
 
-async fn over_http1(
+async fn over_http1<B: Into<RequestBody>>(
     connection: &Arc<Connection>,
     endpoint: Arc<Endpoint>,
     asked: &Asked,
-    request: Request<RequestBody>,
+    request: Request<B>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let interim = request.version() == Version::HTTP_11;
     let Outgoing { mut request, upgrade, gate } = outgoing::http1(request, asked, &endpoint)?;
@@ -196,11 +197,11 @@ async fn change_protocol(
     Ok(Response::from_parts(head, ResponseBody::empty()))
 }
 
-async fn over_http2(
+async fn over_http2<B: Into<RequestBody>>(
     connection: &Arc<Connection>,
     endpoint: Arc<Endpoint>,
     asked: &Asked,
-    request: Request<RequestBody>,
+    request: Request<B>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let mut request = outgoing::http2(request, asked, &endpoint)?;
     let mut kept = connection.http2(&endpoint);

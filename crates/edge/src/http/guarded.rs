@@ -28,15 +28,18 @@ use crate::endpoint::Endpoint;
 pub(super) async fn serve(
     connection: &Arc<Connection>,
     endpoint: Arc<Endpoint>,
-    actions: &EndpointActions,
     asked: &Asked,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, PublicError> {
+    let Some(actions) = endpoint.options.actions.clone() else {
+        return exchange::over(connection, endpoint, asked, request.map(RequestBody::from)).await;
+    };
+    let actions = &*actions;
     if let Some(login) = refuse(connection, actions, &request)? {
         return Ok(login);
     }
     let request = match &actions.rules.verify_webhook {
-        None => request.map(RequestBody::new),
+        None => request.map(RequestBody::from),
         Some(webhook) => match verify(connection, actions, webhook, asked, request).await? {
             Verified::Forward(request) => request,
             Verified::Answer(response) => return Ok(response),

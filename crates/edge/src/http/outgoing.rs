@@ -24,12 +24,13 @@ pub(super) struct Outgoing {
 }
 
 /// The request for an HTTP/1.1 upstream.
-pub(super) fn http1(
-    request: Request<RequestBody>,
+pub(super) fn http1<B: Into<RequestBody>>(
+    request: Request<B>,
     asked: &Asked,
     endpoint: &Endpoint,
 ) -> Result<Outgoing, PublicError> {
-    let (mut head, mut body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let mut body = body.into();
     let version = head.version;
     let wishes = strip_request(&mut head.headers, version == Version::HTTP_11);
     if version == Version::HTTP_2 {
@@ -49,8 +50,8 @@ pub(super) fn http1(
 }
 
 /// The request for an HTTP/2 upstream.
-pub(super) fn http2(
-    request: Request<RequestBody>,
+pub(super) fn http2<B: Into<RequestBody>>(
+    request: Request<B>,
     asked: &Asked,
     endpoint: &Endpoint,
 ) -> Result<Request<RequestBody>, PublicError> {
@@ -70,7 +71,7 @@ pub(super) fn http2(
     head.uri = Uri::from_parts(parts).map_err(|_| Code::ERR_PORTWAY_40001.plain())?;
     head.version = Version::HTTP_2;
     head.extensions.clear();
-    Ok(Request::from_parts(head, body))
+    Ok(Request::from_parts(head, body.into()))
 }
 
 /// What the endpoint changes stands behind what the edge says, so that it can take that away as well.
