@@ -1,14 +1,35 @@
 //! The SSH front: one SSH connection in, a checked request and streams for visitors out.
 //!
 //! `ssh -R 443:localhost:8080 HOST http` becomes an endpoint without an agent. This crate speaks SSH and understands the command; it never
-//! decides who may have a name, never binds anything, and never keeps a key: whom a credential belongs to is asked from the caller.
+//! decides who may have a name, never binds anything, and never keeps a key: whose a credential is, it asks its caller ([`Gate`]).
+//!
+//! The caller gives each connection to [`Front::accept`], binds what [`Accepted::endpoints`] ask for, tells the user by
+//! [`Accepted::terminal`], and opens a stream for each visitor with [`Forwarded::open`]. It is over when [`SshSession::closed`] says so or
+//! [`Events`] say that the user wants it.
 
 mod command;
+mod front;
+mod handler;
+mod host_keys;
+mod inflow;
+mod limits;
+mod line;
+mod login;
 mod printable;
+mod session;
+mod terminal;
+mod visitor;
 mod wanted;
 
 pub use command::{
     BasicAuth, Command, HeaderField, Kind, MAX_COMMAND_LEN, MAX_REPEATS, MAX_WORDS, Options, Parsed, ProxyVersion,
     Target, help, parse,
 };
+pub use front::{AcceptError, Accepted, Events, Front, Happening, Wanted};
+pub use host_keys::{HostKeyError, HostKeys};
+pub use limits::Limits;
+pub use login::{Gate, Offer, OfferedKey};
+pub use session::SshSession;
+pub use terminal::Terminal;
+pub use visitor::{Forwarded, OpenError};
 pub use wanted::{MAX_ADDRESS_LEN, wanted};
