@@ -103,7 +103,7 @@ impl Drop for RecvHalf {
 }
 
 impl SendHalf {
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &mut Bytes) -> Poll<Result<(), StreamError>> {
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, data: &mut Bytes) -> Poll<Result<(), StreamError>> {
         if self.finished {
             return Poll::Ready(Err(StreamError::Finished));
         }
@@ -117,7 +117,7 @@ impl SendHalf {
         Poll::Ready(Ok(()))
     }
 
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
         if self.finished {
             return Poll::Ready(Ok(()));
         }

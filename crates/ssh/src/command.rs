@@ -89,7 +89,7 @@ pub struct Options {
 /// Most times that a flag may be repeated.
 pub const MAX_REPEATS: usize = 16;
 
-/// One pair for basic authentication (RFC 7617).
+/// One pair for basic authentication (RFC 7617 section 2).
 #[derive(Clone, Debug)]
 pub struct BasicAuth {
     /// The user name, at most 128 bytes, without a colon.

@@ -6,7 +6,7 @@
 //! two bytes. A channel that still has window goes on with it, new ones begin with a full one, and one that used it up trickles: each of its
 //! small packets is an occasion to open the window again once the slow reader has caught up. Nobody blocks, and what waits is bounded.
 //!
-//! A reader that takes next to nothing while others are held back is cut off ([`STALL`]).
+//! A reader that takes next to nothing while others are held back is cut off ([`PROGRESS`]).
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -32,8 +32,7 @@ const TRICKLE: u32 = 2;
 const OVERRUN: usize = 4 * WINDOW as usize;
 /// Most bytes that wait in all channels of a session; beyond, channels that are behind are reset.
 const TOTAL: usize = 64 * 1024 * 1024;
-/// A reader that holds others back must have taken [`PROGRESS`] within this.
-const STALL: Duration = Duration::from_secs(10);
+/// What a reader that holds others back must take within [`crate::Limits::reader_stall`].
 const PROGRESS: u64 = 64 * 1024;
 
 /// The client sent more than its window allows.
@@ -43,8 +42,17 @@ pub(crate) struct Overrun;
 /// The queues of a session, by channel.
 #[derive(Debug)]
 pub(crate) struct Inflow<Id> {
-    channels: Mutex<HashMap<Id, Arc<Incoming>>>,
+    channels: Mutex<Channels<Id>>,
     shared: Arc<Totals>,
+    /// See [`crate::Limits::reader_stall`].
+    stall: Duration,
+}
+
+#[derive(Debug)]
+struct Channels<Id> {
+    open: HashMap<Id, Arc<Incoming>>,
+    /// Why the session is over.
+    lost: Option<CloseReason>,
 }
 
 #[derive(Debug, Default)]
@@ -88,23 +96,31 @@ pub(crate) enum Writable {
 }
 
 impl<Id: Copy + Eq + Hash> Inflow<Id> {
-    pub(crate) fn new() -> Self {
-        Self { channels: Mutex::default(), shared: Arc::default() }
+    pub(crate) fn new(stall: Duration) -> Self {
+        let channels = Channels { open: HashMap::new(), lost: None };
+        Self { channels: Mutex::new(channels), shared: Arc::default(), stall }
     }
 
-    /// A channel that the client confirmed.
+    /// The queue of a channel that the client confirmed, for whoever asks first: the session, or the task that opens the channel, which may
+    /// run on another thread.
     pub(crate) fn add(&self, id: Id) -> Arc<Incoming> {
-        let incoming = Arc::new(Incoming { queue: Mutex::default(), totals: Arc::clone(&self.shared) });
-        self.lock().insert(id, Arc::clone(&incoming));
-        incoming
+        let mut channels = self.lock();
+        let new = || Arc::new(Incoming { queue: Mutex::default(), totals: Arc::clone(&self.shared) });
+        if let Some(reason) = &channels.lost {
+            let lost = new();
+            lost.fail(StreamError::SessionLost(reason.clone()));
+            return lost;
+        }
+        Arc::clone(channels.open.entry(id).or_insert_with(new))
     }
 
     pub(crate) fn get(&self, id: Id) -> Option<Arc<Incoming>> {
-        self.lock().get(&id).cloned()
+        self.lock().open.get(&id).cloned()
     }
 
     pub(crate) fn remove(&self, id: Id) {
-        if let Some(incoming) = self.lock().remove(&id) {
+        let removed = self.lock().open.remove(&id);
+        if let Some(incoming) = removed {
             incoming.fail(StreamError::Reset(ErrorCode::STREAM_CANCELLED));
         }
     }
@@ -115,7 +131,8 @@ impl<Id: Copy + Eq + Hash> Inflow<Id> {
             return (WINDOW, Vec::new());
         }
         let now = Instant::now();
-        let stalled: Vec<_> = self.lock().iter().filter(|(_, one)| one.stalled(now)).map(|(id, _)| *id).collect();
+        let stalled: Vec<_> =
+            self.lock().open.iter().filter(|(_, one)| one.stalled(now, self.stall)).map(|(id, _)| *id).collect();
         for id in &stalled {
             self.remove(*id);
         }
@@ -124,12 +141,14 @@ impl<Id: Copy + Eq + Hash> Inflow<Id> {
 
     /// The session is over.
     pub(crate) fn lose(&self, reason: &CloseReason) {
-        for (_, incoming) in self.lock().drain() {
+        let mut channels = self.lock();
+        channels.lost = Some(reason.clone());
+        for (_, incoming) in channels.open.drain() {
             incoming.fail(StreamError::SessionLost(reason.clone()));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Id, Arc<Incoming>>> {
+    fn lock(&self) -> MutexGuard<'_, Channels<Id>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -228,10 +247,10 @@ impl Incoming {
         }
     }
 
-    fn stalled(&self, now: Instant) -> bool {
+    fn stalled(&self, now: Instant, stall: Duration) -> bool {
         let mut queue = self.lock();
         match queue.behind {
-            Some((since, taken)) if now.duration_since(since) >= STALL => {
+            Some((since, taken)) if now.duration_since(since) >= stall => {
                 let stalled = queue.taken - taken < PROGRESS;
                 queue.behind = Some((now, queue.taken));
                 stalled

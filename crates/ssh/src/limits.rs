@@ -30,6 +30,8 @@ pub struct Limits {
     pub keepalive_max: usize,
     /// How long the client may take no byte while there are some for it. SSH's own keep-alive waits behind them.
     pub write_stall: Duration,
+    /// A visitor for whom more than half a megabyte waits, while others wait for the connection, is cut off unless they take 64 KiB within this.
+    pub reader_stall: Duration,
 }
 
 impl Default for Limits {
@@ -43,6 +45,7 @@ impl Default for Limits {
             keepalive: Duration::from_secs(15),
             keepalive_max: 2,
             write_stall: Duration::from_secs(45),
+            reader_stall: Duration::from_secs(10),
         }
     }
 }

@@ -126,7 +126,7 @@ impl Shared {
             peer,
             local,
             limits,
-            inflow: Inflow::new(),
+            inflow: Inflow::new(limits.reader_stall),
             cut,
             handle: OnceLock::new(),
             closing,

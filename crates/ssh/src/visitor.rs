@@ -95,10 +95,7 @@ impl Forwarded {
         };
         let (_, writing) = channel.split();
         let id = writing.id();
-        let Some(incoming) = shared.inflow.get(id) else {
-            // Closed by the client in the meantime.
-            return Err(OpenError::Refused("closed at once".to_owned()));
-        };
+        let incoming = shared.inflow.add(id);
         let writer = Box::pin(writing.make_writer());
         Ok(Stream::foreign(ChannelPipe { core: Arc::clone(&self.core), id, incoming, writer, _permit: permit }))
     }

@@ -1,3 +1,5 @@
+//! Foreign pipes, read, written, ended and given up.
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};

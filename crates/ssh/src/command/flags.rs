@@ -101,9 +101,8 @@ pub(super) fn read(kind: Kind, words: &[String]) -> Result<Flags, PublicError> {
             return Ok(Flags::Help);
         }
         known(kind, name)?;
-        let value = match attached.or_else(|| words.next().map(String::as_str)) {
-            Some(value) => value,
-            None => return Err(Code::ERR_NGROK_1110.with(format!("The flag --{name} needs a value."))),
+        let Some(value) = attached.or_else(|| words.next().map(String::as_str)) else {
+            return Err(Code::ERR_NGROK_1110.with(format!("The flag --{name} needs a value.")));
         };
         set(&mut command, name, value)?;
     }

@@ -1,3 +1,5 @@
+//! Command lines that are read and refused.
+
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
 

@@ -1,6 +1,10 @@
+//! Queues, windows and readers that are behind.
+
 use std::future::poll_fn;
 
 use super::*;
+
+const STALL: Duration = Duration::from_secs(10);
 
 async fn take(incoming: &Incoming, count: usize) -> Result<Vec<u8>, StreamError> {
     let mut room = vec![0; count];
@@ -13,7 +17,7 @@ async fn take(incoming: &Incoming, count: usize) -> Result<Vec<u8>, StreamError>
 
 #[tokio::test]
 async fn bytes_come_out_in_order_and_the_end_after_them() {
-    let inflow = Inflow::<u32>::new();
+    let inflow = Inflow::<u32>::new(STALL);
     let incoming = inflow.add(1);
     incoming.push(b"hello").unwrap();
     incoming.push(b"world").unwrap();
@@ -32,7 +36,7 @@ async fn bytes_come_out_in_order_and_the_end_after_them() {
 
 #[tokio::test]
 async fn a_close_without_an_end_is_a_reset_behind_what_came_before() {
-    let inflow = Inflow::<u32>::new();
+    let inflow = Inflow::<u32>::new(STALL);
     let incoming = inflow.add(1);
     incoming.push(b"a").unwrap();
     incoming.close();
@@ -42,7 +46,7 @@ async fn a_close_without_an_end_is_a_reset_behind_what_came_before() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_is_behind_makes_windows_small_until_it_has_caught_up() {
-    let inflow = Inflow::<u32>::new();
+    let inflow = Inflow::<u32>::new(STALL);
     let (slow, fast) = (inflow.add(1), inflow.add(2));
     fast.push(b"x").unwrap();
     assert_eq!(inflow.window(), (WINDOW, vec![]));
@@ -61,7 +65,7 @@ async fn a_reader_that_is_behind_makes_windows_small_until_it_has_caught_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_takes_nothing_is_cut_off() {
-    let inflow = Inflow::<u32>::new();
+    let inflow = Inflow::<u32>::new(STALL);
     let stalled = inflow.add(1);
     stalled.push(&vec![0; HIGH + 1]).unwrap();
     tokio::time::advance(STALL).await;
@@ -74,7 +78,7 @@ async fn a_reader_that_takes_nothing_is_cut_off() {
 
 #[tokio::test]
 async fn more_than_the_window_is_a_fault() {
-    let inflow = Inflow::<u32>::new();
+    let inflow = Inflow::<u32>::new(STALL);
     let incoming = inflow.add(1);
     incoming.push(&vec![0; OVERRUN]).unwrap();
     assert!(incoming.push(b"x").is_err());
@@ -82,7 +86,7 @@ async fn more_than_the_window_is_a_fault() {
 
 #[tokio::test]
 async fn what_all_channels_hold_is_bounded() {
-    let inflow = Inflow::<u32>::new();
+    let inflow = Inflow::<u32>::new(STALL);
     for id in 0..200 {
         inflow.add(id).push(&vec![0; 2 * HIGH]).unwrap();
     }
@@ -94,10 +98,12 @@ async fn what_all_channels_hold_is_bounded() {
 
 #[tokio::test]
 async fn the_loss_of_the_session_wakes_readers() {
-    let inflow = Arc::new(Inflow::<u32>::new());
+    let inflow = Arc::new(Inflow::<u32>::new(STALL));
     let incoming = inflow.add(1);
     let reading = tokio::spawn(async move { take(&incoming, 1).await });
     tokio::task::yield_now().await;
     inflow.lose(&CloseReason::HeartbeatLost);
     assert!(matches!(reading.await.unwrap(), Err(StreamError::SessionLost(CloseReason::HeartbeatLost))));
+    let late = inflow.add(2);
+    assert!(matches!(take(&late, 1).await, Err(StreamError::SessionLost(CloseReason::HeartbeatLost))));
 }

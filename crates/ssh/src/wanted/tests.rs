@@ -1,3 +1,5 @@
+//! Forwards and commands together.
+
 use super::*;
 use crate::command::{Parsed, parse};
 

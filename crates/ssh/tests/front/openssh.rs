@@ -181,7 +181,8 @@ async fn commands_that_are_refused_are_told_why() {
 #[tokio::test]
 async fn without_a_session_channel_the_text_comes_with_the_disconnect() {
     let Some(ssh) = OpenSsh::new() else { return };
-    let mut server = Server::start(&ssh.fingerprint).await;
+    let limits = Limits { setup_grace: Duration::from_secs(1), ..Limits::default() };
+    let mut server = Server::with(&ssh.fingerprint, limits).await;
     let child = ssh.ssh(&server, "v2", &["-N", "-R", "443:127.0.0.1:1"]).spawn().unwrap();
     assert_eq!(server.refused().await, Code::ERR_NGROK_1111);
     let (status, _, err) = output(child).await;
@@ -214,7 +215,7 @@ async fn keys_of_all_kinds_that_are_accepted() {
 #[tokio::test]
 async fn a_client_that_stopped_is_noticed() {
     let Some(ssh) = OpenSsh::new() else { return };
-    let limits = Limits { keepalive: Duration::from_millis(200), keepalive_max: 1, ..Limits::default() };
+    let limits = Limits { keepalive: Duration::from_secs(1), keepalive_max: 2, ..Limits::default() };
     let mut server = Server::with(&ssh.fingerprint, limits).await;
     let child = ssh.ssh(&server, "v2", &["-R", "443:127.0.0.1:1"]).arg("http").spawn().unwrap();
     let accepted = server.accepted().await;

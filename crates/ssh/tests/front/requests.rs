@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use portway_codes::Code;
-use portway_mux::CloseReason;
-use portway_ssh::Happening;
+use portway_mux::{CloseReason, ErrorCode};
+use portway_ssh::{Happening, Limits, OpenError};
 use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyBase64, PublicKeyOrCertificate};
 use russh::{Channel, ChannelMsg, Error};
@@ -191,4 +191,57 @@ async fn a_terminal_that_does_not_read_loses_lines_and_nothing_else() {
     let mut stream = soon(accepted.endpoints[0].forwarded.open(client_addr())).await.unwrap();
     stream.write_all(b"ping").await.unwrap();
     soon(stream.read_exact(&mut [0; 4])).await.unwrap();
+}
+
+#[tokio::test]
+async fn streams_have_a_limit_and_one_given_up_ends_at_the_client() {
+    let limits = Limits { streams: 2, ..Limits::default() };
+    let mut server = Server::with("nobody", limits).await;
+    let client = with_token(&server).await;
+    client.tcpip_forward("localhost", 443).await.unwrap();
+    let channel = client.channel_open_session().await.unwrap();
+    channel.exec(true, "http").await.unwrap();
+    let accepted = server.accepted().await;
+    let forwarded = &accepted.endpoints[0].forwarded;
+    let one = soon(forwarded.open(client_addr())).await.unwrap();
+    let mut two = soon(forwarded.open(client_addr())).await.unwrap();
+    assert!(matches!(forwarded.open(client_addr()).await, Err(OpenError::TooManyStreams { limit: 2 })));
+    drop(one);
+    let mut three = soon(forwarded.open(client_addr())).await.unwrap();
+    two.reset(ErrorCode::STREAM_CANCELLED);
+    assert!(two.read_chunk(1).await.is_err());
+    // The others are as they were.
+    three.write_all(b"ping").await.unwrap();
+    soon(three.read_exact(&mut [0; 4])).await.unwrap();
+}
+
+#[tokio::test]
+async fn packets_that_are_too_small_are_a_fault() {
+    let mut server = Server::start("nobody").await;
+    let config = Arc::new(client::Config { maximum_packet_size: 512, ..client::Config::default() });
+    let mut client = soon(client::connect(config, server.addr, Echo)).await.unwrap();
+    client.authenticate_password("v2", TOKEN).await.unwrap();
+    client.tcpip_forward("localhost", 443).await.unwrap();
+    let channel = client.channel_open_session().await.unwrap();
+    channel.exec(true, "http").await.unwrap();
+    let accepted = server.accepted().await;
+    let _opened = soon(accepted.endpoints[0].forwarded.open(client_addr())).await;
+    let reason = soon(accepted.session.closed()).await;
+    assert!(matches!(reason, CloseReason::PeerFault(_)), "{reason}");
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_holds_is_cut() {
+    let mut server = Server::start("nobody").await;
+    let client = with_token(&server).await;
+    client.tcpip_forward("localhost", 443).await.unwrap();
+    let mut channel = client.channel_open_session().await.unwrap();
+    channel.exec(true, "http").await.unwrap();
+    let accepted = server.accepted().await;
+    let stream = soon(accepted.endpoints[0].forwarded.open(client_addr())).await.unwrap();
+    drop(accepted);
+    // A stream holds it.
+    assert!(!client.is_closed());
+    drop(stream);
+    while soon(channel.wait()).await.is_some() {}
 }

@@ -62,7 +62,7 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(fingerprint: &str) -> Self {
-        let limits = Limits { setup_grace: Duration::from_secs(2), ..Limits::default() };
+        let limits = Limits { login_grace: SOON, setup_grace: SOON, ..Limits::default() };
         Self::with(fingerprint, limits).await
     }
 

@@ -4,6 +4,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
 use std::time::Duration;
 
+use portway_ssh::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -91,7 +92,8 @@ async fn a_hundred_streams_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_visitor_who_does_not_read_stops_nobody_else_and_loses_nothing() {
     let Some(ssh) = OpenSsh::new() else { return };
-    let mut server = Server::start(&ssh.fingerprint).await;
+    let limits = Limits { reader_stall: Duration::from_secs(3600), ..Limits::default() };
+    let mut server = Server::with(&ssh.fingerprint, limits).await;
     let flood = service(|stream| async move {
         send(stream, 12).await;
     })
