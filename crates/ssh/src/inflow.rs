@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BytesMut};
 use portway_mux::{CloseReason, ErrorCode, StreamError};
 use tokio::io::ReadBuf;
 use tokio::time::Instant;
@@ -30,6 +30,8 @@ const LOW: usize = 128 * 1024;
 const TRICKLE: u32 = 2;
 /// More than a client that keeps to its window can have waiting in one channel.
 const OVERRUN: usize = 4 * WINDOW as usize;
+/// Small packets are kept together up to this size: a trickle would cost more than its bytes.
+const CHUNK: usize = 16 * 1024;
 /// Most bytes that wait in all channels of a session; beyond, channels that are behind are reset.
 const TOTAL: usize = 64 * 1024 * 1024;
 /// What a reader that holds others back must take within [`crate::Limits::reader_stall`].
@@ -71,7 +73,8 @@ pub(crate) struct Incoming {
 
 #[derive(Debug, Default)]
 struct Queue {
-    chunks: VecDeque<Bytes>,
+    /// None of them is empty.
+    chunks: VecDeque<BytesMut>,
     bytes: usize,
     /// Bytes ever taken out.
     taken: u64,
@@ -162,7 +165,10 @@ impl Incoming {
         }
         queue.bytes += data.len();
         let total = self.totals.bytes.fetch_add(data.len(), Ordering::Relaxed) + data.len();
-        queue.chunks.push_back(Bytes::copy_from_slice(data));
+        match queue.chunks.back_mut() {
+            Some(last) if last.len() + data.len() <= CHUNK => last.extend_from_slice(data),
+            _ => queue.chunks.push_back(BytesMut::from(data)),
+        }
         if queue.bytes > OVERRUN {
             return Err(Overrun);
         }
@@ -207,7 +213,7 @@ impl Incoming {
 
     pub(crate) fn poll_read(&self, cx: &Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<(), StreamError>> {
         let mut queue = self.lock();
-        let Some(chunk) = queue.chunks.front_mut() else {
+        if queue.chunks.is_empty() {
             if let Some(error) = &queue.failure {
                 return Poll::Ready(Err(error.clone()));
             }
@@ -216,14 +222,8 @@ impl Incoming {
             }
             queue.reader = Some(cx.waker().clone());
             return Poll::Pending;
-        };
-        let count = chunk.len().min(buf.remaining());
-        buf.put_slice(&chunk[..count]);
-        chunk.advance(count);
-        if chunk.is_empty() {
-            queue.chunks.pop_front();
         }
-        queue.bytes -= count;
+        let count = queue.fill(buf);
         queue.taken += count as u64;
         self.totals.bytes.fetch_sub(count, Ordering::Relaxed);
         if queue.bytes < LOW && queue.behind.take().is_some() {
@@ -275,6 +275,25 @@ impl Incoming {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Moves as much as there is, or as there is room for.
+    fn fill(&mut self, buf: &mut ReadBuf<'_>) -> usize {
+        let before = buf.remaining();
+        while let Some(chunk) = self.chunks.front_mut() {
+            let count = chunk.len().min(buf.remaining());
+            buf.put_slice(&chunk[..count]);
+            chunk.advance(count);
+            if !chunk.is_empty() {
+                break;
+            }
+            self.chunks.pop_front();
+        }
+        let count = before - buf.remaining();
+        self.bytes -= count;
+        count
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     refusal: Mutex<Option<PublicError>>,
     /// Serves visitors: what belongs to the setup is refused.
     pub(crate) serving: AtomicBool,
+    /// Where SSH is spoken.
+    runtime: tokio::runtime::Handle,
     over: watch::Sender<Option<CloseReason>>,
 }
 
@@ -77,8 +79,8 @@ impl SshSession {
     pub fn close(&self, text: &str) {
         let shared = Arc::clone(&self.core.shared);
         let text = crate::printable::printable(text).to_string();
-        // Ends within the time it takes to cut the line.
-        tokio::spawn(async move { shared.disconnect(text).await });
+        // Ends within the time it takes to cut the line. On the session's runtime: the caller may be on none.
+        self.core.shared.runtime.spawn(async move { shared.disconnect(text).await });
     }
 
     /// Closes at once, for a client that is dead or dangerous: nothing more is sent.
@@ -134,6 +136,7 @@ impl Shared {
             cause: Mutex::new(None),
             refusal: Mutex::new(None),
             serving: AtomicBool::new(false),
+            runtime: tokio::runtime::Handle::current(),
             over: watch::Sender::new(None),
         };
         (Arc::new(shared), to_close)

@@ -24,14 +24,28 @@ async fn bytes_come_out_in_order_and_the_end_after_them() {
     incoming.end();
     incoming.close();
     assert_eq!(take(&incoming, 3).await.unwrap(), b"hel");
-    assert_eq!(take(&incoming, 30).await.unwrap(), b"lo");
-    assert_eq!(take(&incoming, 30).await.unwrap(), b"world");
+    assert_eq!(take(&incoming, 4).await.unwrap(), b"lowo");
+    assert_eq!(take(&incoming, 30).await.unwrap(), b"rld");
     assert_eq!(take(&incoming, 30).await.unwrap(), b"");
     poll_fn(|cx| {
         assert!(matches!(incoming.writable(cx), Writable::Discard));
         Poll::Ready(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_trickle_is_kept_together() {
+    let inflow = Inflow::<u32>::new(STALL);
+    let incoming = inflow.add(1);
+    incoming.push(&[7; 2 * CHUNK]).unwrap();
+    for _ in 0..CHUNK {
+        incoming.push(&[8, 9]).unwrap();
+    }
+    assert_eq!(incoming.lock().chunks.len(), 3);
+    let all = take(&incoming, 5 * CHUNK).await.unwrap();
+    assert_eq!(all.len(), 4 * CHUNK);
+    assert!(all[..2 * CHUNK].iter().all(|byte| *byte == 7) && all[2 * CHUNK..].chunks(2).all(|pair| pair == [8, 9]));
 }
 
 #[tokio::test]

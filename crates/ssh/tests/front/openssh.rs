@@ -263,3 +263,39 @@ async fn logins() {
     let _child = ssh.ssh(&server, "v2", &both).arg("http").spawn().unwrap();
     assert_eq!(server.accepted().await.who, "key");
 }
+
+#[tokio::test]
+async fn old_algorithms_are_not_spoken_and_the_handshake_is_strict() {
+    let Some(ssh) = OpenSsh::new() else { return };
+    let mut server = Server::start(&ssh.fingerprint).await;
+    let forward = ["-R", "443:127.0.0.1:1"];
+    let old = [
+        &["-o", "KexAlgorithms=diffie-hellman-group14-sha1"][..],
+        &["-o", "Ciphers=aes128-cbc"],
+        &["-o", "Ciphers=aes128-ctr", "-o", "MACs=hmac-sha1"],
+        &["-o", "HostKeyAlgorithms=rsa-sha2-512"],
+    ];
+    for options in old {
+        let child = ssh.ssh(&server, "v2", &[options, &forward[..]].concat()).arg("http").spawn().unwrap();
+        assert!(matches!(server.outcome().await, Err(AcceptError::NoLogin(_))));
+        let (status, _, err) = output(child).await;
+        assert!(status == Some(255) && err.contains("no matching"), "{err}");
+    }
+    let new = [
+        &[][..],
+        &["-o", "HostKeyAlgorithms=ecdsa-sha2-nistp256"],
+        &["-o", "Ciphers=chacha20-poly1305@openssh.com"],
+        &["-o", "Ciphers=aes256-ctr", "-o", "MACs=hmac-sha2-256"],
+        &["-o", "KexAlgorithms=ecdh-sha2-nistp384"],
+        &["-C"],
+    ];
+    for options in new {
+        let options = [options, &["-vvv"], &forward[..]].concat();
+        let child = ssh.ssh(&server, "v2", &options).arg("http").spawn().unwrap();
+        soon(server.accepted().await.terminal.end(0, "")).await;
+        let (status, _, err) = output(child).await;
+        assert_eq!(status, Some(0), "{err}");
+        assert!(err.contains("will use strict KEX ordering"), "an OpenSSH without strict key exchange? {err}");
+        assert!(err.contains("compression: none"));
+    }
+}

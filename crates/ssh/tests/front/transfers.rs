@@ -117,3 +117,32 @@ async fn a_visitor_who_does_not_read_stops_nobody_else_and_loses_nothing() {
     let expected = send(tokio::io::sink(), 12).await;
     assert_eq!(timeout(Duration::from_secs(120), hash_of(whole)).await.unwrap(), (12 * MEGABYTE, expected));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_visitor_and_a_large_transfer_share_the_connection() {
+    let Some(ssh) = OpenSsh::new() else { return };
+    let mut server = Server::start(&ssh.fingerprint).await;
+    let flood = service(|stream| async move {
+        send(stream, 8).await;
+    })
+    .await;
+    let (slow, quick) = (format!("443:127.0.0.1:{flood}"), format!("80:127.0.0.1:{}", echo().await));
+    let _child = ssh.ssh(&server, "v2", &["-R", &slow, "-R", &quick]).arg("http").spawn().unwrap();
+    let accepted = server.accepted().await;
+    let (mut slow, mut ended) = soon(accepted.endpoints[0].forwarded.open(client_addr())).await.unwrap().split();
+    let reading = tokio::spawn(async move {
+        let mut count = 0;
+        while let Some(chunk) = slow.read_chunk(65_536).await.unwrap() {
+            count += chunk.len();
+            // What makes it slow.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        ended.finish().await.unwrap();
+        count
+    });
+    let (recv, writing) = soon(accepted.endpoints[1].forwarded.open(client_addr())).await.unwrap().split();
+    let sending = tokio::spawn(send(writing, 8));
+    let large = timeout(Duration::from_secs(120), hash_of(recv)).await.unwrap();
+    assert_eq!(large, (8 * MEGABYTE, sending.await.unwrap()));
+    assert_eq!(timeout(Duration::from_secs(120), reading).await.unwrap().unwrap(), 8 * MEGABYTE);
+}
