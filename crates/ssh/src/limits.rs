@@ -13,8 +13,7 @@ use crate::HostKeys;
 /// Limits of one SSH connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the first byte to the login. As long as a person needs to type a passphrase would be more; what is slow before the login costs a
-    /// connection each.
+    /// From the first byte to the login. People type the passphrase of their key, or paste an authtoken, within it.
     pub login_grace: Duration,
     /// From the login to the command and the first `-R`.
     pub setup_grace: Duration,
@@ -37,7 +36,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            login_grace: Duration::from_secs(30),
+            login_grace: Duration::from_secs(60),
             setup_grace: Duration::from_secs(10),
             keys_tried: 6,
             forwards: 16,

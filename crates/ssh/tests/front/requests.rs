@@ -245,3 +245,52 @@ async fn a_session_that_nobody_holds_is_cut() {
     drop(stream);
     while soon(channel.wait()).await.is_some() {}
 }
+
+#[tokio::test]
+async fn names_and_commands_that_no_user_would_type() {
+    let mut server = Server::start("nobody").await;
+    let long = format!("http --metadata {}", "a".repeat(30_000));
+    let cases = [
+        ("a b", "http", Code::ERR_NGROK_327),
+        ("a\x1b]0;x\x07.example.com", "http", Code::ERR_NGROK_327),
+        ("localhost", long.as_str(), Code::ERR_NGROK_1110),
+        ("localhost", "http\0", Code::ERR_NGROK_1110),
+        ("localhost", "http 'x", Code::ERR_NGROK_1110),
+        ("localhost", "\x1b[2J", Code::ERR_NGROK_1108),
+    ];
+    for (address, command, code) in cases {
+        let client = with_token(&server).await;
+        client.tcpip_forward(address, 443).await.unwrap();
+        let mut channel = client.channel_open_session().await.unwrap();
+        channel.exec(true, command).await.unwrap();
+        let (text, status) = read_all(&mut channel).await;
+        assert!(text.ends_with(&format!("{}\n", code.name())) && status == Some(1), "{text}");
+        assert!(!text.contains(['\x1b', '\x07', '\r']), "{text:?}");
+        assert_eq!(server.refused().await, code);
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_channels_and_forwards_is_refused() {
+    let mut server = Server::start("nobody").await;
+    let client = with_token(&server).await;
+    let mut granted = 0;
+    for number in 0..100 {
+        granted += usize::from(client.tcpip_forward(format!("a{number}.example.com"), 443).await.is_ok());
+    }
+    assert_eq!(granted, Limits::default().forwards);
+    for _ in 0..100 {
+        client.cancel_tcpip_forward("a0.example.com", 443).await.unwrap();
+        if client.tcpip_forward("a0.example.com", 443).await.is_err() {
+            granted = 0;
+            break;
+        }
+    }
+    assert_eq!(granted, 0, "coming and going has an end, too");
+    let channel = client.channel_open_session().await.unwrap();
+    for _ in 0..100 {
+        assert!(client.channel_open_session().await.is_err());
+    }
+    channel.exec(true, "http").await.unwrap();
+    assert_eq!(server.accepted().await.endpoints.len(), Limits::default().forwards - 1);
+}
