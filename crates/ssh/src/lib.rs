@@ -6,6 +6,26 @@
 //! The caller gives each connection to [`Front::accept`], binds what [`Accepted::endpoints`] ask for, tells the user by
 //! [`Accepted::terminal`], and opens a stream for each visitor with [`Forwarded::open`]. It is over when [`SshSession::closed`] says so or
 //! [`Events`] say that the user wants it.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use portway_ssh::{AcceptError, Front, Gate, Happening};
+//! use tokio::net::TcpStream;
+//!
+//! async fn serve<G: Gate>(front: &Front, stream: TcpStream, gate: Arc<G>) -> Result<(), AcceptError> {
+//!     let (peer, local) = (stream.peer_addr().unwrap(), stream.local_addr().unwrap());
+//!     let mut accepted = front.accept(stream, peer, local, gate).await?;
+//!     // Here each of `accepted.endpoints` is bound; when that fails, `accepted.terminal.fail(&error)` tells the user and ends it.
+//!     accepted.terminal.online("Demo", "eu", &["https://app.example.com"]);
+//!     tokio::select! {
+//!         // One of several may also be taken back: `Happening::Cancelled`.
+//!         Some(Happening::Quit) = accepted.events.next() => accepted.terminal.end(0, "").await,
+//!         reason = accepted.session.closed() => println!("{reason}"),
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 mod command;
 mod front;
