@@ -156,6 +156,57 @@ catalogue! {
         "The agent cannot be updated from here. Update it where it runs.";
     ERR_NGROK_807 807 502 "Remote command failed"
         "The agent was told to stop, restart or update itself, and did not. The message says what it answered; try again, or do it where the agent runs.";
+    // The SSH front.
+    ERR_NGROK_1100 1100 401 "No SSH key sent"
+        "The SSH client offered no key, and no authtoken was given. Load a key that is registered with the account, or write the authtoken in front of the host as in ssh v2+AUTHTOKEN@HOST.";
+    ERR_NGROK_1101 1101 401 "Too many SSH keys tried"
+        "The SSH client tried more keys than a connection may try before the login. Name the right one with -i FILE -o IdentitiesOnly=yes.";
+    ERR_NGROK_1102 1102 401 "SSH key not known"
+        "No account of this installation knows the SSH key. Register its public half with the account, or choose another key with -i FILE.";
+    ERR_NGROK_1103 1103 403 "SSH not available"
+        "The account may not use the SSH front. Use the agent, or ask the operator.";
+    ERR_NGROK_1104 1104 400 "SSH connection multiplexing not supported"
+        "The SSH connection already serves one command. Start another connection, with -o ControlPath=none when the client shares connections by default.";
+    ERR_NGROK_1105 1105 400 "Too many port forwards"
+        "The SSH connection asks for more port forwards than one command can serve. Leave some -R options out, or start another connection for them.";
+    ERR_NGROK_1106 1106 400 "Version of the command syntax not known"
+        "The SSH user name asks for a version of the command syntax that is not served. Write v2 in front of the host, or nothing.";
+    ERR_NGROK_1107 1107 400 "No command"
+        "The SSH connection came without a command. Write http, tls or tcp after the host.";
+    ERR_NGROK_1108 1108 400 "Command not known"
+        "The SSH command is not known. It must be http, tls or tcp.";
+    ERR_NGROK_1109 1109 400 "Flag not supported"
+        "A flag of the SSH command is not supported. The flag --help lists those that are.";
+    ERR_NGROK_1110 1110 400 "Command not readable"
+        "The SSH command could not be split into words. Look for a quote that is not closed.";
+    ERR_NGROK_1111 1111 408 "No command in time"
+        "The SSH client logged in and started no command. Leave the option -N out and write http, tls or tcp after the host.";
+    ERR_NGROK_1112 1112 408 "No port forward in time"
+        "The SSH client asked for no port forward. Add one, for example -R 443:localhost:8080.";
+    ERR_NGROK_1113 1113 400 "Port not usable with this command"
+        "The port of the -R option does not fit the command. Use 80, 443 or 0 for http, and 443 or 0 for tls.";
+    ERR_NGROK_1114 1114 400 "Address given twice"
+        "The address stands in the -R option and in a flag. Leave one of them out.";
+    ERR_NGROK_1115 1115 400 "Port given twice"
+        "The port stands in the -R option and in a flag. Write 0 as the port of the -R option.";
+    ERR_NGROK_1116 1116 400 "TCP port without address"
+        "A TCP port can be chosen only together with a reserved address. Write -R ADDRESS:PORT:localhost:22, or 0 as the port for any address.";
+    ERR_NGROK_1117 1117 400 "TCP address without port"
+        "A TCP address needs its port. Write -R ADDRESS:PORT:localhost:22, or leave the address out for any.";
+    ERR_NGROK_1118 1118 400 "Host name given twice"
+        "The host name stands in the -R option and in the flag for a host name. Leave one of them out.";
+    ERR_NGROK_1119 1119 400 "Host name and subdomain both given"
+        "A host name stands in the -R option and a subdomain in a flag. Leave one of them out.";
+    ERR_NGROK_1120 1120 400 "Flags exclude each other"
+        "Several flags of the SSH command name the address of the endpoint. Keep one of them.";
+    ERR_NGROK_1121 1121 501 "SSH sessions cannot be updated"
+        "The endpoint is served over SSH, where there is no agent to update. Update the SSH client where it runs.";
+    ERR_NGROK_1122 1122 501 "SSH sessions cannot be restarted"
+        "The endpoint is served over SSH and cannot be restarted from here. Start the SSH client again where it runs.";
+    ERR_NGROK_1123 1123 400 "Version of the PROXY protocol not known"
+        "The version of the PROXY protocol must be 1 or 2. Change the flag --proxy-proto or leave it out.";
+    ERR_NGROK_1125 1125 403 "SSH not allowed for this class of account"
+        "Accounts of this class may not use the SSH front. Use the agent, or ask the operator.";
     // Configuration of actions on traffic.
     ERR_NGROK_2090 2090 400 "User-agent pattern not valid"
         "A pattern of the user-agent filter is no regular expression that can be used. Look-around and back-references are not available.";
@@ -179,7 +230,6 @@ catalogue! {
         "A list in the configuration of the action has more entries than allowed. Remove some.";
     ERR_NGROK_2223 2223 400 "Field empty"
         "A field in the configuration of the action must not be empty. Fill it in, or leave the action out.";
-
     // Visitors.
     ERR_NGROK_3002 3002 502 "TLS to the upstream failed"
         "The agent reached the local service, but TLS with it failed. Check that the service speaks TLS and that its certificate is accepted by the agent.";

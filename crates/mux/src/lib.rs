@@ -2,13 +2,15 @@
 //!
 //! A [`Session`] is one authenticated link between an agent and an edge, a [`Stream`] one ordered byte pipe in it; above this crate nobody
 //! knows whether muxado frames over TLS or QUIC carries them. It never looks into the bytes of a stream beyond the type word that marks
-//! heartbeats, never authenticates anybody and never decides where a stream leads.
+//! heartbeats, never authenticates anybody and never decides where a stream leads. [`Stream::foreign`] makes a stream of a byte pipe that
+//! something else carries.
 
 mod backoff;
 mod blocks;
 mod config;
 mod dial;
 mod error;
+mod foreign;
 mod framed;
 mod pipe;
 mod quic;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use portway_muxado::ErrorCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{StreamError, framed, quic};
+use crate::{StreamError, foreign, framed, quic};
 
 /// Most bytes that one `poll_write` copies: a full frame.
 const COPY_MAX: usize = 64 * 1024;
@@ -42,12 +42,14 @@ pub struct SendStream {
 enum RecvHalf {
     Framed(framed::RecvHalf),
     Quic(quic::RecvHalf),
+    Foreign(foreign::RecvHalf),
 }
 
 #[derive(Debug)]
 enum SendHalf {
     Framed(framed::SendHalf),
     Quic(quic::SendHalf),
+    Foreign(foreign::SendHalf),
 }
 
 impl Stream {
@@ -62,6 +64,22 @@ impl Stream {
         Self {
             recv: RecvStream { half: RecvHalf::Quic(recv) },
             send: SendStream { half: SendHalf::Quic(send), copied: Bytes::new() },
+        }
+    }
+
+    /// Wraps a byte pipe that no session of this crate carries, so that it can be used wherever a stream can.
+    ///
+    /// The end that `io` reads and its `shutdown` are the ends of the two directions. Errors of `io` that carry a [`StreamError`] stay what
+    /// they are, `ConnectionReset` and `BrokenPipe` are a reset, all others mean that the session is lost. A stream that is reset, or
+    /// dropped before its ends, drops `io`: it is given up as a whole, as on the TCP carrier, and the code of the reset goes no further.
+    pub fn foreign<T>(io: T) -> Self
+    where
+        T: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let (recv, send) = foreign::halves(io);
+        Self {
+            recv: RecvStream { half: RecvHalf::Foreign(recv) },
+            send: SendStream { half: SendHalf::Foreign(send), copied: Bytes::new() },
         }
     }
 
@@ -127,6 +145,7 @@ impl RecvStream {
         match &mut self.half {
             RecvHalf::Framed(half) => half.poll_read(cx, max),
             RecvHalf::Quic(half) => half.poll_read(cx, max),
+            RecvHalf::Foreign(half) => half.poll_read(cx, max),
         }
     }
 
@@ -146,6 +165,7 @@ impl RecvStream {
         match &mut self.half {
             RecvHalf::Framed(half) => half.stop(code),
             RecvHalf::Quic(half) => half.stop(code),
+            RecvHalf::Foreign(half) => half.stop(code),
         }
     }
 }
@@ -176,6 +196,7 @@ impl SendStream {
         match &mut self.half {
             SendHalf::Framed(half) => half.finish(),
             SendHalf::Quic(half) => half.finish(),
+            SendHalf::Foreign(half) => return half.poll_finish(cx),
         }
         Poll::Ready(Ok(()))
     }
@@ -196,6 +217,7 @@ impl SendStream {
         match &mut self.half {
             SendHalf::Framed(half) => half.reset(code),
             SendHalf::Quic(half) => half.reset(code),
+            SendHalf::Foreign(half) => half.reset(code),
         }
     }
 
@@ -203,6 +225,7 @@ impl SendStream {
         match &mut self.half {
             SendHalf::Framed(half) => half.poll_write(cx, data),
             SendHalf::Quic(half) => half.poll_write(cx, data),
+            SendHalf::Foreign(half) => half.poll_write(cx, data),
         }
     }
 
@@ -246,11 +269,15 @@ impl AsyncWrite for SendStream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_copied(cx))?;
-        if let SendHalf::Framed(half) = &this.half {
-            // A stream that was opened and not written yet sends its head now.
-            half.flush();
+        match &mut this.half {
+            SendHalf::Framed(half) => {
+                // A stream that was opened and not written yet sends its head now.
+                half.flush();
+                Poll::Ready(Ok(()))
+            }
+            SendHalf::Quic(_) => Poll::Ready(Ok(())),
+            SendHalf::Foreign(half) => half.poll_flush(cx).map_err(Into::into),
         }
-        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
