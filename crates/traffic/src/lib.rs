@@ -10,6 +10,7 @@ mod compress_response;
 mod config_error;
 mod duration;
 mod headers;
+// Public as a whole: its types have the names of the actions that they ask for.
 pub mod middleware;
 mod restrict_ips;
 mod terminate_tls;
