@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use portway_codes::{Code, PublicError};
-use portway_mux::Session;
 use portway_names::{AccountId, EndpointId, EndpointUrl, HostName, HostPattern, Ksuid, Scheme, SessionId, WantedUrl};
 use portway_proto::{AgentId, Claim, CredentialRecord, LeaseRecord};
 use tokio::time::Instant;
@@ -16,6 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::bind_tcp;
 use crate::control_link::AskFault;
 use crate::endpoint::{About, Address, Endpoint, EndpointCounters, EndpointOptions, Holder};
+use crate::link::AgentLink;
 use crate::route::Taken;
 use crate::state::EdgeShared;
 use crate::tcp;
@@ -26,7 +26,7 @@ pub(crate) struct Agent {
     pub(crate) edge: Arc<EdgeShared>,
     /// The shard of the session, where its binds run too.
     pub(crate) shard: usize,
-    pub(crate) session: Session,
+    pub(crate) session: AgentLink,
     pub(crate) session_id: SessionId,
     pub(crate) credential: Arc<CredentialRecord>,
     pub(crate) agent: AgentId,

@@ -3,10 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use portway_mux::{QuicKeys, SessionConfig};
 use portway_names::{HostName, Region};
+
+use portway_ssh::Front as SshFront;
 
 use crate::ngrok::ResumeKey;
 
@@ -39,6 +42,8 @@ pub struct EdgeConfig {
     /// Seals what ngrok SDKs bring back when they connect again. Edges that share agents have the same; with a random one, agents of an edge
     /// that was restarted are new to it.
     pub resume_key: ResumeKey,
+    /// Speaks SSH with users' clients; none: SSH is not served.
+    pub ssh: Option<Arc<SshFront>>,
     /// How long running streams may take after the edge began to drain.
     pub drain_grace: Duration,
     /// How long the lease of a name outlives the session that held it without saying goodbye: the time an agent has to come
@@ -61,6 +66,7 @@ impl Default for EdgeConfig {
             session: SessionConfig::edge(),
             quic_keys: QuicKeys::random(),
             resume_key: ResumeKey::random(),
+            ssh: None,
             drain_grace: Duration::from_secs(30),
             lease_grace: Duration::from_secs(60),
         }

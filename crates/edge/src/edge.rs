@@ -270,6 +270,7 @@ fn spawn(state: &Arc<EdgeShared>, listeners: &Listeners) -> Result<(), StartErro
         let own = listeners.try_clone().map_err(io_error("duplicate a listener"))?;
         own.https.into_iter().for_each(|socket| shard::spawn_https(state, shard, socket));
         own.http.into_iter().for_each(|socket| shard::spawn_http(state, shard, socket));
+        own.ssh.into_iter().for_each(|socket| shard::spawn_ssh(state, shard, socket));
     }
     let own = listeners.try_clone().map_err(io_error("duplicate a listener"))?;
     own.quic.into_iter().try_for_each(|socket| serve_quic(state, socket))

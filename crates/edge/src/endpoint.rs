@@ -11,13 +11,17 @@ use portway_mux::{OpenError, Session, Stream};
 use portway_names::{AccountId, EndpointId, EndpointUrl, Scheme, SessionId};
 use portway_proto::AgentId;
 use portway_proto::agent::v1::ConnectionHead;
+use portway_ssh::{Forwarded, OpenError as SshOpenError, RequestLines};
 use portway_wire::head::encode_connection_head;
 use portway_wire::ngrok::{ProxyHead, encode_proxy_head};
 use portway_wire::proxy_protocol::{self, ProxyVersion};
 use tokio::sync::SetOnce;
 
 use crate::actions::EndpointActions;
+use crate::link::AgentLink;
 
+/// How long an SSH client may take to connect to its service.
+const SSH_OPEN: Duration = Duration::from_secs(10);
 /// How long a visitor waits for an agent to confirm that it knows a fresh endpoint: a round trip, mostly.
 const CONFIRMATION: Duration = Duration::from_secs(5);
 
@@ -34,7 +38,7 @@ pub(crate) struct Endpoint {
     /// Only endpoints of the same account reach it.
     pub(crate) internal: bool,
     pub(crate) about: Mutex<About>,
-    pub(crate) session: Session,
+    pub(crate) session: AgentLink,
     /// The shard that drives the session.
     pub(crate) shard: usize,
     pub(crate) holder: Holder,
@@ -52,6 +56,12 @@ pub(crate) enum Address {
         id: Arc<str>,
         /// Set when the agent has read that the endpoint is online; before that it drops streams.
         confirmed: SetOnce<()>,
+    },
+    /// By a channel of its own kind.
+    Ssh {
+        forwarded: Forwarded,
+        /// Where the user sees requests.
+        requests: RequestLines,
     },
 }
 
@@ -111,6 +121,9 @@ pub(crate) enum OpenFault {
     /// The session has as many streams as it may have.
     #[error("the agent's session has too many streams open")]
     Busy,
+    /// The SSH client did not take the connection.
+    #[error("the SSH client did not connect: {0}")]
+    Unreachable(String),
 }
 
 impl Endpoint {
@@ -119,41 +132,30 @@ impl Endpoint {
     ///
     /// Cancel safety: dropped before it is ready, no stream is opened or it is reset.
     pub(crate) async fn open(&self, client: SocketAddr, server: SocketAddr) -> Result<Stream, OpenFault> {
-        let head = self.head(client, server).await;
-        let first = match self.options.proxy_protocol {
-            None => head,
-            Some(version) => {
-                let proxy = proxy_protocol::encode(version, client, server);
-                let mut joined = BytesMut::with_capacity(head.len() + proxy.len());
-                joined.extend_from_slice(&head);
-                joined.extend_from_slice(&proxy);
-                joined.freeze()
+        let proxy = self.options.proxy_protocol.map(|version| proxy_protocol::encode(version, client, server));
+        let stream = match (&self.session, &self.address) {
+            (AgentLink::Mux(session), Address::Native) => {
+                let head = encode_connection_head(&ConnectionHead::new(self.handle, client, server));
+                open_mux(session, head, proxy).await?
             }
-        };
-        match self.session.open(first).await {
-            Ok(stream) => {
-                self.counters.streams.fetch_add(1, Ordering::Relaxed);
-                Ok(stream)
-            }
-            Err(OpenError::TooManyStreams { .. }) => Err(OpenFault::Busy),
-            Err(OpenError::Closed(_)) => Err(OpenFault::Offline),
-        }
-    }
-
-    /// What a visitor's stream starts with. Waits until the agent knows the endpoint.
-    async fn head(&self, client: SocketAddr, server: SocketAddr) -> Bytes {
-        match &self.address {
-            Address::Native => encode_connection_head(&ConnectionHead::new(self.handle, client, server)),
-            Address::Ngrok { id, confirmed } => {
+            (AgentLink::Mux(session), Address::Ngrok { id, confirmed }) => {
                 if !confirmed.initialized() {
                     // Without the confirmation the agent may know it all the same.
                     let _ = tokio::time::timeout(CONFIRMATION, confirmed.wait()).await;
                 }
-                let scheme = self.url.scheme;
-                let passthrough_tls = scheme == Scheme::Tls && !self.options.tls_edge;
-                encode_proxy_head(&ProxyHead { id, client, scheme, passthrough_tls })
+                open_mux(session, self.proxy_head(id, client), proxy).await?
             }
-        }
+            (_, Address::Ssh { forwarded, .. }) => open_ssh(forwarded, client, proxy).await?,
+            (AgentLink::Ssh(_), _) => return Err(OpenFault::Offline),
+        };
+        self.counters.streams.fetch_add(1, Ordering::Relaxed);
+        Ok(stream)
+    }
+
+    fn proxy_head(&self, id: &str, client: SocketAddr) -> Bytes {
+        let scheme = self.url.scheme;
+        let passthrough_tls = scheme == Scheme::Tls && !self.options.tls_edge;
+        encode_proxy_head(&ProxyHead { id, client, scheme, passthrough_tls })
     }
 
     /// Whether a visitor at this address may come.
@@ -171,4 +173,36 @@ impl Endpoint {
     pub(crate) fn is_online(&self) -> bool {
         self.session.close_reason().is_none()
     }
+}
+
+/// Head and PROXY protocol header leave in one frame.
+async fn open_mux(session: &Session, head: Bytes, proxy: Option<Bytes>) -> Result<Stream, OpenFault> {
+    let first = match proxy {
+        None => head,
+        Some(proxy) => {
+            let mut joined = BytesMut::with_capacity(head.len() + proxy.len());
+            joined.extend_from_slice(&head);
+            joined.extend_from_slice(&proxy);
+            joined.freeze()
+        }
+    };
+    session.open(first).await.map_err(|error| match error {
+        OpenError::TooManyStreams { .. } => OpenFault::Busy,
+        OpenError::Closed(_) => OpenFault::Offline,
+    })
+}
+
+/// The client connects to its service before the channel is open, so this takes a round trip and the service's time.
+async fn open_ssh(forwarded: &Forwarded, client: SocketAddr, proxy: Option<Bytes>) -> Result<Stream, OpenFault> {
+    let opened = tokio::time::timeout(SSH_OPEN, forwarded.open(client)).await;
+    let opened = opened.unwrap_or_else(|_| Err(SshOpenError::Refused("it did not answer in time".to_owned())));
+    let mut stream = opened.map_err(|error| match error {
+        SshOpenError::TooManyStreams { .. } => OpenFault::Busy,
+        SshOpenError::Closed(_) => OpenFault::Offline,
+        SshOpenError::Refused(why) => OpenFault::Unreachable(why),
+    })?;
+    if let Some(proxy) = proxy {
+        stream.write_chunk(proxy).await.map_err(|_| OpenFault::Offline)?;
+    }
+    Ok(stream)
 }

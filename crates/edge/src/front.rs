@@ -12,12 +12,14 @@ use crate::control_stream::{ControlFault, ControlStream};
 use crate::endpoint::{About, Endpoint};
 use crate::native;
 use crate::ngrok::NgrokFront;
+use crate::ssh::SshFront;
 
 /// One agent's protocol.
 #[derive(Debug)]
 pub(crate) enum Front {
-    Native(ControlStream),
-    Ngrok(Box<NgrokFront>),
+    Native(ControlStream, Session),
+    Ngrok(Box<NgrokFront>, Session),
+    Ssh(Box<SshFront>),
 }
 
 /// What an agent wishes. `request` stands for the question until it is answered.
@@ -60,18 +62,23 @@ impl Front {
     /// The next wish.
     ///
     /// Cancel safety: safe, nothing that was heard is lost.
-    pub(crate) async fn next(&mut self, session: &Session) -> Result<Heard, ControlFault> {
+    pub(crate) async fn next(&mut self) -> Result<Heard, ControlFault> {
         match self {
-            Front::Native(control) => native::next(control, session).await,
-            Front::Ngrok(front) => front.next(session).await,
+            Front::Native(control, session) => native::next(control, session).await,
+            Front::Ngrok(front, session) => front.next(session).await,
+            Front::Ssh(front) => front.next().await,
         }
     }
 
     /// An endpoint is online.
     pub(crate) async fn bound(&mut self, request: u32, online: &Online) -> Result<(), ControlFault> {
         match self {
-            Front::Native(control) => native::bound(control, request, online).await,
-            Front::Ngrok(front) => {
+            Front::Native(control, _) => native::bound(control, request, online).await,
+            Front::Ngrok(front, _) => {
+                front.bound(request, online);
+                Ok(())
+            }
+            Front::Ssh(front) => {
                 front.bound(request, online);
                 Ok(())
             }
@@ -80,7 +87,7 @@ impl Front {
 
     /// An endpoint that is found by labels is online.
     pub(crate) fn labels_bound(&mut self, request: u32, id: &str) {
-        if let Front::Ngrok(front) = self {
+        if let Front::Ngrok(front, _) = self {
             front.labels_bound(request, id);
         }
     }
@@ -88,28 +95,30 @@ impl Front {
     /// A wish is refused.
     pub(crate) async fn refused(&mut self, request: u32, refused: Refused) -> Result<(), ControlFault> {
         match self {
-            Front::Native(control) => native::bind_refused(control, request, refused).await,
-            Front::Ngrok(front) => {
+            Front::Native(control, _) => native::bind_refused(control, request, refused).await,
+            Front::Ngrok(front, _) => {
                 front.answer(request, Some(&refused.error));
                 Ok(())
             }
+            Front::Ssh(front) => front.refused(&refused).await,
         }
     }
 
     /// An endpoint was given up, as asked.
     pub(crate) async fn unbound(&mut self, request: u32, handle: u32) -> Result<(), ControlFault> {
         match self {
-            Front::Native(control) => native::unbound(control, handle).await,
-            Front::Ngrok(front) => {
+            Front::Native(control, _) => native::unbound(control, handle).await,
+            Front::Ngrok(front, _) => {
                 front.answer(request, None);
                 Ok(())
             }
+            Front::Ssh(_) => Ok(()),
         }
     }
 
     /// A wish that only has to be confirmed was done.
     pub(crate) fn done(&mut self, request: u32) {
-        if let Front::Ngrok(front) = self {
+        if let Front::Ngrok(front, _) = self {
             front.answer(request, None);
         }
     }
@@ -117,8 +126,12 @@ impl Front {
     /// An endpoint is no more.
     pub(crate) async fn closed(&mut self, endpoint: &Endpoint, why: &PublicError) -> Result<(), ControlFault> {
         match self {
-            Front::Native(control) => native::closed(control, endpoint, why).await,
-            Front::Ngrok(front) => {
+            Front::Native(control, _) => native::closed(control, endpoint, why).await,
+            Front::Ngrok(front, session) => {
+                front.closed(session, endpoint, why);
+                Ok(())
+            }
+            Front::Ssh(front) => {
                 front.closed(endpoint, why);
                 Ok(())
             }
@@ -126,8 +139,8 @@ impl Front {
     }
 
     /// An endpoint that is found by labels is no more.
-    pub(crate) fn labels_closed(&mut self, session: &Session, id: &str, why: &PublicError) {
-        if let Front::Ngrok(front) = self {
+    pub(crate) fn labels_closed(&mut self, id: &str, why: &PublicError) {
+        if let Front::Ngrok(front, session) = self {
             front.stop_tunnel(session, id, why);
         }
     }
@@ -135,16 +148,26 @@ impl Front {
     /// The agent shall dial elsewhere; how long its streams may go on here, at most.
     pub(crate) async fn go_away(&mut self, grace: Duration) -> Result<Duration, ControlFault> {
         match self {
-            Front::Native(control) => native::go_away(control, grace).await.map(|()| grace),
-            Front::Ngrok(front) => Ok(front.go_away(grace)),
+            Front::Native(control, _) => native::go_away(control, grace).await.map(|()| grace),
+            Front::Ngrok(front, _) => Ok(front.go_away(grace)),
+            Front::Ssh(front) => Ok(front.go_away(grace)),
         }
     }
 
     /// The session ends, and the agent is told why.
-    pub(crate) async fn refuse(&mut self, session: &Session, endpoints: &[Online], refused: &Refused) {
+    pub(crate) async fn refuse(&mut self, endpoints: &[Online], refused: &Refused) {
         match self {
-            Front::Native(control) => native::refuse(control, session, refused).await,
-            Front::Ngrok(front) => front.refuse(session, endpoints, refused).await,
+            Front::Native(control, session) => native::refuse(control, session, refused).await,
+            Front::Ngrok(front, session) => front.refuse(session, endpoints, refused).await,
+            Front::Ssh(front) => front.leave(Some(&refused.error)).await,
+        }
+    }
+
+    /// The session ends as the agent wished, or because nothing is left to do.
+    pub(crate) async fn leave(&mut self, text: &str) {
+        match self {
+            Front::Native(_, session) | Front::Ngrok(_, session) => session.close(text),
+            Front::Ssh(front) => front.leave(None).await,
         }
     }
 }

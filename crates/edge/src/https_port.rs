@@ -25,7 +25,7 @@ use crate::ngrok::{self, AgentIo};
 use crate::opening::{self, Opening};
 use crate::state::EdgeShared;
 use crate::visitor::Visitor;
-use crate::{http, plain_http, returning, tcp};
+use crate::{http, plain_http, returning, ssh, tcp};
 
 /// What a plain HTTP client on the https port is told.
 const USE_HTTPS: &str = "This is the https address, and the request came in the clear. Use https:// in the URL.";
@@ -93,6 +93,14 @@ async fn open(
     let (hello, first) = match timeout_at(deadline, opening::read(&mut stream)).await {
         Ok(Ok(Opening::Tls(hello, first))) => (hello, first),
         Ok(Ok(Opening::NotTls(first))) => {
+            if let Some(server) = edge.config.ssh.clone().filter(|_| ssh::looks_like_ssh(&first)) {
+                // What a drain waits for are visitors; the handshake is SSH's own.
+                drop((counted, handshake));
+                let io = ReadAhead::with_prefix(stream, first);
+                let serving = ssh::serve(Arc::clone(edge), server, ssh::Arrival { io, peer, local, permit, shard });
+                edge.tasks.spawn(serving);
+                return None;
+            }
             not_tls(edge, stream, &first, deadline).await;
             return None;
         }

@@ -17,6 +17,7 @@ mod front;
 mod http;
 mod https_port;
 mod leases;
+mod link;
 mod listeners;
 mod login;
 mod metrics;
@@ -33,6 +34,7 @@ mod route;
 mod session;
 mod sessions;
 mod shard;
+mod ssh;
 mod state;
 mod status;
 mod tcp;
@@ -43,6 +45,7 @@ pub use edge::{Edge, StartError};
 pub use listeners::Listeners;
 pub use ngrok::{AgentCommand, ResumeKey};
 pub use portway_mux::QuicKeys;
+pub use portway_ssh::{Front as SshFront, HostKeyError, HostKeys, Limits as SshLimits};
 pub use status::{EdgeStatus, EndpointStatus, RECENT_MAX, RECENT_PATH_MAX, RecentConnection, RecentRequest};
 
 #[cfg(test)]

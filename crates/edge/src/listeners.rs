@@ -12,6 +12,8 @@ pub struct Listeners {
     pub quic: Vec<UdpSocket>,
     /// The plain http address.
     pub http: Vec<TcpListener>,
+    /// Where `ssh -R` connects; the https address takes it too.
+    pub ssh: Vec<TcpListener>,
     /// Listeners of TCP endpoints that a predecessor left: used again when their port is bound.
     pub tcp: Vec<TcpListener>,
 }
@@ -27,6 +29,7 @@ impl Listeners {
             https: duplicates(&self.https, TcpListener::try_clone)?,
             quic: duplicates(&self.quic, UdpSocket::try_clone)?,
             http: duplicates(&self.http, TcpListener::try_clone)?,
+            ssh: duplicates(&self.ssh, TcpListener::try_clone)?,
             tcp: duplicates(&self.tcp, TcpListener::try_clone)?,
         })
     }

@@ -24,6 +24,37 @@ pub(crate) async fn authenticate(
     connect_name: Option<&HostName>,
     peer: SocketAddr,
 ) -> Result<Arc<CredentialRecord>, Refused> {
+    let digest = digest_of(authtoken.expose_secret().as_bytes());
+    let found = find(edge, &digest, connect_name, peer).await?;
+    found.ok_or_else(|| {
+        edge.admission.bad_token(peer);
+        Refused::for_good(Code::ERR_NGROK_107)
+    })
+}
+
+/// The credential of a public SSH key (algorithm and base64). A key that is not known is no attack: clients offer all they have.
+pub(crate) async fn authenticate_key(
+    edge: &EdgeShared,
+    openssh: &str,
+    connect_name: Option<&HostName>,
+    peer: SocketAddr,
+) -> Result<Arc<CredentialRecord>, Refused> {
+    let found = find(edge, &ssh_key_digest(openssh), connect_name, peer).await?;
+    found.ok_or_else(|| Refused::for_good(Code::ERR_NGROK_1102))
+}
+
+/// What stands for a public key where authtokens stand for themselves. No authtoken has a byte 0 in it, so nobody logs in by knowing a
+/// public key.
+pub(crate) fn ssh_key_digest(openssh: &str) -> Digest {
+    digest_of(&[b"ssh key\0", openssh.as_bytes()].concat())
+}
+
+async fn find(
+    edge: &EdgeShared,
+    digest: &Digest,
+    connect_name: Option<&HostName>,
+    peer: SocketAddr,
+) -> Result<Option<Arc<CredentialRecord>>, Refused> {
     if edge.draining.is_cancelled() {
         return Err(Refused::for_now(Code::ERR_NGROK_803));
     }
@@ -32,39 +63,27 @@ pub(crate) async fn authenticate(
             "Too many authtokens that do not exist came from this address. Wait a minute, and correct the authtoken.";
         return Err(Refused::for_now(Code::ERR_PORTWAY_42902.with(text)));
     }
-    let credential = look_up(edge, authtoken, peer).await?;
+    let Some(credential) = look_up(edge, digest).await? else { return Ok(None) };
     if let Some(owner) = connect_name.and_then(|name| edge.replica.connect_name(name)).flatten()
         && owner != credential.account
     {
         return Err(Refused::for_good(Code::ERR_NGROK_122));
     }
-    Ok(credential)
+    Ok(Some(credential))
 }
 
 /// The credential of a token: from the replica, or from the control plane when the token is newer than that.
-async fn look_up(
-    edge: &EdgeShared,
-    authtoken: &SecretString,
-    peer: SocketAddr,
-) -> Result<Arc<CredentialRecord>, Refused> {
-    let digest = token_digest(authtoken);
+async fn look_up(edge: &EdgeShared, digest: &Digest) -> Result<Option<Arc<CredentialRecord>>, Refused> {
     let deadline = Instant::now() + edge.limits().bind_timeout;
-    if let Some(known) = edge.replica.credential(&digest) {
-        return Ok(known);
+    if let Some(known) = edge.replica.credential(digest) {
+        return Ok(Some(known));
     }
-    match edge.control.authenticate(&digest, deadline).await {
-        Ok(Some(record)) => Ok(Arc::new(record)),
-        Ok(None) => {
-            edge.admission.bad_token(peer);
-            Err(Refused::for_good(Code::ERR_NGROK_107))
-        }
-        Err(fault) => Err(fault.into()),
-    }
+    Ok(edge.control.authenticate(digest, deadline).await?.map(Arc::new))
 }
 
 /// Looking a digest up leaks nothing by time: who could steer the comparison would have to find preimages of SHA-256.
-fn token_digest(authtoken: &SecretString) -> Digest {
-    let hash = digest(&SHA256, authtoken.expose_secret().as_bytes());
+fn digest_of(secret: &[u8]) -> Digest {
+    let hash = digest(&SHA256, secret);
     let mut out = Digest::default();
     out.copy_from_slice(hash.as_ref());
     out

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::AtomicU64;
 
-use portway_mux::Carrier;
 use portway_names::Scheme;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
@@ -66,14 +65,10 @@ pub(crate) struct CarrierLabel {
     carrier: &'static str,
 }
 
-impl From<Carrier> for CarrierLabel {
-    fn from(carrier: Carrier) -> Self {
-        CarrierLabel {
-            carrier: match carrier {
-                Carrier::Tcp => "tcp",
-                Carrier::Quic => "quic",
-            },
-        }
+impl CarrierLabel {
+    /// "tcp", "quic" or "ssh".
+    pub(crate) fn new(carrier: &'static str) -> Self {
+        CarrierLabel { carrier }
     }
 }
 

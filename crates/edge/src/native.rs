@@ -19,6 +19,7 @@ use crate::bind::{Agent, Online, Refused, Wanted};
 use crate::control_stream::{ControlFault, ControlStream};
 use crate::endpoint::{About, Address, Endpoint, EndpointOptions};
 use crate::front::{Front, Heard};
+use crate::link::AgentLink;
 use crate::login;
 use crate::metrics::{HandshakeLabel, HandshakeStage, Kind};
 use crate::session::AgentSession;
@@ -71,7 +72,7 @@ async fn begin(
         }
     };
     match admit(&edge, hello, connect_name.as_ref(), &session, shard, peer).await {
-        Ok((agent, registration)) => welcome(agent, registration, control).await,
+        Ok((agent, registration)) => welcome(agent, registration, control, session).await,
         Err(refused) => {
             login::count_refusal(&edge, peer, &refused);
             refuse(&mut control, &session, &refused).await;
@@ -114,7 +115,7 @@ async fn admit(
     let agent = Agent {
         edge: Arc::clone(edge),
         shard,
-        session: session.clone(),
+        session: AgentLink::Mux(session.clone()),
         session_id,
         credential,
         agent: hello.agent_id,
@@ -124,7 +125,12 @@ async fn admit(
     Ok((agent, registration))
 }
 
-async fn welcome(agent: Agent, registration: Registration, mut control: ControlStream) -> Option<AgentSession> {
+async fn welcome(
+    agent: Agent,
+    registration: Registration,
+    mut control: ControlStream,
+    session: Session,
+) -> Option<AgentSession> {
     let edge = &agent.edge;
     let welcome = Welcome {
         version_minor: VERSION_MINOR,
@@ -138,7 +144,7 @@ async fn welcome(agent: Agent, registration: Registration, mut control: ControlS
         agent.session.abort();
         return None;
     }
-    Some(AgentSession::new(agent, registration, Front::Native(control)))
+    Some(AgentSession::new(agent, registration, Front::Native(control, session)))
 }
 
 /// The next thing that a native agent says.

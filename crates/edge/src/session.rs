@@ -13,7 +13,7 @@ use crate::admission::Limit;
 use crate::bind::{Agent, Online, Refused, Wanted, bind, new_ksuid};
 use crate::control_stream::ControlFault;
 use crate::front::{Change, Front, Heard};
-use crate::metrics::ReasonLabel;
+use crate::metrics::{CarrierLabel, ReasonLabel};
 use crate::sessions::{Orders, Registration};
 
 /// How soon a credential that the control plane confirmed, but the replica does not show, is looked up again: long enough for the
@@ -89,7 +89,8 @@ impl AgentSession {
 
     /// Runs until the session is over, and leaves nothing of it online.
     pub(crate) async fn run(mut self) {
-        let online = self.agent.edge.metrics.sessions.get_or_create_owned(&self.agent.session.carrier().into());
+        let online =
+            self.agent.edge.metrics.sessions.get_or_create_owned(&CarrierLabel::new(self.agent.session.carrier()));
         online.inc();
         if self.agent.edge.draining.is_cancelled() {
             // The order to go away was given before the registration.
@@ -109,13 +110,13 @@ impl AgentSession {
         let endpoints: Vec<_> = self.endpoints.drain().map(|(_, online)| online).collect();
         let session = &self.agent.session;
         match end {
-            End::Fault(ControlFault::Ended) => session.close("the control stream ended"),
+            End::Fault(ControlFault::Ended) => self.front.leave("the control stream ended").await,
             End::Fault(fault) => {
                 tracing::debug!(session = %self.agent.session_id, %fault, "session aborted");
                 session.abort();
             }
-            End::Refused(refused) => self.front.refuse(session, &endpoints, &refused).await,
-            End::Drained => session.close("the edge is shutting down"),
+            End::Refused(refused) => self.front.refuse(&endpoints, &refused).await,
+            End::Drained => self.front.leave("the edge is shutting down").await,
             End::Closed => {}
         }
         drop(endpoints);
@@ -137,7 +138,7 @@ impl AgentSession {
             Some(done) = self.binds.join_next() => Box::pin(self.answer(done)).await,
             () = tokio::time::sleep(LEAVE_LOOK), if self.leaving == Some(Leaving::Edge) => self.leave_when_idle(),
             () = sleep_until(confirm_at) => Box::pin(self.confirm()).await,
-            heard = self.front.next(&session), if may_read => match heard {
+            heard = self.front.next(), if may_read => match heard {
                 Ok(heard) => Box::pin(self.hear(heard)).await,
                 Err(fault) => Err(End::Fault(fault)),
             },
@@ -294,7 +295,7 @@ impl AgentSession {
     /// Closes a session that was told to go away as soon as only its control stream is left, and visitors who were on the way have come.
     fn leave_when_idle(&self) -> Result<(), End> {
         let now = Instant::now();
-        let idle = self.agent.session.open_streams() <= 1 && self.binds.is_empty() && now >= self.leave_from;
+        let idle = self.agent.session.is_idle() && self.binds.is_empty() && now >= self.leave_from;
         if idle || now >= self.leave_at { Err(End::Drained) } else { Ok(()) }
     }
 
@@ -331,7 +332,7 @@ impl AgentSession {
             .collect();
         for (id, refused) in denied {
             self.labelled.remove(&id);
-            self.front.labels_closed(&self.agent.session, &id, &refused.error);
+            self.front.labels_closed(&id, &refused.error);
         }
         Ok(())
     }

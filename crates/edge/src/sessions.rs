@@ -10,6 +10,7 @@ use portway_names::{AccountId, CredentialId, SessionId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::link::AgentLink;
 use crate::ngrok::{AgentCommand, Obeys};
 use crate::replica::Change;
 
@@ -153,7 +154,9 @@ impl SessionHandle {
     /// answer is aborted.
     ///
     /// Cancel safety: safe; who waits for the outcome asks again.
-    pub(crate) async fn answers(&self, session: &Session) -> bool {
+    pub(crate) async fn answers(&self, link: &AgentLink) -> bool {
+        // SSH has a keep-alive of its own, and a client that was killed closes its connection.
+        let AgentLink::Mux(session) = link else { return link.close_reason().is_none() };
         let mut answered = self.answered.lock().await;
         if session.close_reason().is_some() {
             return false;

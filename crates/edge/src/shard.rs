@@ -16,7 +16,7 @@ use crate::admission::ConnectionPermit;
 use crate::metrics::Kind;
 use crate::state::EdgeShared;
 use crate::visitor::Visitor;
-use crate::{http, https_port, plain_http, quic_port, tcp};
+use crate::{http, https_port, plain_http, quic_port, ssh, tcp};
 
 /// One thread and its runtime.
 #[derive(Debug)]
@@ -85,6 +85,21 @@ pub(crate) fn spawn_http(edge: &Arc<EdgeShared>, shard: usize, socket: std::net:
         }),
         &runtime,
     );
+}
+
+/// Accepts on a duplicate of an SSH listener.
+pub(crate) fn spawn_ssh(edge: &Arc<EdgeShared>, shard: usize, socket: std::net::TcpListener) {
+    let Some(server) = edge.config.ssh.clone() else { return };
+    let edge = Arc::clone(edge);
+    let runtime = edge.shards[shard].clone();
+    let serve = move |edge: Arc<EdgeShared>, io: TcpStream, peer, permit| {
+        let server = Arc::clone(&server);
+        async move {
+            let Ok(local) = io.local_addr() else { return };
+            ssh::serve(edge, server, ssh::Arrival { io, peer, local, permit, shard }).await;
+        }
+    };
+    edge.tasks.clone().spawn_on(accept(Arc::clone(&edge), socket, drop, serve), &runtime);
 }
 
 /// Accepts QUIC connections; on the first shard, where all sessions over QUIC live.

@@ -36,7 +36,7 @@ pub struct EndpointStatus {
     pub url: String,
     /// The account it belongs to.
     pub account_id: String,
-    /// Carrier of its session: "tcp" or "quic".
+    /// Carrier of its session: "tcp", "quic" or "ssh".
     pub carrier: &'static str,
     /// Streams opened since it came online.
     pub streams: usize,
@@ -48,7 +48,7 @@ impl EndpointStatus {
             id: endpoint.id.to_string(),
             url: endpoint.url.to_string(),
             account_id: endpoint.account.to_string(),
-            carrier: endpoint.session.carrier().as_str(),
+            carrier: endpoint.session.carrier(),
             streams: endpoint.counters.streams.load(Ordering::Relaxed),
         }
     }

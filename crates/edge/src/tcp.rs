@@ -125,6 +125,7 @@ pub(crate) async fn open(
         Err(fault) => {
             let reason = match fault {
                 OpenFault::Offline => "agent_offline",
+                OpenFault::Unreachable(_) => "upstream_unreachable",
                 OpenFault::Busy => {
                     edge.admission.reached(crate::admission::Limit::Streams, peer);
                     "too_many_streams"

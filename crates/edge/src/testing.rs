@@ -167,7 +167,7 @@ fn listeners() -> Listeners {
         })
         .unwrap();
     let http = TcpListener::bind("127.0.0.1:0").unwrap();
-    Listeners { https: vec![https], quic: vec![quic], http: vec![http], tcp: Vec::new() }
+    Listeners { https: vec![https], quic: vec![quic], http: vec![http], ..Listeners::default() }
 }
 
 /// A range of ports for the TCP endpoints of one test: tests of one process do not share ports.

@@ -6,3 +6,4 @@ mod lifecycle;
 mod native;
 mod ngrok;
 mod passing;
+mod ssh;

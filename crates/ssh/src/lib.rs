@@ -50,6 +50,6 @@ pub use host_keys::{HostKeyError, HostKeys};
 pub use limits::Limits;
 pub use login::{Gate, Offer, OfferedKey};
 pub use session::SshSession;
-pub use terminal::Terminal;
+pub use terminal::{RequestLines, Terminal};
 pub use visitor::{Forwarded, OpenError};
 pub use wanted::{MAX_ADDRESS_LEN, wanted};

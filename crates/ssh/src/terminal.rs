@@ -43,6 +43,23 @@ pub struct Terminal {
     pty: bool,
 }
 
+/// Writes lines about requests to a user's terminal. Clones write to the same one; lines are dropped when it is gone or does not read.
+#[derive(Clone, Debug)]
+pub struct RequestLines {
+    lines: mpsc::WeakSender<String>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl RequestLines {
+    /// One line about a request that was served.
+    pub fn request(&self, method: &str, target: &str, status: u16) {
+        let line = format!("{:<8}{} {status}\n", cut(method), cut(target));
+        if self.lines.upgrade().is_some_and(|lines| lines.try_send(line).is_err()) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Terminal {
     pub(crate) fn new(channel: ChannelWriteHalf<Msg>, pty: bool, shared: Arc<Shared>) -> Self {
         let (lines, to_write) = mpsc::channel(QUEUE);
@@ -86,7 +103,12 @@ impl Terminal {
 
     /// One line about a request that was served.
     pub fn request(&self, method: &str, target: &str, status: u16) {
-        self.push(format!("{:<8}{} {status}\n", cut(method), cut(target)));
+        self.requests().request(method, target, status);
+    }
+
+    /// For whoever serves requests.
+    pub fn requests(&self) -> RequestLines {
+        RequestLines { lines: self.lines.downgrade(), dropped: Arc::clone(&self.dropped) }
     }
 
     /// One line of any text; it is escaped and cut.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Request, StatusCode};
 use portway_names::{MAX_NAME_LEN, Scheme};
+use portway_ssh::RequestLines;
 use prometheus_client::metrics::counter::Counter;
 
 use super::target::Asked;
@@ -203,6 +204,8 @@ pub(super) struct InFlight {
     connection: Arc<Connection>,
     /// What the live view is told at the end, while somebody looks.
     record: Option<Box<RecentRequest>>,
+    /// The terminal of the user whose SSH client serves the request.
+    terminal: Option<RequestLines>,
 }
 
 impl InFlight {
@@ -210,7 +213,14 @@ impl InFlight {
         connection.turn.begin();
         let watched = connection.edge.requests.is_watched();
         let record = watched.then(|| Box::new(record(request, connection.visitor.peer)));
-        InFlight { connection: Arc::clone(connection), record }
+        InFlight { connection: Arc::clone(connection), record, terminal: None }
+    }
+
+    /// The user whose SSH client serves the request sees it, when it is over.
+    pub(super) fn show<B>(&mut self, terminal: &RequestLines, request: &Request<B>) {
+        let peer = self.connection.visitor.peer;
+        self.record.get_or_insert_with(|| Box::new(record(request, peer)));
+        self.terminal = Some(terminal.clone());
     }
 
     /// The head of the response is known.
@@ -235,6 +245,9 @@ impl Drop for InFlight {
         self.connection.turn.end();
         if let Some(mut record) = self.record.take() {
             record.took = record.began.elapsed().unwrap_or_default();
+            if let Some(terminal) = &self.terminal {
+                terminal.request(&record.method, &record.path, record.status);
+            }
             self.connection.edge.requests.note(|| *record);
         }
     }

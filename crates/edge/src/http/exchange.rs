@@ -20,7 +20,7 @@ use super::page::{self, Form};
 use super::target::{self, Asked, Target};
 use super::upstream::Upstream;
 use super::upstream_h2::UpstreamH2;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Address, Endpoint};
 use crate::returning;
 
 /// Answers a request: by the endpoint's upstream, or by a page that says why not. `in_flight` began when the request was read.
@@ -31,7 +31,7 @@ pub(super) async fn answer(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let accept = request.headers().get(ACCEPT).cloned();
     let version = request.version();
-    let mut response = match forward(&connection, request).await {
+    let mut response = match forward(&connection, &mut in_flight, request).await {
         Ok(response) => response,
         Err(error) => {
             // What the visitor sent wrongly in the middle of its body is why the exchange failed.
@@ -56,6 +56,7 @@ pub(super) async fn answer(
 
 async fn forward(
     connection: &Arc<Connection>,
+    in_flight: &mut InFlight,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let asked = target::asked(&request, connection)?;
@@ -65,7 +66,13 @@ async fn forward(
         returning::find(edge, &[scheme], &asked.name, || edge.routes.http(scheme, &asked.name)).await;
         found = target::find(connection, &asked, request.uri());
     }
-    match found? {
+    let found = found?;
+    if let Target::Endpoint(endpoint) = &found
+        && let Address::Ssh { requests, .. } = &endpoint.address
+    {
+        in_flight.show(requests, &request);
+    }
+    match found {
         Target::Https(location) => Ok(redirect(location)),
         // Boxed: the state of every HTTP/1.1 connection would be as large as that of what is rare.
         Target::Endpoint(endpoint) if endpoint.options.actions.is_some() => {

@@ -11,6 +11,10 @@ pub(super) fn of_open(fault: &OpenFault, endpoint: &Endpoint) -> PublicError {
     match fault {
         OpenFault::Offline => offline(&endpoint.url),
         OpenFault::Busy => Code::ERR_PORTWAY_50301.plain(),
+        OpenFault::Unreachable(why) => {
+            let text = format!("The SSH client behind {} is online, but it did not connect: {why}.", endpoint.url);
+            Code::ERR_NGROK_8012.with(text)
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use super::request::{self, Request, RequestFault};
 use super::resume::SessionCookie;
 use crate::bind::{Agent, Refused};
 use crate::front::Front;
+use crate::link::AgentLink;
 use crate::login;
 use crate::metrics::{HandshakeLabel, HandshakeStage, Kind};
 use crate::native::Arrival;
@@ -148,9 +149,9 @@ async fn begin(
         Ok((agent, registration, auth)) => {
             let identity = Identity::of(&agent, &auth);
             let answer = welcome(&agent, &auth, &identity);
-            registration.handle().takes_commands(agent.session.clone(), Obeys::of(&auth));
+            registration.handle().takes_commands(session.clone(), Obeys::of(&auth));
             edge.tasks.spawn(async move { request::answer(stream, answer).await });
-            Some(AgentSession::new(agent, registration, Front::Ngrok(Box::new(NgrokFront::new(identity)))))
+            Some(AgentSession::new(agent, registration, Front::Ngrok(Box::new(NgrokFront::new(identity)), session)))
         }
         Err(refused) => {
             let peer = session.peer_addr();
@@ -244,7 +245,7 @@ async fn log_in(
     let agent = Agent {
         edge: Arc::clone(edge),
         shard,
-        session: session.clone(),
+        session: AgentLink::Mux(session.clone()),
         session_id,
         credential,
         agent,

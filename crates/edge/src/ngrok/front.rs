@@ -211,6 +211,7 @@ impl NgrokFront {
             None => url.host.to_string(),
         };
         bind.opts.assign(bind.scheme, &name);
+        bind.opts.complete();
         let token = EndpointToken { account: self.identity.account, endpoint: endpoint.id };
         let answer = BindAnswer {
             id,
@@ -252,10 +253,10 @@ impl NgrokFront {
     }
 
     /// An endpoint is no more.
-    pub(crate) fn closed(&mut self, endpoint: &Endpoint, why: &PublicError) {
+    pub(crate) fn closed(&mut self, session: &Session, endpoint: &Endpoint, why: &PublicError) {
         let Address::Ngrok { id, .. } = &endpoint.address else { return };
         self.handles.remove(id);
-        self.stop_tunnel(&endpoint.session, id, why);
+        self.stop_tunnel(session, id, why);
     }
 
     /// Tells that the endpoint of a bind is no more, to an agent that understands it.
@@ -276,7 +277,7 @@ impl NgrokFront {
         if self.identity.hears_stop_tunnel {
             let told = endpoints.iter().filter_map(|online| match &online.endpoint.address {
                 Address::Ngrok { id, .. } => Some(tell(session.clone(), stop_tunnel(id, &refused.error))),
-                Address::Native => None,
+                Address::Native | Address::Ssh { .. } => None,
             });
             let mut telling: JoinSet<()> = told.collect();
             let _ = tokio::time::timeout(FAREWELL, async { while telling.join_next().await.is_some() {} }).await;

@@ -39,7 +39,7 @@ fn endpoint(session: &Session, claim: &Claim) -> Arc<Endpoint> {
         address: Address::Native,
         internal: false,
         about: Default::default(),
-        session: session.clone(),
+        session: crate::link::AgentLink::Mux(session.clone()),
         shard: 0,
         holder: Holder {
             lessee: AgentId::new([claim.agent; 16]),

@@ -149,6 +149,15 @@ impl Opts {
         Ok(if label.is_empty() { WantedName::Any } else { WantedName::Label(label) })
     }
 
+    /// Adds what one family's older versions (up to 0.13 of the Rust crate) demand of an answer although they leave it out of the question.
+    pub fn complete(&mut self) {
+        if let Some(Value::Object(termination)) = self.0.get_mut("TLSTermination") {
+            for key in ["cert", "sealed_key"] {
+                termination.entry(key).or_insert_with(|| "".into());
+            }
+        }
+    }
+
     /// Writes the name that was assigned where the agent sends it again with a rebind.
     pub fn assign(&mut self, scheme: Scheme, name: &str) {
         let key = if scheme == Scheme::Tcp { "Addr" } else { "Hostname" };
@@ -336,6 +345,9 @@ mod tests {
         let back = json!({ "Domain": "", "Hostname": "app.example.com", "ProxyProto": 0, "Compression": {} });
         assert_eq!(bind.opts.as_map(), &map(back));
         assert!(bind.opts.says("Compression") && !bind.opts.says("Domain"));
+        let mut tls = self::bind("tls", json!({ "TLSTermination": { "cert": "c", "key": "k" } }));
+        tls.opts.complete();
+        assert_eq!(tls.opts.as_map()["TLSTermination"], json!({ "cert": "c", "key": "k", "sealed_key": "" }));
     }
 
     #[test]

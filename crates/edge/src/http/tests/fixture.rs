@@ -105,7 +105,7 @@ impl Site {
             address: Address::Native,
             internal: false,
             about: Default::default(),
-            session: session.clone(),
+            session: crate::link::AgentLink::Mux(session.clone()),
             shard: 0,
             holder: Holder {
                 lessee: AgentId::new([1; 16]),

@@ -1,0 +1,146 @@
+//! `ssh -R` with the machine's OpenSSH client, over the https address.
+
+use std::process::Stdio;
+use std::sync::Arc;
+
+use portway_proto::{CredentialRecord, ReplicaRecord};
+use portway_ssh::{Front, HostKeys, Limits};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::login::ssh_key_digest;
+use crate::testing::{FakeControl, TOKEN, TestEdge, eventually, soon};
+
+async fn edge() -> TestEdge {
+    let keys = HostKeys::generate().unwrap();
+    TestEdge::start_with(|config| config.ssh = Some(Arc::new(Front::new(&keys, Limits::default())))).await
+}
+
+/// A service that answers every HTTP request with the same words; its port.
+async fn service() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+                    stream.write_all(answer).await.unwrap();
+                }
+            });
+        }
+    });
+    port
+}
+
+/// The client, and the lines it prints. None where there is no OpenSSH.
+fn ssh(
+    edge: &TestEdge,
+    user: &str,
+    options: &[&str],
+    command: &[&str],
+) -> Option<(Child, Lines<BufReader<ChildStdout>>)> {
+    let mut ssh = Command::new("ssh");
+    ssh.args(["-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"]);
+    ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]).args(options);
+    ssh.arg("-p").arg(edge.https.port().to_string()).arg(format!("{user}@127.0.0.1")).args(command);
+    ssh.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).env_remove("SSH_AUTH_SOCK");
+    match ssh.spawn() {
+        Ok(mut child) => {
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            Some((child, lines))
+        }
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "OpenSSH is needed: {error}");
+            eprintln!("skipped: ssh cannot be started: {error}");
+            None
+        }
+    }
+}
+
+async fn line_with(lines: &mut Lines<BufReader<ChildStdout>>, what: &str) -> String {
+    let found = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.contains(what) {
+                return line;
+            }
+        }
+        panic!("the client ended without a line with {what:?}");
+    };
+    soon(found).await
+}
+
+async fn get(edge: &TestEdge, host: &str) -> String {
+    let mut visitor = TcpStream::connect(edge.http).await.unwrap();
+    let request = format!("GET /hi HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    visitor.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon(visitor.read_to_string(&mut answer)).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_forward_becomes_an_endpoint_and_its_requests_are_shown() {
+    let (edge, port) = (edge().await, service().await);
+    let forward = format!("shop.portway.test:80:127.0.0.1:{port}");
+    let user = format!("v2+{TOKEN}");
+    let Some((mut client, mut lines)) = ssh(&edge, &user, &["-R", &forward], &["http"]) else { return };
+    let line = line_with(&mut lines, "Forwarding").await;
+    assert_eq!(line, format!("Forwarding  http://shop.portway.test:{}", edge.http.port()));
+    assert!(get(&edge, "shop.portway.test").await.ends_with("hello"));
+    assert_eq!(line_with(&mut lines, "/hi").await, "GET     /hi 200");
+    assert_eq!(edge.edge().status().endpoints[0].carrier, "ssh");
+    client.start_kill().unwrap();
+    eventually("the endpoint goes with its client", || edge.edge().status().endpoints.is_empty()).await;
+}
+
+#[tokio::test]
+async fn options_of_the_command_take_effect_and_a_dead_service_is_told() {
+    let edge = edge().await;
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let forward = format!("shop.portway.test:80:127.0.0.1:{gone}");
+    let (user, command) = (format!("v2+{TOKEN}"), ["http", "--basic-auth", "u:secret-words"]);
+    let Some((_client, mut lines)) = ssh(&edge, &user, &["-R", &forward], &command) else { return };
+    line_with(&mut lines, "Forwarding").await;
+    assert!(get(&edge, "shop.portway.test").await.starts_with("HTTP/1.1 401 "));
+
+    let forward = format!("open.portway.test:80:127.0.0.1:{gone}");
+    let Some((_other, mut lines)) = ssh(&edge, &user, &["-R", &forward], &["http"]) else { return };
+    line_with(&mut lines, "Forwarding").await;
+    let answer = get(&edge, "open.portway.test").await;
+    assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("ERR_NGROK_8012"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_registered_key_logs_in_within_its_rules() {
+    let (edge, port) = (edge().await, service().await);
+    let folder = std::env::temp_dir().join(format!("portway-ssh-key-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let key = folder.join("key");
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().await;
+    if !made.is_ok_and(|status| status.success()) {
+        assert!(std::env::var_os("CI").is_none(), "OpenSSH is needed");
+        return;
+    }
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    let public = public.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let digest = ssh_key_digest(&public);
+    let record = CredentialRecord { digest, ..FakeControl::credential("key", 1, &["bind:mine.portway.test"]) };
+    edge.control.put(ReplicaRecord::Credential(record));
+    let identity = format!("IdentityFile={}", key.display());
+
+    let forward = format!("mine.portway.test:80:127.0.0.1:{port}");
+    let options = ["-o", &identity, "-R", &forward];
+    let Some((_client, mut lines)) = ssh(&edge, "v2", &options, &["http"]) else { return };
+    line_with(&mut lines, "Forwarding").await;
+    assert!(get(&edge, "mine.portway.test").await.ends_with("hello"));
+
+    let forward = format!("other.portway.test:80:127.0.0.1:{port}");
+    let options = ["-o", &identity, "-R", &forward];
+    let Some((mut client, mut lines)) = ssh(&edge, "v2", &options, &["http"]) else { return };
+    assert_eq!(line_with(&mut lines, "ERR_NGROK").await, "ERR_NGROK_316");
+    assert_eq!(soon(client.wait()).await.unwrap().code(), Some(1));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
