@@ -1,12 +1,9 @@
 //! Which names may be asked for at all, whoever has them.
 
 use portway_codes::{Code, PublicError};
-use portway_names::{EndpointUrl, HostName, HostPattern, Scheme};
+use portway_names::{EndpointUrl, HostName, HostPattern, Scheme, is_reserved};
 
 use crate::DomainPolicy;
-
-/// Labels below the base domain that the installation keeps for itself, with everything below them.
-pub(crate) const RESERVED_LABELS: [&str; 5] = ["connect", "api", "dashboard", "admin", "www"];
 
 /// Which names are the installation's own, and which are outside.
 #[derive(Debug)]
@@ -64,12 +61,7 @@ impl NamePolicy {
         if *host == self.base_domain {
             return pattern.exact().is_some();
         }
-        if !host.is_below(&self.base_domain) {
-            return false;
-        }
-        let above_base = self.base_domain.labels().count();
-        let label = host.labels().rev().nth(above_base);
-        label.is_some_and(|label| RESERVED_LABELS.contains(&label))
+        is_reserved(host, &self.base_domain)
     }
 }
 
