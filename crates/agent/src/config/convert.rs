@@ -311,6 +311,7 @@ impl Source<'_> {
                 == Some("http2"),
             tls_edge: false,
             verify_upstream_tls: upstream.value.tls_verify.unwrap_or(false),
+            upstream_ca: None,
         };
         Ok(EndpointConfig { upstream: self.upstream(&address, kind)?, name: name.value, kind, options })
     }

@@ -14,7 +14,7 @@ use portway_names::Scheme;
 use secrecy::SecretString;
 
 use crate::agent::Agent;
-use crate::endpoint::{Endpoint, EndpointOptions, describe};
+use crate::endpoint::{Endpoint, EndpointBuilder, EndpointOptions, describe};
 use crate::error::BindError;
 use crate::upstream::Upstream;
 
@@ -108,12 +108,24 @@ impl EndpointConfig {
     /// # Errors
     /// As [`EndpointBuilder::forward_to`](crate::EndpointBuilder::forward_to).
     pub async fn open(&self, agent: &Agent) -> Result<Endpoint, BindError> {
+        self.builder(agent).forward_to(&self.upstream).await
+    }
+
+    /// Opens the endpoint, and asks for it again when it is refused.
+    ///
+    /// # Errors
+    /// As [`EndpointBuilder::keep_forwarding_to`](crate::EndpointBuilder::keep_forwarding_to).
+    pub async fn keep_open(&self, agent: &Agent) -> Result<(Endpoint, Option<BindError>), BindError> {
+        self.builder(agent).keep_forwarding_to(&self.upstream).await
+    }
+
+    fn builder(&self, agent: &Agent) -> EndpointBuilder {
         let builder = match self.kind {
             Scheme::Http | Scheme::Https => agent.http(),
             Scheme::Tcp => agent.tcp(),
             Scheme::Tls => agent.tls(),
         };
-        builder.options(self.options.clone()).forward_to(&self.upstream).await
+        builder.options(self.options.clone())
     }
 }
 
