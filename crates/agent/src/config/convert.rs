@@ -18,27 +18,28 @@ use crate::upstream::Upstream;
 #[derive(Clone, Copy)]
 struct Source<'a> {
     file: &'a Path,
+    text: &'a str,
 }
 
 /// Reads one file of any version.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Parts, ConfigError> {
-    let source = Source { file };
+    let source = Source { file, text };
     let mut parts = Parts { files: vec![file.to_owned()], ..Parts::default() };
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(parts);
     }
-    let Some(version) = source.read::<Probe>(text)?.version else {
+    let Some(version) = source.read::<Probe>()?.version else {
         return Err(
             source.nowhere("the version is missing; add the line `version: 3` (or 2, for a file with `tunnels`)")
         );
     };
     match version.value.as_str() {
         "1" | "2" => {
-            let part: SettingsPart = source.read(text)?;
+            let part: SettingsPart = source.read()?;
             source.settings(part, &mut parts)?;
         }
         "3" => {
-            let whole: FileV3 = source.read(text)?;
+            let whole: FileV3 = source.read()?;
             if let Some(mut agent) = whole.agent {
                 let strays = [
                     ("tunnels", agent.tunnels.take().map(|it| it.referenced)),
@@ -71,14 +72,33 @@ impl Source<'_> {
         ConfigError { file: self.file.to_owned(), place, problem: problem.into() }
     }
 
+    /// An error about a key, of which the place of its value is known.
+    fn at_key(self, key: &str, value: Location, problem: impl Into<String>) -> ConfigError {
+        let mut error = self.at(value, problem);
+        error.place = error.place.map(|place| key_place(self.text, key, place));
+        error
+    }
+
+    /// One of two keys that mean the same.
+    fn either(self, newer: (&str, Text), older: (&str, Text)) -> Result<Text, ConfigError> {
+        match (newer.1, older.1) {
+            (Some(_), Some(twice)) => {
+                let problem =
+                    format!("`{}` means the same as `{}`, which is given too; remove one of them", older.0, newer.0);
+                Err(self.at_key(older.0, twice.referenced, problem))
+            }
+            (newer, older) => Ok(newer.or(older)),
+        }
+    }
+
     fn nowhere(self, problem: &str) -> ConfigError {
         ConfigError { file: self.file.to_owned(), place: None, problem: problem.to_owned() }
     }
 
-    fn read<T: DeserializeOwned>(self, text: &str) -> Result<T, ConfigError> {
+    fn read<T: DeserializeOwned>(self) -> Result<T, ConfigError> {
         // No snippet: the line may hold a secret.
         let options = serde_saphyr::options! { with_snippet: false };
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| self.yaml(&error))
+        serde_saphyr::from_str_with_options(self.text, options).map_err(|error| self.yaml(&error))
     }
 
     fn yaml(self, error: &YamlError) -> ConfigError {
@@ -119,15 +139,17 @@ impl Source<'_> {
             ("web_allow_hosts", place(&part.web_allow_hosts)),
         ] {
             if let Some(location) = location {
-                parts.warnings.push(self.at(location, format!("`{key}` has no effect yet")).to_string());
+                parts.warnings.push(self.at_key(key, location, format!("`{key}` has no effect yet")).to_string());
             }
         }
+        let connect_url = self.either(("connect_url", part.connect_url), ("server_addr", part.server_addr))?;
+        let connect_cas = self.either(("connect_cas", part.connect_cas), ("root_cas", part.root_cas))?;
         let settings = Settings {
             authtoken: part.authtoken.map(|token| SecretString::from(token.value)),
-            connect_url: self.checked(part.connect_url, |text| {
+            connect_url: self.checked(connect_url, |text| {
                 text.parse::<portway_names::ConnectUrl>().map(|_| text.to_owned()).map_err(|error| error.to_string())
             })?,
-            connect_cas: part.connect_cas.map(|cas| self.connect_cas(&cas.value)),
+            connect_cas: connect_cas.map(|cas| self.connect_cas(&cas.value)),
             carrier: self.checked(part.carrier, carrier)?,
             connect_timeout: self.checked(part.connect_timeout, duration)?,
             proxy_url: part.proxy_url.map(|url| url.value),
@@ -199,8 +221,10 @@ impl Source<'_> {
             other => return Err(self.at(proto.referenced, format!("{other:?} is not a proto; use http, tcp or tls"))),
         };
         let Some(addr) = tunnel.addr else { return Err(missing("addr", "`addr: 8080`")) };
+        let given = if tunnel.hostname.is_some() { "hostname" } else { "domain" };
+        let domain = self.either(("domain", tunnel.domain), ("hostname", tunnel.hostname))?;
         for (key, text, kinds) in [
-            ("domain", &tunnel.domain, &[Scheme::Http, Scheme::Https, Scheme::Tls][..]),
+            (given, &domain, &[Scheme::Http, Scheme::Https, Scheme::Tls][..]),
             ("subdomain", &tunnel.subdomain, &[Scheme::Http, Scheme::Https, Scheme::Tls]),
             ("host_header", &tunnel.host_header, &[Scheme::Http, Scheme::Https]),
             ("remote_addr", &tunnel.remote_addr, &[Scheme::Tcp]),
@@ -209,11 +233,16 @@ impl Source<'_> {
             if let Some(text) = text
                 && !kinds.contains(&kind)
             {
-                return Err(self.at(text.referenced, format!("`{key}` has no meaning for a {kind} tunnel; remove it")));
+                let problem = format!("`{key}` has no meaning for a {kind} tunnel; remove it");
+                return Err(self.at_key(key, text.referenced, problem));
             }
         }
+        if let (Some(_), Some(subdomain)) = (&domain, &tunnel.subdomain) {
+            let problem = format!("`subdomain` and `{given}` ask for two names; remove one of them");
+            return Err(self.at_key("subdomain", subdomain.referenced, problem));
+        }
         let upstream = self.upstream(&addr, kind)?;
-        let host = tunnel.domain.or(tunnel.subdomain).or(tunnel.remote_addr);
+        let host = domain.or(tunnel.subdomain).or(tunnel.remote_addr);
         let mut options = EndpointOptions {
             description: value(tunnel.description),
             metadata: value(tunnel.metadata),
@@ -267,9 +296,22 @@ impl Source<'_> {
         let Spanned { value: endpoint, referenced: place, .. } = endpoint;
         self.refuse(&[
             ("agent_tls_termination", &endpoint.agent_tls_termination),
+            ("basic_auth", &endpoint.basic_auth),
+            ("circuit_breaker", &endpoint.circuit_breaker),
+            ("compression", &endpoint.compression),
+            ("ip_restriction", &endpoint.ip_restriction),
+            ("mutual_tls_cas", &endpoint.mutual_tls_cas),
+            ("oauth", &endpoint.oauth),
+            ("oidc", &endpoint.oidc),
+            ("policy", &endpoint.policy),
+            ("request_header", &endpoint.request_header),
+            ("response_header", &endpoint.response_header),
             ("traffic_policy", &endpoint.traffic_policy),
             ("traffic_policy_file", &endpoint.traffic_policy_file),
             ("traffic_policy_url", &endpoint.traffic_policy_url),
+            ("user_agent_filter", &endpoint.user_agent_filter),
+            ("verify_webhook", &endpoint.verify_webhook),
+            ("websocket_tcp_converter", &endpoint.websocket_tcp_converter),
         ])?;
         if let Some(bindings) = endpoint.bindings.filter(|bindings| bindings.value != ["public"]) {
             return Err(self.at(bindings.referenced, "only `bindings: [public]` is built yet; remove the others"));
@@ -338,10 +380,30 @@ impl Source<'_> {
     /// Refuses keys that are known but not built.
     fn refuse(self, keys: &[(&str, &Presence)]) -> Result<(), ConfigError> {
         match keys.iter().find_map(|(key, presence)| Some((key, place(presence)?))) {
-            Some((key, location)) => Err(self.at(location, not_built(key))),
+            Some((key, location)) => Err(self.at_key(key, location, not_built(key))),
             None => Ok(()),
         }
     }
+}
+
+/// Where the key of a value stands: in front of it on its line, or on the nearest line above, less deep than the value. The place of the
+/// value when it is not found.
+fn key_place(text: &str, key: &str, (line, column): (u64, u64)) -> (u64, u64) {
+    let lines: Vec<&str> = text.lines().take(usize::try_from(line).unwrap_or(usize::MAX)).collect();
+    for (index, text) in lines.iter().enumerate().rev() {
+        let here = index + 1 == lines.len();
+        let found = text.match_indices(key).filter(|(at, _)| {
+            let before = text[..*at].chars().next_back();
+            let starts = before.is_none_or(|c| c.is_whitespace() || matches!(c, '{' | ',' | '"' | '\''));
+            let after = text[at + key.len()..].trim_start_matches(['"', '\'']).trim_start();
+            starts && after.starts_with(':')
+        });
+        let columns = found.map(|(at, _)| (text[..at].chars().count() + 1) as u64);
+        if let Some(found) = columns.filter(|found| !here || *found <= column).last() {
+            return ((index + 1) as u64, found);
+        }
+    }
+    (line, column)
 }
 
 fn place(presence: &Presence) -> Option<Location> {

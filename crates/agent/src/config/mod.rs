@@ -195,7 +195,8 @@ impl Config {
                     format!("no endpoint has the name {name:?}: the configuration defines none")
                 }
                 None => {
-                    format!("no endpoint has the name {name:?}; there are {}", names().collect::<Vec<_>>().join(", "))
+                    let them = names().collect::<Vec<_>>().join(", ");
+                    format!("no endpoint has the name {name:?}; those defined are {them}")
                 }
             }
         })
@@ -300,13 +301,13 @@ fn read(file: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(file).map_err(|error| fail(format!("it cannot be read: {error}")))
 }
 
-/// The known word that a person may have meant.
+/// The known word that a person may have meant: the nearest, when no more than every third letter is wrong.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let slips = word.chars().count() / 3;
+    let slips = (word.chars().count() / 3).max(1);
     known
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(likeness, candidate)| *likeness > 0.8 || strsim::osa_distance(word, candidate) <= slips)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= slips)
+        .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
