@@ -142,7 +142,7 @@ pub(crate) struct EndpointArgs {
     /// Check the certificate of an https or tls upstream against this machine's list
     #[arg(long, alias = "upstream-tls-verify")]
     pub(crate) verify_upstream: bool,
-    /// Check it against the certificates in this PEM file instead
+    /// Check it against the CA certificates in this PEM file instead; implies --verify-upstream
     #[arg(long, value_name = "FILE")]
     pub(crate) upstream_ca: Option<PathBuf>,
     #[command(flatten)]

@@ -303,7 +303,8 @@ fn read(file: &Path) -> Result<String, ConfigError> {
 
 /// The known word that a person may have meant: the nearest, when no more than every third letter is wrong.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let slips = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    let slips = (length / 3).max(1).min(length.saturating_sub(1));
     known
         .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= slips)

@@ -180,7 +180,7 @@ fn what_cannot_be_used_is_refused_with_place_and_remedy() {
         ),
         (
             "version: 3\nendpoints:\n  - {name: web, upstream: {url: 80}, basic_auth: [a]}\n",
-            "portway.yml:3:39: `basic_auth` is not supported by this version: the endpoint would be open to everybody without it; remove it to go on",
+            "portway.yml:3:38: `basic_auth` is not supported by this version: the endpoint would be open to everybody without it; remove it to go on",
         ),
         (
             "version: 3\nendpoints:\n  - upstream: {url: 80}\n",
