@@ -46,8 +46,8 @@ impl NamePolicy {
             && *host != self.base_domain
         {
             let text = format!(
-                "{} is not below {}, and this installation serves no other names. Custom domains come by reservation; use a name \
-                 below the base domain.",
+                "{} is not below {}, and this installation serves no other names. Use a name below the base domain, or ask the \
+                 operator to allow others (domain_policy).",
                 url.host, self.base_domain
             );
             return Err(Code::ERR_NGROK_319.with(text));

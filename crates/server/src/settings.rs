@@ -328,6 +328,18 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_in_the_manual() {
+        let manual = include_str!("../../../docs/server.md");
+        for (file, more) in [("colour = 1\n", &["limits"][..]), ("[limits]\ncolour = 1\n", &[])] {
+            let text = parse(file).unwrap_err().to_string();
+            let known = text.split_once("known here are ").expect("a list of keys").1.split(", ");
+            for key in known.filter(|key| !more.contains(key)) {
+                assert!(manual.contains(&format!("`{key}`")), "{key} is not in docs/server.md");
+            }
+        }
+    }
+
+    #[test]
     fn bad_values_say_what_would_be_right() {
         for (file, part) in [
             ("drain_grace = \"soon\"", "`soon` is not a duration such as 30s"),
