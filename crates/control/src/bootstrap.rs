@@ -79,7 +79,8 @@ const HASH_PASSES: u32 = 5;
 /// argon2id (RFC 9106), off the runtime's threads: it takes tens of milliseconds on purpose.
 async fn hash(password: SecretString) -> String {
     let hashing = tokio::task::spawn_blocking(move || {
-        let params = Params::new(HASH_MEMORY_KIB, HASH_PASSES, 1, None).expect("the parameters are within their bounds");
+        let params =
+            Params::new(HASH_MEMORY_KIB, HASH_PASSES, 1, None).expect("the parameters are within their bounds");
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let hashed = argon2.hash_password(password.expose_secret().as_bytes());
         hashed.expect("a short password is valid").to_string()
