@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
 /// Flags of ngrok's agent that protect an endpoint or change what passes it, and are not built: refused by name, as their keys in files are.
-pub(crate) const NOT_BUILT: [&str; 27] = [
+pub(crate) const NOT_BUILT: [&str; 29] = [
     "--basic-auth",
     "--cidr-allow",
     "--cidr-deny",
@@ -32,6 +32,8 @@ pub(crate) const NOT_BUILT: [&str; 27] = [
     "--response-header-remove",
     "--traffic-policy-file",
     "--traffic-policy-url",
+    "--ua-filter-allow",
+    "--ua-filter-deny",
     "--verify-webhook",
     "--websocket-tcp-converter",
 ];
