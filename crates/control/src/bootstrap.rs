@@ -76,7 +76,7 @@ impl Bootstrap {
 const HASH_MEMORY_KIB: u32 = 7 * 1024;
 const HASH_PASSES: u32 = 5;
 
-/// argon2id (RFC 9106), off the runtime's threads: it takes tens of milliseconds on purpose.
+/// argon2id (RFC 9106 section 3.2), off the runtime's threads: it takes tens of milliseconds on purpose.
 async fn hash(password: SecretString) -> String {
     let hashing = tokio::task::spawn_blocking(move || {
         let params =

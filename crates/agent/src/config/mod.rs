@@ -4,6 +4,7 @@
 
 mod convert;
 mod file;
+mod values;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
