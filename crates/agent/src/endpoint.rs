@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use portway_names::{Scheme, WantedUrl};
 use portway_proto::agent::v1::{Bind, TlsTermination, UpstreamProtocol};
+use portway_tls::Roots;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::Agent;
@@ -70,8 +71,10 @@ pub struct EndpointOptions {
     pub upstream_http2: bool,
     /// The edge ends the visitor's TLS on a tls endpoint; otherwise the upstream does.
     pub tls_edge: bool,
-    /// Check the certificate of an https or tls upstream against the host's roots.
+    /// Check the certificate of an https or tls upstream against the host's roots, or against `upstream_ca`.
     pub verify_upstream_tls: bool,
+    /// Certificates in PEM form that the upstream's is checked against instead of the host's roots.
+    pub upstream_ca: Option<Vec<u8>>,
 }
 
 /// An endpoint being described. Made by [`Agent::http`] and its siblings; ends in [`Self::forward_to`] or [`Self::listen`].
@@ -142,6 +145,13 @@ impl EndpointBuilder {
         self
     }
 
+    /// Checks the certificate of an https or tls upstream against these, in PEM form.
+    pub fn upstream_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.options.verify_upstream_tls = true;
+        self.options.upstream_ca = Some(pem.into());
+        self
+    }
+
     /// Replaces everything said so far.
     pub fn options(mut self, options: EndpointOptions) -> Self {
         self.options = options;
@@ -158,7 +168,25 @@ impl EndpointBuilder {
     /// A URL, address or option that makes no sense, or the edge's refusal.
     pub async fn forward_to(self, address: impl AsRef<str>) -> Result<Endpoint, BindError> {
         let (spec, upstream) = describe(self.kind, self.options, address.as_ref())?;
-        open(self.agent, spec, Target::Forward(Box::new(upstream))).await
+        let (endpoint, answer) = ask(self.agent, spec, Target::Forward(Box::new(upstream)), false).await?;
+        answer.map(|()| endpoint)
+    }
+
+    /// Like [`Self::forward_to`], but a refusal of the edge gives nothing up: the endpoint is asked for again, for ever, and the refusal
+    /// is returned beside it. Until the edge agrees its URL is empty and its state is
+    /// [`EndpointState::Refused`](crate::EndpointState::Refused).
+    ///
+    /// Cancel safety: dropping the future gives the endpoint up again.
+    ///
+    /// # Errors
+    /// A URL, address or option that makes no sense, or an agent that was closed.
+    pub async fn keep_forwarding_to(
+        self,
+        address: impl AsRef<str>,
+    ) -> Result<(Endpoint, Option<BindError>), BindError> {
+        let (spec, upstream) = describe(self.kind, self.options, address.as_ref())?;
+        let (endpoint, answer) = ask(self.agent, spec, Target::Forward(Box::new(upstream)), true).await?;
+        Ok((endpoint, answer.err()))
     }
 
     /// Opens the endpoint and hands its connections to the program.
@@ -170,8 +198,8 @@ impl EndpointBuilder {
     pub async fn listen(self) -> Result<Listener, BindError> {
         let spec = BindSpec::new(self.kind, self.options, "(this program)", "localhost")?;
         let (sender, connections) = mpsc::channel(LISTEN_BACKLOG);
-        let endpoint = open(self.agent, spec, Target::Listen(sender)).await?;
-        Ok(Listener::new(endpoint, connections))
+        let (endpoint, answer) = ask(self.agent, spec, Target::Listen(sender), false).await?;
+        answer.map(|()| Listener::new(endpoint, connections))
     }
 }
 
@@ -181,17 +209,28 @@ pub(crate) fn describe(
     options: EndpointOptions,
     address: &str,
 ) -> Result<(BindSpec, Upstream), BindError> {
-    let tls = UpstreamTls { verify: options.verify_upstream_tls, http2: options.upstream_http2 };
+    let roots = match &options.upstream_ca {
+        Some(pem) => Roots::Pem(pem.clone()),
+        None => Roots::Host,
+    };
+    let tls = UpstreamTls { verify: options.verify_upstream_tls.then_some(roots), http2: options.upstream_http2 };
     let upstream = Upstream::parse_with(address, kind, tls)?;
     Ok((BindSpec::new(kind, options, upstream.display(), upstream.authority())?, upstream))
 }
 
-async fn open(agent: Agent, spec: BindSpec, target: Target) -> Result<Endpoint, BindError> {
+/// Asks the edge for an endpoint; the endpoint and the edge's first answer. `keep`: a refusal does not give it up.
+async fn ask(
+    agent: Agent,
+    spec: BindSpec,
+    target: Target,
+    keep: bool,
+) -> Result<(Endpoint, Result<(), BindError>), BindError> {
     let (commands, served) = agent.serve(spec, target);
     let (reply, answer) = oneshot::channel();
-    commands.send(Command::Bind { served: served.clone(), reply }).map_err(|_| BindError::Closed)?;
-    answer.await.map_err(|_| BindError::Closed)??;
-    Ok(Endpoint { served, commands, closed: false })
+    commands.send(Command::Bind { served: served.clone(), reply, keep }).map_err(|_| BindError::Closed)?;
+    let endpoint = Endpoint { served, commands, closed: false };
+    let answer = answer.await.map_err(|_| BindError::Closed)?;
+    Ok((endpoint, answer))
 }
 
 /// An open endpoint. It stays open, over reconnects, until it is closed or dropped, or its agent is.
@@ -265,7 +304,7 @@ pub(crate) struct BindSpec {
     kind: Scheme,
     pub(crate) options: EndpointOptions,
     pub(crate) forwards_to: String,
-    wanted: String,
+    pub(crate) wanted: String,
     host_header: String,
 }
 
@@ -337,6 +376,9 @@ impl BindSpec {
 fn wanted_url(kind: Scheme, text: &str) -> Result<String, BindError> {
     let fail = |reason: String| BindError::Url { url: text.to_owned(), reason };
     let text = text.trim();
+    if kind == Scheme::Tcp && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(fail(format!("a port alone is no URL; write tcp://:{text}")));
+    }
     let default = match kind {
         Scheme::Http | Scheme::Https => "https",
         Scheme::Tcp => "tcp",

@@ -17,7 +17,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// The proxy URL cannot be read.
-    #[error("the proxy URL {url:?} cannot be used: {reason}; give http://host:port or socks5://host:port")]
+    #[error("the proxy URL {url:?} cannot be used: {reason}")]
     ProxyUrl {
         /// What was given, without its password.
         url: String,
@@ -71,6 +71,14 @@ impl ConnectError {
             | Self::Roots(_)
             | Self::MetadataTooLong { .. }
             | Self::Closed => false,
+        }
+    }
+
+    /// The error on one line, for logs and status lines.
+    pub(crate) fn one_line(&self) -> String {
+        match self {
+            Self::Refused { code, text, .. } => format!("{text} {code}"),
+            other => other.to_string(),
         }
     }
 }

@@ -58,8 +58,9 @@ pub(crate) async fn serve(mut stream: Stream, core: Arc<Core>, handles: Arc<Hand
                 Err(TrySendError::Full(())) => {
                     served.counters.failed();
                     if let Some(held_back) = served.failure_log.ready(Instant::now()) {
+                        let left_out = (held_back > 0).then_some(held_back);
                         tracing::warn!(
-                            held_back,
+                            left_out,
                             "connections are turned away: the program does not accept them fast enough"
                         );
                     }
@@ -92,7 +93,8 @@ impl Visit<'_> {
                 self.served.counters.failed();
                 stream.reset(failure.code);
                 if let Some(held_back) = self.served.failure_log.ready(Instant::now()) {
-                    tracing::warn!(url = &*url, err = %failure, held_back, "failed to open private leg");
+                    let left_out = (held_back > 0).then_some(held_back);
+                    tracing::warn!(url = &*url, err = %failure, left_out, "the local service was not reached");
                 }
                 self.core.publish(|| Event::UpstreamFailed { url: url.clone(), error: failure.to_string() });
             }

@@ -10,7 +10,8 @@
 //! let agent = Agent::builder()
 //!     .connect_url("connect.example.com:443")
 //!     .authtoken(std::env::var("PORTWAY_AUTHTOKEN")?)
-//!     .roots(Roots::Host)
+//!     // The CA of a server's own data directory; `Roots::Host` is for certificates that the machine trusts anyway.
+//!     .roots(Roots::Pem(std::fs::read("ca.pem")?))
 //!     .connect()
 //!     .await?;
 //!

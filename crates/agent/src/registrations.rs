@@ -34,6 +34,8 @@ struct Slot {
     served: Arc<Served>,
     /// The caller that waits for the first answer.
     reply: Option<Reply>,
+    /// A refusal as the first answer does not give the endpoint up.
+    keep: bool,
     /// The bind that is not answered yet.
     request: Option<u32>,
     /// Handle on the current session.
@@ -71,11 +73,11 @@ impl Registrations {
     }
 
     /// Adds an endpoint and asks for it, now or with the next session.
-    pub(crate) fn add(&mut self, link: Option<&Link>, served: Arc<Served>, reply: Reply) {
+    pub(crate) fn add(&mut self, link: Option<&Link>, served: Arc<Served>, reply: Reply, keep: bool) {
         let key = served.key;
         self.core.served().insert(key, served.clone());
         let backoff = Backoff::default();
-        let slot = Slot { served, reply: Some(reply), request: None, handle: None, retry_at: None, backoff };
+        let slot = Slot { served, reply: Some(reply), keep, request: None, handle: None, retry_at: None, backoff };
         self.slots.insert(key, slot);
         if let Some(link) = link {
             self.ask(link, key);
@@ -122,13 +124,16 @@ impl Registrations {
         let Some(slot) = self.slots.values_mut().find(|slot| slot.request == Some(refused.request)) else { return };
         slot.request = None;
         let BindRefused { code, text, retryable, .. } = refused;
-        if let Some(reply) = slot.reply.take() {
-            let key = slot.served.key;
-            // An error means that the caller went away meanwhile.
-            let _unheard = reply.send(Err(BindError::Refused { code, text, retryable }));
+        let (key, reason) = (slot.served.key, format!("{text} {code}"));
+        // An error of the reply means that the caller went away meanwhile, and with it the wish for the endpoint.
+        let given_up = match slot.reply.take() {
+            Some(reply) => reply.send(Err(BindError::Refused { code, text, retryable })).is_err() || !slot.keep,
+            None => false,
+        };
+        if given_up {
             self.remove(None, key, None);
         } else {
-            slot.offline(format!("{text} {code}"), retryable);
+            slot.offline(reason, retryable);
         }
     }
 
@@ -195,7 +200,7 @@ impl Slot {
         tracing::warn!(
             obj = "tunnels",
             name = self.served.spec.options.name,
-            url = self.served.url().as_deref().unwrap_or_default(),
+            url = self.served.url().as_deref().unwrap_or(&self.served.spec.wanted),
             err = error,
             retry_in = ?wait,
             "failed to start tunnel"

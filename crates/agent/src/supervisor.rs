@@ -32,9 +32,20 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(30);
 /// What handles ask of the supervisor.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Bind { served: Arc<Served>, reply: Reply },
-    Unbind { key: u64, done: Option<oneshot::Sender<()>> },
-    Close { grace: Duration, done: oneshot::Sender<()> },
+    /// `keep`: a refusal does not give the endpoint up; it is asked for again.
+    Bind {
+        served: Arc<Served>,
+        reply: Reply,
+        keep: bool,
+    },
+    Unbind {
+        key: u64,
+        done: Option<oneshot::Sender<()>>,
+    },
+    Close {
+        grace: Duration,
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// The task that owns an agent's session.
@@ -127,7 +138,7 @@ impl Supervisor {
             command = commands.recv() => match command {
                 None => return Next::Close { grace: Duration::ZERO, done: None },
                 Some(Command::Close { grace, done }) => return Next::Close { grace, done: Some(done) },
-                Some(Command::Bind { served, reply }) => self.registrations.add(link.as_ref(), served, reply),
+                Some(Command::Bind { served, reply, keep }) => self.registrations.add(link.as_ref(), served, reply, keep),
                 Some(Command::Unbind { key, done }) => {
                     self.registrations.remove(link.as_ref(), key, done);
                     self.leave_when_moved();
@@ -234,14 +245,15 @@ impl Supervisor {
                 self.settle_at = Some(Instant::now() + wait);
             }
             Err(error) => {
-                tracing::warn!(obj = "tunnels.session", err = %error, "failed to reconnect session");
                 let slow = matches!(error, ConnectError::Refused { retryable: false, .. });
-                self.redial_later(error.to_string(), slow);
+                let error = error.one_line();
+                let retry_in = self.redial_later(error.clone(), slow);
+                tracing::warn!(obj = "tunnels.session", err = error, ?retry_in, "failed to reconnect session");
             }
         }
     }
 
-    fn redial_later(&mut self, error: String, slow: bool) {
+    fn redial_later(&mut self, error: String, slow: bool) -> Duration {
         let now = Instant::now();
         let outage = self.lost_at.map_or(Duration::ZERO, |lost_at| now.duration_since(lost_at));
         let mut retry_in = carrier::redial_wait(self.backoff.next(), outage);
@@ -252,6 +264,7 @@ impl Supervisor {
         if self.link.is_none() {
             self.core.status.send_replace(Status::Reconnecting { error, retry_in });
         }
+        retry_in
     }
 
     fn start_dial(&mut self, better: Option<Carrier>) {

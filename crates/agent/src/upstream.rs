@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use portway_mux::ErrorCode;
 use portway_names::Scheme;
+use portway_tls::{Roots, explain_io};
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
@@ -58,10 +59,10 @@ pub struct UpstreamError {
 }
 
 /// How TLS towards an upstream is done.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct UpstreamTls {
-    /// Check the certificate against the host's roots; off by default, as the services are local and mostly self-signed.
-    pub(crate) verify: bool,
+    /// Check the certificate against these; off by default, as the services are local and mostly self-signed.
+    pub(crate) verify: Option<Roots>,
     /// The service speaks HTTP/2.
     pub(crate) http2: bool,
 }
@@ -129,7 +130,7 @@ impl Upstream {
         let Some(port) = port.or(scheme.default_port()) else {
             return Err(fail("the port is missing; write host:port"));
         };
-        Self::tcp(scheme, &host, port, tls).map_err(|reason| fail(&reason))
+        Self::tcp(scheme, &host, port, &tls).map_err(|reason| fail(&reason))
     }
 
     /// The address in its normal form, for display.
@@ -159,14 +160,14 @@ impl Upstream {
         })
     }
 
-    fn tcp(scheme: UpstreamScheme, host: &str, port: u16, options: UpstreamTls) -> Result<Self, String> {
+    fn tcp(scheme: UpstreamScheme, host: &str, port: u16, options: &UpstreamTls) -> Result<Self, String> {
         let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         let tls = match scheme {
             UpstreamScheme::Http | UpstreamScheme::Tcp => None,
             UpstreamScheme::Https | UpstreamScheme::Tls => Some(Tls {
                 name: ServerName::try_from(host.to_owned()).map_err(|_| format!("{host:?} is not a host name"))?,
-                config: upstream_tls::client_config(scheme.alpn(options.http2), options.verify)
-                    .map_err(|error| error.to_string())?,
+                config: upstream_tls::client_config(scheme.alpn(options.http2), options.verify.as_ref())
+                    .map_err(|error| format!("the certificates to check it against cannot be used: {error}"))?,
             }),
         };
         let authority =
@@ -218,10 +219,10 @@ impl Upstream {
     where
         IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     {
-        TlsConnector::from(tls.config.clone())
-            .connect(tls.name.clone(), stream)
-            .await
-            .map_err(|error| self.failure(ErrorCode::UPSTREAM_TLS, format_args!("the TLS handshake failed: {error}")))
+        TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), stream).await.map_err(|error| {
+            let reason = explain_io(&error).map_or_else(|| error.to_string(), |problem| problem.to_string());
+            self.failure(ErrorCode::UPSTREAM_TLS, format_args!("the TLS handshake failed: {reason}"))
+        })
     }
 
     fn io_failure(&self, error: &io::Error) -> DialFailure {

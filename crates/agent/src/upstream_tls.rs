@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use portway_tls::RootsError;
+use portway_tls::{Roots, RootsError};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -14,10 +14,10 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 /// The configuration of TLS towards an upstream.
 ///
 /// # Errors
-/// When `verify` is on and the host has no usable roots.
-pub(crate) fn client_config(alpn: &[&[u8]], verify: bool) -> Result<Arc<ClientConfig>, RootsError> {
-    if verify {
-        return portway_tls::client_config(&portway_tls::Roots::Host, alpn);
+/// When the roots to verify against cannot be used.
+pub(crate) fn client_config(alpn: &[&[u8]], verify: Option<&Roots>) -> Result<Arc<ClientConfig>, RootsError> {
+    if let Some(roots) = verify {
+        return portway_tls::client_config(roots, alpn);
     }
     let provider = portway_tls::provider();
     let mut config = ClientConfig::builder_with_provider(provider.clone())

@@ -310,6 +310,30 @@ async fn closing_takes_endpoints_off_and_lets_connections_finish() {
 }
 
 #[tokio::test]
+async fn a_kept_endpoint_is_asked_for_again_after_its_first_refusal() {
+    let edge = FakeEdge::start().await;
+    let (agent, mut link) = soon(async { tokio::join!(edge.agent().connect(), edge.link()) }).await;
+    let agent = agent.expect("connected");
+    let upstream = echo().await;
+    let refusing = async {
+        let request = link.bind().await.request;
+        let (code, text) = ("ERR_NGROK_334".to_owned(), "It is taken.".to_owned());
+        link.say(edge_message::Message::BindRefused(BindRefused { request, code, text, retryable: true })).await;
+    };
+    let (opened, ()) = soon(async { tokio::join!(agent.tcp().keep_forwarding_to(&upstream), refusing) }).await;
+    let (endpoint, refusal) = opened.expect("kept");
+    assert!(matches!(refusal, Some(BindError::Refused { code, .. }) if code == "ERR_NGROK_334"));
+    assert_eq!(endpoint.url(), "");
+    assert!(
+        matches!(&agent.endpoints()[0].state, EndpointState::Refused { error } if error == "It is taken. ERR_NGROK_334")
+    );
+
+    let (_, handle) = soon(link.grant("tcp://edge.test:20001")).await;
+    soon(exchange(&mut link.visit(handle).await, "at last")).await;
+    assert_eq!(endpoint.url(), "tcp://edge.test:20001");
+}
+
+#[tokio::test]
 async fn a_dropped_endpoint_is_taken_off() {
     let edge = FakeEdge::start().await;
     let (agent, endpoint, mut link, handle) = soon(online(&edge, &echo().await)).await;

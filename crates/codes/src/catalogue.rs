@@ -83,7 +83,7 @@ catalogue! {
     ERR_NGROK_318 318 404 "Wildcard name not reserved"
         "The wildcard name is not reserved for this account. Reserve exactly this wildcard first.";
     ERR_NGROK_319 319 404 "Name not reserved"
-        "The host name is not reserved for this account. Reserve it first, or use a name below the base domain.";
+        "The installation serves no names outside its base domain. Use a name below the base domain, or ask the operator to allow others (domain_policy).";
     ERR_NGROK_320 320 403 "Name of another account"
         "The host name is reserved by another account. Choose another name.";
     ERR_NGROK_321 321 403 "Wildcard must be reserved exactly"

@@ -168,5 +168,8 @@ struct Releases {
 }
 
 fn report(error: &StoreError) {
-    tracing::error!(%error, "leases cannot be written");
+    // A claim that comes while the control plane closes is made again at the next one.
+    if !matches!(error, StoreError::Closed { .. }) {
+        tracing::error!(%error, "leases cannot be written");
+    }
 }

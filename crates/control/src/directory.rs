@@ -21,7 +21,7 @@ const LOCK: &str = "lock";
 
 /// A data directory held by this process. Dropping it gives it free.
 #[derive(Debug)]
-pub(crate) struct DataDir {
+pub struct DataDir {
     path: PathBuf,
     /// Locked until it is closed, also by a kill.
     _lock: File,
@@ -29,7 +29,10 @@ pub(crate) struct DataDir {
 
 impl DataDir {
     /// Makes the directory if need be, closes it to others, and takes its lock.
-    pub(crate) fn hold(path: &Path) -> Result<DataDir, OpenError> {
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`] when another server runs on it, [`OpenError::Io`] when it cannot be used.
+    pub fn hold(path: &Path) -> Result<DataDir, OpenError> {
         let failed = |source| OpenError::Io { path: path.to_path_buf(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
         // It may be older than this program, or made by hand.

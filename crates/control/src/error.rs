@@ -18,7 +18,8 @@ pub enum OpenError {
     },
     /// Another server runs on the directory.
     #[error(
-        "another server is running on the data directory {}{}; stop it, or start this one with another --data-dir",
+        "another server is running on the data directory {}{}; stop it, start this one with --upgrade to take over from it, or give \
+         this one another --data-dir and other addresses",
         dir.display(),
         .holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
     )]

@@ -24,6 +24,7 @@ mod watch;
 
 pub use bootstrap::Bootstrap;
 pub use config::{ControlConfig, DEFAULT_LEASE_TTL, DomainPolicy};
+pub use directory::DataDir;
 pub use error::OpenError;
 pub use plane::Control;
 pub use service::ControlService;

@@ -52,8 +52,16 @@ impl Control {
     /// # Errors
     /// See [`OpenError`].
     pub async fn open(config: ControlConfig) -> Result<Control, OpenError> {
-        let now = Timestamp::now();
         let dir = DataDir::hold(&config.data_dir)?;
+        Self::open_on(dir, config).await
+    }
+
+    /// Like [`Self::open`], on a directory that this process holds already; it stands for the one of `config`.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open_on(dir: DataDir, config: ControlConfig) -> Result<Control, OpenError> {
+        let now = Timestamp::now();
         let store = Store::open(&dir.file(DATABASE)).await?;
         store.begin_feed(&new_epoch(now)).await?;
         let master = Arc::new(master_key(&dir, &store).await?);

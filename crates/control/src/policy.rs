@@ -1,12 +1,9 @@
 //! Which names may be asked for at all, whoever has them.
 
 use portway_codes::{Code, PublicError};
-use portway_names::{EndpointUrl, HostName, HostPattern, Scheme};
+use portway_names::{EndpointUrl, HostName, HostPattern, Scheme, is_reserved};
 
 use crate::DomainPolicy;
-
-/// Labels below the base domain that the installation keeps for itself, with everything below them.
-pub(crate) const RESERVED_LABELS: [&str; 5] = ["connect", "api", "dashboard", "admin", "www"];
 
 /// Which names are the installation's own, and which are outside.
 #[derive(Debug)]
@@ -49,8 +46,8 @@ impl NamePolicy {
             && *host != self.base_domain
         {
             let text = format!(
-                "{} is not below {}, and this installation serves no other names. Custom domains come by reservation; use a name \
-                 below the base domain.",
+                "{} is not below {}, and this installation serves no other names. Use a name below the base domain, or ask the \
+                 operator to allow others (domain_policy).",
                 url.host, self.base_domain
             );
             return Err(Code::ERR_NGROK_319.with(text));
@@ -64,12 +61,7 @@ impl NamePolicy {
         if *host == self.base_domain {
             return pattern.exact().is_some();
         }
-        if !host.is_below(&self.base_domain) {
-            return false;
-        }
-        let above_base = self.base_domain.labels().count();
-        let label = host.labels().rev().nth(above_base);
-        label.is_some_and(|label| RESERVED_LABELS.contains(&label))
+        is_reserved(host, &self.base_domain)
     }
 }
 

@@ -37,6 +37,9 @@ const NAME_ATTEMPTS: usize = 3;
 /// Leases an edge may give back in one call.
 const MAX_RELEASES: usize = 10_000;
 
+/// What a call is told that comes while the control plane closes: its caller tries again at the next one.
+const STOPPING: &str = "the control plane is stopping";
+
 /// What edges call. Cheap to clone; all clones are one control plane.
 #[derive(Debug, Clone)]
 pub struct ControlService {
@@ -102,6 +105,9 @@ impl ControlPlane for ControlService {
 
 impl Inner {
     async fn begin_watch(&self, request: WatchRequest) -> Result<Watcher, Status> {
+        if self.closing.is_cancelled() {
+            return Err(Status::unavailable(STOPPING));
+        }
         let edge: EdgeId =
             request.edge_id.parse().map_err(|error| Status::invalid_argument(format!("edge_id: {error}")))?;
         let now = Timestamp::now();
@@ -245,11 +251,17 @@ fn not_now(fault: DeskFault) -> Status {
 }
 
 fn unreadable(error: StoreError) -> Status {
+    if matches!(error, StoreError::Closed { .. }) {
+        return Status::unavailable(STOPPING);
+    }
     tracing::error!(%error, "the control plane cannot read its database");
     Status::unavailable("the control plane cannot read its database")
 }
 
 fn unwritable(error: StoreError) -> Status {
+    if matches!(error, StoreError::Closed { .. }) {
+        return Status::unavailable(STOPPING);
+    }
     tracing::error!(%error, "the control plane cannot write its database");
     Status::unavailable("the control plane cannot write its database")
 }

@@ -57,7 +57,8 @@ impl Watcher {
                 let closing = state.watcher.closing.clone();
                 match closing.run_until_cancelled(state.watcher.next()).await {
                     Some(Ok(updates)) => state.ready = updates,
-                    None => return Some((Err(Status::unavailable("the control plane is stopping")), None)),
+                    // A clean end is the sign that it stops on purpose.
+                    None => return None,
                     Some(Err(error)) => {
                         tracing::error!(%error, edge = %state.watcher.edge(), "an edge's watch failed");
                         return Some((Err(Status::unavailable("the control plane cannot read its database")), None));

@@ -59,9 +59,9 @@ impl Follower {
                 return false;
             }
         };
-        self.connected(true);
+        self.connected();
         self.parts.clear();
-        let mut progress = false;
+        let (mut progress, mut broke) = (false, false);
         while let Some(update) = updates.next().await {
             match update {
                 Ok(update) => {
@@ -70,23 +70,35 @@ impl Follower {
                 }
                 Err(status) => {
                     tracing::debug!(%status, "watch on the control plane broke");
+                    broke = true;
                     break;
                 }
             }
         }
-        self.connected(false);
+        self.disconnected(broke);
         progress
     }
 
-    fn connected(&self, connected: bool) {
-        if self.edge.control_connected.swap(connected, Ordering::Relaxed) == connected {
+    fn connected(&self) {
+        if !self.edge.control_connected.swap(true, Ordering::Relaxed) {
+            self.edge.metrics.control_connected.set(1);
+            tracing::info!("control plane connected");
+        }
+    }
+
+    /// `broke`: the control plane did not end the watch itself, as it does when it stops or hands over.
+    fn disconnected(&self, broke: bool) {
+        if !self.edge.control_connected.swap(false, Ordering::Relaxed) {
             return;
         }
-        self.edge.metrics.control_connected.set(connected.into());
-        if connected {
-            tracing::info!("control plane connected");
-        } else if !self.edge.draining.is_cancelled() {
+        self.edge.metrics.control_connected.set(0);
+        if self.edge.draining.is_cancelled() || self.edge.stopped.is_cancelled() {
+            return;
+        }
+        if broke {
             tracing::warn!("control plane lost; serving on from the replica");
+        } else {
+            tracing::info!("the control plane stops; serving on from the replica");
         }
     }
 

@@ -20,7 +20,7 @@ pub enum CloseReason {
     #[error("the peer does not answer any more")]
     HeartbeatLost,
     /// The transport below failed or ended.
-    #[error("the connection was lost: {0}")]
+    #[error("the connection was lost: {}", transport_text(.0))]
     TransportLost(#[source] Arc<io::Error>),
     /// The peer broke the protocol or a limit.
     #[error("the peer broke the protocol: {0}")]
@@ -81,6 +81,14 @@ impl From<StreamError> for io::Error {
             StreamError::Finished => io::ErrorKind::BrokenPipe,
         };
         Self::new(kind, error)
+    }
+}
+
+/// An end without a goodbye has the same words whoever notices it; rustls' own give people a link to its manual.
+fn transport_text(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the peer was gone without a word".to_owned(),
+        _ => error.to_string(),
     }
 }
 

@@ -12,6 +12,7 @@ mod id;
 mod ksuid;
 mod pattern;
 mod region;
+mod reserved;
 mod scheme;
 mod table;
 mod wanted_url;
@@ -27,6 +28,7 @@ pub use id::{
 pub use ksuid::{KSUID_EPOCH, KSUID_TEXT_LEN, Ksuid, KsuidError};
 pub use pattern::HostPattern;
 pub use region::{EdgeId, Region, TokenError};
+pub use reserved::is_reserved;
 pub use scheme::{Scheme, SchemeError};
 pub use table::{HostTable, LookupKey, match_order};
 pub use wanted_url::{WantedUrl, WantedUrlError};

@@ -1,5 +1,6 @@
 //! `portway admin`: work on a server's data directory, on the server's host.
 
+use std::io::{Write as _, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -32,10 +33,18 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Credentials of agents
-    #[command(subcommand, visible_alias = "authtoken")]
+    #[command(
+        subcommand,
+        visible_alias = "authtoken",
+        after_help = "Examples:
+  portway admin authtokens create --description 'build server'
+  TOKEN=$(portway admin authtokens create --acl 'bind:*.ci.example.com')
+  portway admin authtokens list
+  portway admin authtokens revoke cr_2a…"
+    )]
     Authtokens(Authtokens),
     /// Accounts
-    #[command(subcommand, visible_alias = "account")]
+    #[command(subcommand, visible_alias = "account", after_help = "Examples:\n  portway admin accounts list --json")]
     Accounts(Accounts),
 }
 
@@ -43,7 +52,7 @@ enum Command {
 enum Authtokens {
     /// List authtokens, without their texts
     List,
-    /// Make an authtoken and print it, this once
+    /// Make an authtoken and print it, this once: the token on stdout, its id on stderr; with --json both on stdout
     Create {
         /// What it is for
         #[arg(long, default_value = "")]
@@ -70,12 +79,15 @@ enum Accounts {
 pub(crate) async fn run(args: Args) -> ExitCode {
     match execute(args).await {
         Ok(text) => {
-            print!("{text}");
+            let _ = write!(stdout(), "{text}");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("portway admin: {error}");
-            ExitCode::FAILURE
+            let _ = writeln!(stderr(), "portway admin: {error}");
+            match error {
+                AdminError::NoDataDir(_) | AdminError::Acl(_) => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -90,6 +102,8 @@ async fn execute(args: Args) -> Result<String, AdminError> {
             Ok(if args.json {
                 line(&json!({ "id": id.to_string(), "authtoken": token }))
             } else {
+                // Not on stdout: there a script reads the token, and nothing else.
+                let _ = writeln!(stderr(), "id: {id}");
                 format!("{token}\n")
             })
         }

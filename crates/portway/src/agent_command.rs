@@ -1,12 +1,14 @@
 //! `portway http|https|tcp|tls` and `portway start`: runs the agent until it is told to stop.
 
-use std::io::IsTerminal as _;
+use std::fmt::Display;
+use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use portway_agent::config::{Config, EndpointConfig};
 use portway_agent::{
-    Agent, BindError, ConnectError, Endpoint, EndpointOptions, HostHeader, ProxyProtocol, Scheme, Upstream,
+    Agent, BindError, ConnectError, Endpoint, EndpointOptions, EndpointStatus, HostHeader, ProxyProtocol, Scheme,
+    Upstream,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -21,7 +23,10 @@ const START_RETRY_CEILING: Duration = Duration::from_secs(30);
 
 /// `portway http` and `portway https`.
 pub(crate) async fn http(args: HttpArgs) -> ExitCode {
-    let mut options = options(&args.endpoint);
+    let mut options = match options(&args.endpoint) {
+        Ok(options) => options,
+        Err(problem) => return wrong_usage(&problem),
+    };
     options.host_header = args.host_header.as_deref().map_or(HostHeader::Preserve, HostHeader::from);
     options.upstream_http2 = args.upstream_protocol == Some(UpstreamProtocol::Http2);
     one(EndpointConfig::new(Scheme::Http, args.addr, options), &args.endpoint.agent).await
@@ -29,19 +34,25 @@ pub(crate) async fn http(args: HttpArgs) -> ExitCode {
 
 /// `portway tcp`.
 pub(crate) async fn tcp(args: TcpArgs) -> ExitCode {
-    one(EndpointConfig::new(Scheme::Tcp, args.addr, options(&args.endpoint)), &args.endpoint.agent).await
+    match options(&args.endpoint) {
+        Ok(options) => one(EndpointConfig::new(Scheme::Tcp, args.addr, options), &args.endpoint.agent).await,
+        Err(problem) => wrong_usage(&problem),
+    }
 }
 
 /// `portway tls`.
 pub(crate) async fn tls(args: TlsArgs) -> ExitCode {
-    let mut options = options(&args.endpoint);
+    let mut options = match options(&args.endpoint) {
+        Ok(options) => options,
+        Err(problem) => return wrong_usage(&problem),
+    };
     options.tls_edge = args.terminate_at == Some(TerminateAt::Edge);
     one(EndpointConfig::new(Scheme::Tls, args.addr, options), &args.endpoint.agent).await
 }
 
 /// `portway start`.
 pub(crate) async fn start(args: StartArgs) -> ExitCode {
-    let mut settings = match AgentSettings::load(&args.agent, std::io::stdout().is_terminal()) {
+    let mut settings = match AgentSettings::load(&args.agent, stdout().is_terminal()) {
         Ok(settings) => settings,
         Err(error) => return error.report(),
     };
@@ -50,15 +61,20 @@ pub(crate) async fn start(args: StartArgs) -> ExitCode {
     }
     match wanted(&settings.config, &args.names) {
         Ok(endpoints) => Run { endpoints, settings, keep_trying: true }.run().await,
-        Err(problem) => {
-            eprintln!("portway: {problem}");
-            ExitCode::from(2)
-        }
+        Err(problem) => wrong_usage(&problem),
     }
 }
 
-fn options(args: &EndpointArgs) -> EndpointOptions {
-    EndpointOptions {
+fn options(args: &EndpointArgs) -> Result<EndpointOptions, String> {
+    let upstream_ca = match &args.upstream_ca {
+        None => None,
+        Some(path) => {
+            let cannot =
+                |error| format!("the certificates of --upstream-ca cannot be read from {}: {error}", path.display());
+            Some(std::fs::read(path).map_err(cannot)?)
+        }
+    };
+    Ok(EndpointOptions {
         name: args.name.clone().unwrap_or_else(|| "command_line".to_owned()),
         url: args.url.clone().unwrap_or_default(),
         description: args.description.clone().unwrap_or_default(),
@@ -68,9 +84,10 @@ fn options(args: &EndpointArgs) -> EndpointOptions {
             Some(1) => Some(ProxyProtocol::V1),
             Some(_) => Some(ProxyProtocol::V2),
         },
-        verify_upstream_tls: args.verify_upstream,
+        verify_upstream_tls: args.verify_upstream || upstream_ca.is_some(),
+        upstream_ca,
         ..EndpointOptions::default()
-    }
+    })
 }
 
 async fn one(endpoint: EndpointConfig, args: &AgentArgs) -> ExitCode {
@@ -78,7 +95,7 @@ async fn one(endpoint: EndpointConfig, args: &AgentArgs) -> ExitCode {
     if let Err(error) = endpoint.check() {
         return wrong_usage(&error);
     }
-    match AgentSettings::load(args, std::io::stdout().is_terminal()) {
+    match AgentSettings::load(args, stdout().is_terminal()) {
         Ok(settings) => Run { endpoints: vec![endpoint], settings, keep_trying: false }.run().await,
         Err(error) => SettingsError::report(&error),
     }
@@ -98,14 +115,22 @@ fn wanted(config: &Config, names: &[String]) -> Result<Vec<EndpointConfig>, Stri
     Ok(config.endpoints.clone())
 }
 
-fn wrong_usage(error: &BindError) -> ExitCode {
-    eprintln!("portway: {error}");
+fn wrong_usage(error: &dyn Display) -> ExitCode {
+    let _ = writeln!(stderr(), "portway: {error}");
     ExitCode::from(2)
 }
 
 fn failed(text: &str) -> ExitCode {
-    eprintln!("portway: {text}");
+    let _ = writeln!(stderr(), "portway: {text}");
     ExitCode::FAILURE
+}
+
+/// Why the agent did not get as far as serving.
+enum Failure {
+    /// The settings cannot be used; nothing was tried.
+    Settings(String),
+    /// It was tried.
+    RunTime(String),
 }
 
 /// An agent with its endpoints, before it runs.
@@ -127,10 +152,7 @@ impl Run {
         }
         let log = match portway_telemetry::install(&self.settings.log) {
             Ok(log) => log,
-            Err(error) => {
-                eprintln!("portway: {error}");
-                return ExitCode::from(2);
-            }
+            Err(error) => return wrong_usage(&error),
         };
         let mut signals = match Signals::new() {
             Ok(signals) => signals,
@@ -142,9 +164,12 @@ impl Run {
         let code = tokio::select! {
             result = self.connect() => match result {
                 Ok((agent, endpoints)) => Some((agent, endpoints)),
-                Err(text) => {
+                Err(failure) => {
                     log.flush();
-                    return failed(&text);
+                    return match failure {
+                        Failure::Settings(text) => wrong_usage(&text),
+                        Failure::RunTime(text) => failed(&text),
+                    };
                 }
             },
             () = signals.next() => None,
@@ -160,8 +185,8 @@ impl Run {
         ExitCode::SUCCESS
     }
 
-    /// Connects and opens every endpoint; the text says what failed.
-    async fn connect(&self) -> Result<(Agent, Vec<Endpoint>), String> {
+    /// Connects and opens the endpoints.
+    async fn connect(&self) -> Result<(Agent, Vec<Endpoint>), Failure> {
         let mut wait = Duration::from_millis(500);
         let agent = loop {
             match self.settings.builder().connect().await {
@@ -171,26 +196,63 @@ impl Run {
                     tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
                     wait = (wait * 2).min(START_RETRY_CEILING);
                 }
-                Err(error) => return Err(explain::connect_error(&error, self.settings.ca.as_deref())),
-            }
-        };
-        let mut endpoints = Vec::new();
-        for endpoint in &self.endpoints {
-            match endpoint.open(&agent).await {
-                Ok(open) => endpoints.push(open),
                 Err(error) => {
-                    agent.close_within(Duration::ZERO).await;
-                    let what = if endpoint.name.is_empty() { &endpoint.upstream } else { &endpoint.name };
-                    return Err(format!("the endpoint {what:?} cannot be opened: {}", explain::bind_error(&error)));
+                    let text = explain::connect_error(&error, self.settings.ca.as_deref());
+                    let unusable = matches!(
+                        error,
+                        ConnectError::ConnectUrl { .. }
+                            | ConnectError::ProxyUrl { .. }
+                            | ConnectError::Roots(_)
+                            | ConnectError::MetadataTooLong { .. }
+                    );
+                    return Err(if unusable { Failure::Settings(text) } else { Failure::RunTime(text) });
                 }
             }
+        };
+        match self.open(&agent).await {
+            Ok(endpoints) => Ok((agent, endpoints)),
+            Err(text) => {
+                agent.close_within(Duration::ZERO).await;
+                Err(Failure::RunTime(text))
+            }
         }
-        Ok((agent, endpoints))
+    }
+
+    /// Opens the endpoints. `portway start` serves those that it gets and asks again for the others; only when every one is refused for a
+    /// reason that will not pass, there is nothing to stay for.
+    async fn open(&self, agent: &Agent) -> Result<Vec<Endpoint>, String> {
+        let mut endpoints = Vec::new();
+        let mut hopeless = Vec::new();
+        for config in &self.endpoints {
+            let cannot = |error: &BindError| match self.keep_trying {
+                true => format!("the endpoint {:?} cannot be opened: {}", config.name, explain::bind_error(error)),
+                false => format!("{} cannot be published: {}", config.upstream, explain::bind_error(error)),
+            };
+            if !self.keep_trying {
+                endpoints.push(config.open(agent).await.map_err(|error| cannot(&error))?);
+                continue;
+            }
+            let (endpoint, refusal) = config.keep_open(agent).await.map_err(|error| cannot(&error))?;
+            endpoints.push(endpoint);
+            let Some(refusal) = refusal else { continue };
+            let text = cannot(&refusal);
+            if self.settings.view {
+                let _ = writeln!(stderr(), "portway: {text}");
+            }
+            if matches!(refusal, BindError::Refused { retryable: false, .. }) {
+                hopeless.push(text);
+            }
+        }
+        if hopeless.is_empty() || hopeless.len() < self.endpoints.len() {
+            Ok(endpoints)
+        } else {
+            Err(hopeless.join("\n"))
+        }
     }
 
     fn not_yet(&self, error: &ConnectError, wait: Duration) {
         if self.settings.view {
-            eprintln!("portway: {error}; trying again within {} s", wait.as_secs().max(1));
+            let _ = writeln!(stderr(), "portway: {error}; trying again within {} s", wait.as_secs().max(1));
         }
         tracing::warn!(obj = "tunnels.session", err = %error, "failed to reconnect session");
     }
@@ -210,15 +272,22 @@ impl Run {
             match view::run(source, events, signals.next()).await {
                 Ok(()) => {
                     for endpoint in agent.endpoints() {
-                        println!("{} was forwarded to {}", endpoint.url.unwrap_or_default(), endpoint.forwards_to);
+                        if let Some(url) = endpoint.url {
+                            let _ = writeln!(stdout(), "{url} was forwarded to {}", endpoint.forwards_to);
+                        }
                     }
-                    println!("Stopping: connections may finish within {} s; Ctrl-C stops at once.", GRACE.as_secs());
+                    let grace = GRACE.as_secs();
+                    let _ =
+                        writeln!(stdout(), "Stopping: connections may finish within {grace} s; Ctrl-C stops at once.");
                     return;
                 }
-                Err(error) => eprintln!("portway: the live view cannot be shown ({error}); going on without it"),
+                Err(error) => {
+                    let _ = writeln!(stderr(), "portway: the live view cannot be shown ({error}); going on without it");
+                }
             }
-            for endpoint in agent.endpoints() {
-                println!("{} -> {}", endpoint.url.unwrap_or_default(), endpoint.forwards_to);
+            for EndpointStatus { url, forwards_to, .. } in agent.endpoints() {
+                let url = url.unwrap_or_else(|| "(no URL yet)".to_owned());
+                let _ = writeln!(stdout(), "{url} -> {forwards_to}");
             }
         }
         signals.next().await;

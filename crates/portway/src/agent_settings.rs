@@ -1,5 +1,7 @@
 //! One set of settings from flags, environment and files, in this order.
 
+use std::fmt;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,14 +28,34 @@ pub(crate) enum SettingsError {
         "no authtoken is known: give --authtoken TOKEN, set PORTWAY_AUTHTOKEN, or write authtoken into the configuration file; the server writes the first one to DATA_DIR/bootstrap.json, and `portway admin` makes more"
     )]
     NoAuthtoken,
-    #[error("the certificates of --ca cannot be read from {}: {error}; a Portway server writes its own to DATA_DIR/ca.pem", path.display())]
-    Ca { path: PathBuf, error: std::io::Error },
+    #[error("the certificates of {named_by} cannot be read from {}: {error}; a Portway server writes its own to DATA_DIR/ca.pem", path.display())]
+    Ca { named_by: CaSource, path: PathBuf, error: std::io::Error },
+    #[error("{named_by} names {}, which holds no certificate in PEM form; a Portway server writes its own to DATA_DIR/ca.pem", path.display())]
+    NoCertificate { named_by: CaSource, path: PathBuf },
+}
+
+/// Who named the CA file.
+#[derive(Debug)]
+pub(crate) enum CaSource {
+    /// The flag or its variable.
+    Flag,
+    /// A configuration file; with several, the last.
+    File(PathBuf),
+}
+
+impl fmt::Display for CaSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("--ca"),
+            Self::File(file) => write!(f, "`connect_cas` in {} (relative paths begin in its folder)", file.display()),
+        }
+    }
 }
 
 impl SettingsError {
     /// Prints the error and gives the exit code of wrong usage.
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("portway: {self}");
+        let _ = writeln!(std::io::stderr(), "portway: {self}");
         ExitCode::from(2)
     }
 }
@@ -73,7 +95,10 @@ impl AgentSettings {
             "trusted" => ConnectCas::Trusted,
             path => ConnectCas::File(PathBuf::from(path)),
         });
-        let (roots, ca) = roots(cas.or_else(|| file.connect_cas.clone()).as_ref())?;
+        let (roots, ca) = match cas {
+            Some(cas) => roots(Some(&cas), CaSource::Flag)?,
+            None => file_roots(&config)?,
+        };
         let proxy_url = args.proxy_url.clone().or_else(|| file.proxy_url.clone());
         let proxy_url = proxy_url.filter(|url| !url.is_empty()).or_else(|| proxy_from_env(&connect_url, env));
         let carrier = match args.carrier {
@@ -116,15 +141,31 @@ pub(crate) fn read_config(files: &ConfigFiles) -> Result<Config, ConfigError> {
     Config::load(&files.files)
 }
 
-fn roots(cas: Option<&ConnectCas>) -> Result<(Roots, Option<PathBuf>), SettingsError> {
+/// What the configuration files say to trust.
+pub(crate) fn file_roots(config: &Config) -> Result<(Roots, Option<PathBuf>), SettingsError> {
+    let file = config.files.last().cloned().unwrap_or_default();
+    roots(config.settings.connect_cas.as_ref(), CaSource::File(file))
+}
+
+fn roots(cas: Option<&ConnectCas>, named_by: CaSource) -> Result<(Roots, Option<PathBuf>), SettingsError> {
     match cas {
         Some(ConnectCas::Trusted) => Ok((Roots::Webpki, None)),
-        Some(ConnectCas::File(path)) => match std::fs::read(path) {
-            Ok(pem) => Ok((Roots::Pem(pem), Some(path.clone()))),
-            Err(error) => Err(SettingsError::Ca { path: path.clone(), error }),
-        },
+        Some(ConnectCas::File(path)) => {
+            let path = path.clone();
+            match std::fs::read(&path) {
+                Ok(pem) if holds_certificate(&pem) => Ok((Roots::Pem(pem), Some(path))),
+                Ok(_) => Err(SettingsError::NoCertificate { named_by, path }),
+                Err(error) => Err(SettingsError::Ca { named_by, path, error }),
+            }
+        }
         _ => Ok((Roots::Host, None)),
     }
+}
+
+/// Whether the text holds a certificate at all; whether it can be used is seen when it is.
+fn holds_certificate(pem: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    pem.windows(BEGIN.len()).any(|window| window == BEGIN)
 }
 
 /// How to log, and whether the live view is shown: on a terminal, unless the log goes there or the user said no.

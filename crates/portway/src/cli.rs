@@ -5,15 +5,48 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+/// Flags of ngrok's agent that protect an endpoint or change what passes it, and are not built: refused by name, as their keys in files are.
+pub(crate) const NOT_BUILT: [&str; 29] = [
+    "--basic-auth",
+    "--cidr-allow",
+    "--cidr-deny",
+    "--circuit-breaker",
+    "--compression",
+    "--crt",
+    "--key",
+    "--mutual-tls-cas",
+    "--oauth",
+    "--oauth-allow-domain",
+    "--oauth-allow-email",
+    "--oauth-client-id",
+    "--oauth-client-secret",
+    "--oauth-scope",
+    "--oidc",
+    "--oidc-client-id",
+    "--oidc-client-secret",
+    "--policy-file",
+    "--pooling-enabled",
+    "--request-header-add",
+    "--request-header-remove",
+    "--response-header-add",
+    "--response-header-remove",
+    "--traffic-policy-file",
+    "--traffic-policy-url",
+    "--ua-filter-allow",
+    "--ua-filter-deny",
+    "--verify-webhook",
+    "--websocket-tcp-converter",
+];
+
 /// Portway: publish local services through your own edge.
 #[derive(Debug, Parser)]
 #[command(name = "portway", version, about, long_about = None, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Examples:
-  portway quickstart                              try everything on this machine
-  portway http 8080 --url https://app.example.com publish localhost:8080
-  portway tcp 22                                  publish ssh on a free port
-  portway start --all                             everything in the configuration file
-  portway server --domain example.com             run your own edge
+  portway quickstart                               try everything on this machine
+  portway http 8080 --url https://app.example.com  publish localhost:8080
+  portway tcp 22                                   publish ssh on a free port
+  portway start --all                              everything in the configuration file
+  portway server --domain example.com              run your own edge
 
 `portway COMMAND --help` says more. Exit codes: 0 done, 1 failed at run time, 2 wrong usage or configuration.")]
 pub(crate) struct Cli {
@@ -68,23 +101,16 @@ pub(crate) struct AgentArgs {
     /// The edge to connect to
     #[arg(long, value_name = "HOST:PORT", alias = "server-addr", env = "PORTWAY_CONNECT_URL", help_heading = "Agent")]
     pub(crate) connect_url: Option<String>,
-    /// Certificates of the edge to trust: a PEM file (a Portway server writes its own to DATA_DIR/ca.pem), `host` for this
-    /// machine's list, or `trusted` for the built-in list of public authorities [default: host]
-    #[arg(long, value_name = "FILE", env = "PORTWAY_CA", help_heading = "Agent", verbatim_doc_comment)]
+    /// Certificates of the edge to trust: a PEM file (a Portway server writes its own to DATA_DIR/ca.pem), `host` for this machine's list,
+    /// or `trusted` for the built-in list of public authorities [default: host]
+    #[arg(long, value_name = "FILE", env = "PORTWAY_CA", help_heading = "Agent")]
     pub(crate) ca: Option<String>,
     /// What carries the session [default: auto]
     #[arg(long, value_enum, env = "PORTWAY_CARRIER", help_heading = "Agent")]
     pub(crate) carrier: Option<CarrierArg>,
     /// Connect through a proxy: http://host:port or socks5://host:port [default: HTTPS_PROXY or ALL_PROXY, unless NO_PROXY names
     /// the edge]
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "PORTWAY_PROXY_URL",
-        hide_env_values = true,
-        help_heading = "Agent",
-        verbatim_doc_comment
-    )]
+    #[arg(long, value_name = "URL", env = "PORTWAY_PROXY_URL", hide_env_values = true, help_heading = "Agent")]
     pub(crate) proxy_url: Option<String>,
     /// Where to log: stdout, stderr, false or a file [default: false beside the live view, else stdout]
     #[arg(long, value_name = "TO", help_heading = "Agent")]
@@ -115,19 +141,23 @@ pub(crate) struct EndpointArgs {
     /// Put a PROXY protocol header in front of each connection
     #[arg(long, value_name = "1|2", alias = "upstream-proxy-protocol", value_parser = clap::value_parser!(u8).range(1..=2))]
     pub(crate) proxy_proto: Option<u8>,
-    /// Check the certificate of an https or tls upstream
+    /// Check the certificate of an https or tls upstream against this machine's list
     #[arg(long, alias = "upstream-tls-verify")]
     pub(crate) verify_upstream: bool,
+    /// Check it against the CA certificates in this PEM file instead; implies --verify-upstream
+    #[arg(long, value_name = "FILE")]
+    pub(crate) upstream_ca: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) agent: AgentArgs,
 }
 
 /// `portway http`.
 #[derive(Debug, Args)]
+#[command(override_usage = "portway http [OPTIONS] <ADDR>")]
 #[command(after_help = "Examples:
-  portway http 8080                               a URL that the edge chooses
+  portway http 8080                      a URL that the edge chooses
   portway http 8080 --url https://app.example.com
-  portway http localhost:3000 --url app           app below the edge's base domain
+  portway http localhost:3000 --url app  app below the edge's base domain
   portway http https://localhost:8443 --host-header rewrite
   portway http unix:/run/app.sock --url http://app.example.com
   portway http 8080 --connect-url 127.0.0.1:8443 --ca .portway/ca.pem --authtoken TOKEN")]
@@ -147,10 +177,11 @@ pub(crate) struct HttpArgs {
 
 /// `portway tcp`.
 #[derive(Debug, Args)]
+#[command(override_usage = "portway tcp [OPTIONS] <ADDR>")]
 #[command(after_help = "Examples:
-  portway tcp 22                                  a port that the edge chooses
+  portway tcp 22                      a port that the edge chooses
   portway tcp localhost:5432 --url tcp://:20001
-  portway tcp tls://db.internal:5433              encrypted on the last leg too
+  portway tcp tls://db.internal:5433  encrypted on the last leg too
   portway tcp unix:/run/postgresql/.s.PGSQL.5432 --proxy-proto 2")]
 pub(crate) struct TcpArgs {
     /// What to publish: a port, host:port, tls://host:port or unix:/path
@@ -162,6 +193,7 @@ pub(crate) struct TcpArgs {
 
 /// `portway tls`.
 #[derive(Debug, Args)]
+#[command(override_usage = "portway tls [OPTIONS] <ADDR>")]
 #[command(after_help = "Examples:
   portway tls 8443 --url tls://app.example.com                      your service ends TLS
   portway tls 8080 --url tls://app.example.com --terminate-at edge  the edge does")]
@@ -178,6 +210,7 @@ pub(crate) struct TlsArgs {
 
 /// `portway start`.
 #[derive(Debug, Args)]
+#[command(override_usage = "portway start [OPTIONS] <NAME>...\n       portway start [OPTIONS] --all")]
 #[command(after_help = "Examples:
   portway start web db
   portway start --all --config portway.yml --config secrets.yml
@@ -210,6 +243,7 @@ pub(crate) struct StartArgs {
 
 /// `portway config`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  portway config check\n  portway config check --config portway.yml")]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
     pub(crate) command: ConfigCommand,

@@ -1,29 +1,33 @@
 //! Errors as people need them: what failed, why, what to do.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use portway_agent::{BindError, ConnectError, DialCause, TlsProblem};
 
-/// Explains why the agent did not connect. `ca` is the CA file in use.
+/// Explains why the agent did not connect. `ca` is the CA file in use. What failed comes first, then what to do, then the code.
 pub(crate) fn connect_error(error: &ConnectError, ca: Option<&Path>) -> String {
-    let mut text = error.to_string();
-    let remedy = match error {
+    match error {
         ConnectError::Dial(dial) => {
             let host = dial.target().to_string();
-            dial.cause().map(|cause| dial_remedy(cause, &host, ca))
+            let remedy = dial.cause().map(|cause| dial_remedy(cause, &host, ca)).unwrap_or_default();
+            paragraphs(&[&error.to_string(), &remedy])
         }
-        ConnectError::Refused { code, .. } => Some(refusal_remedy(code)),
+        ConnectError::Refused { code, text, .. } => paragraphs(&[text, refusal_remedy(code), code]),
         ConnectError::Handshake(_) | ConnectError::HandshakeTimeout(_) => {
-            Some("Try again; if it stays so, look at the server's log.".to_owned())
+            paragraphs(&[&error.to_string(), "Try again; if it stays so, look at the server's log."])
         }
-        _ => None,
-    };
-    if let Some(remedy) = remedy.filter(|remedy| !remedy.is_empty()) {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\n\n{remedy}");
+        ConnectError::Roots(problem) => match ca {
+            Some(ca) => format!("the certificates in {} cannot be used: {problem}", ca.display()),
+            None => error.to_string(),
+        },
+        _ => error.to_string(),
     }
-    text
+}
+
+/// The parts that say something, with an empty line between them.
+fn paragraphs(parts: &[&str]) -> String {
+    let said: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
+    said.join("\n\n")
 }
 
 fn dial_remedy(cause: &DialCause, target: &str, ca: Option<&Path>) -> String {
@@ -44,7 +48,8 @@ fn dial_remedy(cause: &DialCause, target: &str, ca: Option<&Path>) -> String {
         DialCause::Tls(problem) => tls_remedy(problem, ca),
         DialCause::AlpnMissing => {
             format!(
-                "Something answers at {target}, but it is no Portway server, or TLS is opened on the way. Check --connect-url."
+                "Something answers at {target}, but not the agents' side of a Portway server. The name must be one that the server keeps \
+                 for agents, usually connect.BASE_DOMAIN, and nothing may open TLS on the way. Check --connect-url."
             )
         }
         DialCause::Proxy { .. } => "Check --proxy-url, HTTPS_PROXY and ALL_PROXY; NO_PROXY exempts hosts.".to_owned(),
@@ -71,28 +76,25 @@ fn tls_remedy(problem: &TlsProblem, ca: Option<&Path>) -> String {
     }
 }
 
-fn refusal_remedy(code: &str) -> String {
+fn refusal_remedy(code: &str) -> &'static str {
     match code {
         "ERR_NGROK_105" | "ERR_NGROK_107" | "ERR_NGROK_300" | "ERR_NGROK_302" => {
             "Check --authtoken (or PORTWAY_AUTHTOKEN, or authtoken in the configuration file). On the server's host, \
-             `portway admin` lists authtokens and makes new ones."
-                .to_owned()
+             `portway admin authtokens` lists authtokens and makes new ones."
         }
-        _ => String::new(),
+        _ => "",
     }
 }
 
-/// Explains why an endpoint was not opened.
+/// Explains why an endpoint was not opened: what failed, what to do, and the code last.
 pub(crate) fn bind_error(error: &BindError) -> String {
-    let mut text = error.to_string();
-    let BindError::Refused { code, .. } = error else { return text };
+    let BindError::Refused { code, text, .. } = error else { return error.to_string() };
     let remedy = match code.as_str() {
         "ERR_NGROK_308" | "ERR_NGROK_316" | "ERR_NGROK_356" => {
-            "The authtoken may not bind that URL. Choose one that its rules allow, or make another authtoken with `portway admin`."
+            "The authtoken may not bind that URL. Choose one that its rules allow, or make another authtoken with \
+             `portway admin authtokens create` on the server's host."
         }
-        _ => return text,
+        _ => "",
     };
-    // Writing to a string cannot fail.
-    let _ = write!(text, "\n\n{remedy}");
-    text
+    paragraphs(&[text, remedy, code])
 }

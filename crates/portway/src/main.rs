@@ -2,6 +2,12 @@
 //!
 //! It parses arguments, chooses a runtime and prints; it holds no logic of sessions, routing or storage.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a closed pipe is no reason to panic; write and ignore the error"
+)]
+
 mod admin_command;
 mod agent_command;
 mod agent_settings;
@@ -13,8 +19,10 @@ mod sample_service;
 mod server_command;
 mod view;
 
+use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 use clap_complete::Shell;
 
@@ -25,7 +33,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     small_pages();
-    match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return not_parsed(&error),
+    };
+    match command {
         Command::Server(args) => on_all_cores(server_command::run(*args)),
         Command::Quickstart(args) => on_all_cores(quickstart::run(*args)),
         Command::Admin(args) => on_one_core(admin_command::run(*args)),
@@ -36,10 +48,28 @@ fn main() -> ExitCode {
         Command::Config(args) => config_command::run(args),
         Command::Completion(args) => completion(args.shell),
         Command::Version => {
-            println!("portway {}", env!("CARGO_PKG_VERSION"));
+            let _ = writeln!(stdout(), "portway {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Says what is wrong with the arguments, or prints the help that was asked for.
+fn not_parsed(error: &clap::Error) -> ExitCode {
+    let flag = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => flag.as_str(),
+        _ => "",
+    };
+    if cli::NOT_BUILT.contains(&flag) {
+        let _ = writeln!(
+            stderr(),
+            "portway: {flag} is not built in this version: visitors would get something else than it promises; leave it out to go on"
+        );
+        return ExitCode::from(2);
+    }
+    // A closed pipe is no failure.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
 /// Keeps the heap on pages of 4 KiB also where the system gives huge ones unasked, which makes an agent at rest hold 15 MiB instead of 6.
@@ -62,7 +92,7 @@ fn block_on(mut builder: tokio::runtime::Builder, work: impl Future<Output = Exi
     match builder.enable_all().build() {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {
-            eprintln!("portway: the runtime cannot start: {error}");
+            let _ = writeln!(stderr(), "portway: the runtime cannot start: {error}");
             ExitCode::FAILURE
         }
     }
@@ -70,9 +100,12 @@ fn block_on(mut builder: tokio::runtime::Builder, work: impl Future<Output = Exi
 
 fn completion(shell: Option<Shell>) -> ExitCode {
     let Some(shell) = shell.or_else(Shell::from_env) else {
-        eprintln!("portway: SHELL names no known shell; say which: portway completion bash");
+        let _ = writeln!(stderr(), "portway: SHELL names no known shell; say which: portway completion bash");
         return ExitCode::from(2);
     };
-    clap_complete::generate(shell, &mut Cli::command(), "portway", &mut std::io::stdout());
+    // Into memory first: the generator panics when its output is closed.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "portway", &mut script);
+    let _ = stdout().write_all(&script);
     ExitCode::SUCCESS
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::response::sse::{Event, Sse};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{any, get};
@@ -17,6 +17,7 @@ use http::{HeaderValue, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -24,15 +25,20 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 /// Bytes of one WebSocket message that is echoed. It is a sample: enough to try, not enough to fill memory.
 const MESSAGE_MAX: usize = 1 << 20;
 
-/// Serves until the listener fails or the future is dropped.
-pub(crate) async fn serve(listener: TcpListener) -> std::io::Result<()> {
+/// Tells by `true` that the service stops: what would go on for ever ends then.
+type Stops = watch::Receiver<bool>;
+
+/// Serves until the listener fails or the future is dropped. Once `stops` says so, event streams and WebSockets end.
+pub(crate) async fn serve(listener: TcpListener, mut stops: Stops) -> std::io::Result<()> {
     let routes = Router::new()
         .route("/", get(page))
         .route("/echo", any(echo))
         .route("/ws", get(websocket))
         .route("/events", get(events))
-        .fallback(page);
-    axum::serve(listener, routes.into_make_service_with_connect_info::<SocketAddr>()).await
+        .fallback(page)
+        .with_state(stops.clone());
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(async move { stopping(&mut stops).await }).await
 }
 
 /// The request as it arrived: a page for browsers, JSON for everyone else.
@@ -97,18 +103,24 @@ async fn echo(request: Request) -> Response {
 }
 
 /// One event a second.
-async fn events() -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(State(mut stops): State<Stops>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let ticks = stream::unfold(0_u64, |count| async move {
         if count > 0 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         Some((Ok(Event::default().event("tick").data(count.to_string())), count + 1))
     });
-    Sse::new(ticks)
+    Sse::new(ticks.take_until(async move { stopping(&mut stops).await }))
+}
+
+/// Returns when the service stops.
+async fn stopping(stops: &mut Stops) {
+    // An error means that nobody is left who could say so.
+    let _gone = stops.wait_for(|stops| *stops).await;
 }
 
 /// RFC 6455 §4.2: the server's side of the opening handshake; the echo runs once the connection is handed over.
-async fn websocket(mut request: Request) -> Response {
+async fn websocket(State(mut stops): State<Stops>, mut request: Request) -> Response {
     let field = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let asks = field(header::UPGRADE).is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
     let (true, Some("13"), Some(key)) = (asks, field(header::SEC_WEBSOCKET_VERSION), field(header::SEC_WEBSOCKET_KEY))
@@ -120,7 +132,10 @@ async fn websocket(mut request: Request) -> Response {
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         if let Ok(connection) = upgrade.await {
-            echo_messages(TokioIo::new(connection)).await;
+            tokio::select! {
+                () = echo_messages(TokioIo::new(connection)) => {}
+                () = stopping(&mut stops) => {}
+            }
         }
     });
     let headers = [(header::UPGRADE, "websocket"), (header::CONNECTION, "Upgrade")];

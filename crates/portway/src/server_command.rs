@@ -1,5 +1,6 @@
 //! `portway server`: control plane and edge in one process.
 
+use std::io::{Write as _, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -38,14 +39,14 @@ pub(crate) async fn run(args: Args) -> ExitCode {
     let (config, logs) = match read(file.as_deref(), args.settings.clone()) {
         Ok(read) => read,
         Err(error) => {
-            eprintln!("portway server: {error}");
+            let _ = writeln!(stderr(), "portway server: {error}");
             return ExitCode::from(2);
         }
     };
     let log = match portway_telemetry::install(&logs) {
         Ok(log) => log,
         Err(error) => {
-            eprintln!("portway server: {error}");
+            let _ = writeln!(stderr(), "portway server: {error}");
             return ExitCode::from(2);
         }
     };
@@ -53,7 +54,7 @@ pub(crate) async fn run(args: Args) -> ExitCode {
     let signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("portway server: signals cannot be received: {error}");
+            let _ = writeln!(stderr(), "portway server: signals cannot be received: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -61,11 +62,12 @@ pub(crate) async fn run(args: Args) -> ExitCode {
     let server = match started {
         Ok(server) => server,
         Err(error) => {
-            eprintln!("portway server: {error}");
+            let _ = writeln!(stderr(), "portway server: {error}");
             return ExitCode::FAILURE;
         }
     };
-    println!("{}", server.ready().to_line());
+    // A closed stdout is no reason not to serve.
+    let _ = writeln!(stdout(), "{}", server.ready().to_line());
     let (orders, told) = mpsc::channel(1);
     let listening = tokio::spawn(listen(signals, orders, file, args.settings, log));
     server.run(told).await;

@@ -68,7 +68,23 @@ fn wrong_usage_is_2_and_says_what_to_do() {
     refused(&["tcp", "db.internal"], 2, "the port is missing; write host:port");
     refused(&["tcp", "22", "--url", "https://x.example.com"], 2, "its scheme does not fit a tcp endpoint; use tcp://");
     refused(&["http", "80", "--carrier", "pigeon"], 2, "[possible values: auto, quic, tcp]");
-    refused(&["start"], 2, "<NAME>");
+    refused(&["start"], 2, "portway start [OPTIONS] --all");
+    refused(&["http", "80", "--oauth", "google"], 2, "--oauth is not built in this version");
+    refused(&["http", "80", "--basic-auth=me:secret"], 2, "--basic-auth is not built in this version");
+    refused(&["tcp", "22", "--url", "31501"], 2, "write tcp://:31501");
+    refused(
+        &["http", "80", "--upstream-ca", "/nonexistent.pem"],
+        2,
+        "--upstream-ca cannot be read from /nonexistent.pem",
+    );
+    let reached = ["http", "80", "--authtoken", "t", "--connect-url", "x"];
+    refused(&[&reached[..], &["--proxy-url", "foo"]].concat(), 2, "the proxy URL \"foo\" cannot be used");
+    refused(&[&reached[..], &["--ca", "Cargo.toml"]].concat(), 2, "--ca names Cargo.toml, which holds no certificate");
+    refused(&["quickstart", "99999"], 2, "ports are 1 to 65535");
+    refused(&["quickstart", "0"], 2, "ports are 1 to 65535");
+    refused(&["quickstart", "--name", "bad name"], 2, "--name \"bad name\" cannot be a name below portway.localhost");
+    refused(&["server", "--drain-grace", "abc"], 2, "`abc` is not a duration such as 30s or 2m");
+    refused(&["admin", "authtokens", "list", "--data-dir", "/nonexistent"], 2, "is not the data directory");
     refused(&["start", "--all", "--authtoken", "t", "--connect-url", "x"], 2, "no configuration file was found");
 }
 
@@ -111,6 +127,18 @@ fn config_check_names_the_place() {
         2,
         &format!("{path}:2:1: unknown key `endpoint`; did you mean `endpoints`?"),
     );
+    std::fs::write(&file, "version: 3\nagent: {connect_cas: no.pem}\n").expect("written");
+    refused(
+        &["config", "check", "--config", path],
+        2,
+        &format!(
+            "`connect_cas` in {path} (relative paths begin in its folder) cannot be read from {}",
+            folder.path().join("no.pem").display()
+        ),
+    );
+    std::fs::write(&file, "").expect("written");
+    let output = portway(&["config", "check", "--config", path]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("it defines no endpoint"));
     refused(&["config", "check", "--config", "/nonexistent.yml"], 2, "/nonexistent.yml: it cannot be read");
     refused(
         &["config", "check"],

@@ -1,6 +1,6 @@
 //! Server and agent as processes: start, stop, upgrade, kill, and what survives.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -80,7 +80,8 @@ impl Site {
 
     /// Starts a server and returns with its ready line.
     fn server(&self, more: &[&str]) -> Result<(Process, serde_json::Value)> {
-        let mut child = self.command(more).stderr(Stdio::null()).spawn()?;
+        let log = OpenOptions::new().append(true).create(true).open(self.server_log())?;
+        let mut child = self.command(more).stderr(log).spawn()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("stdout")?).read_line(&mut line)?;
         let process = Process { child };
@@ -96,13 +97,39 @@ impl Site {
         Ok((status.code(), text))
     }
 
+    /// What every server of the site wrote to stderr.
+    fn server_log(&self) -> PathBuf {
+        self.dir.path().join("server.log")
+    }
+
+    /// An agent command that runs to its end: its exit code and what it said on stderr.
+    fn agent_ends(&self, args: &[&str], authtoken: &str) -> Result<(Option<i32>, String)> {
+        let child = Command::new(env!("CARGO_BIN_EXE_portway"))
+            .env_clear()
+            .current_dir(self.dir.path())
+            .args(args)
+            .args(["--ca", "data/ca.pem", "--connect-url", &format!("127.0.0.1:{}", self.https)])
+            .env("PORTWAY_AUTHTOKEN", authtoken)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut process = Process { child };
+        let status = process.wait()?;
+        let mut text = String::new();
+        process.child.stderr.take().context("stderr")?.read_to_string(&mut text)?;
+        Ok((status.code(), text))
+    }
+
+    fn authtoken(&self) -> Result<String> {
+        Ok(self.bootstrap()?["authtoken"].as_str().context("an authtoken")?.to_owned())
+    }
+
     fn bootstrap(&self) -> Result<serde_json::Value> {
         Ok(serde_json::from_slice(&fs::read(self.data().join("bootstrap.json"))?)?)
     }
 
     /// Starts an agent that publishes `upstream` as `https://app.portway.localhost`.
     fn agent(&self, upstream: &str) -> Result<Process> {
-        let bootstrap = self.bootstrap()?;
         let child = Command::new(env!("CARGO_BIN_EXE_portway"))
             .env_clear()
             .current_dir(self.dir.path())
@@ -117,7 +144,7 @@ impl Site {
                 "agent.log",
             ])
             .args(["--connect-url", &format!("127.0.0.1:{}", self.https)])
-            .env("PORTWAY_AUTHTOKEN", bootstrap["authtoken"].as_str().context("an authtoken")?)
+            .env("PORTWAY_AUTHTOKEN", self.authtoken()?)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
@@ -167,10 +194,21 @@ fn first_start_makes_private_files_and_a_ready_line_without_secrets() -> Result<
     server.signal(Signal::TERM)?;
     assert_eq!(server.wait()?.code(), Some(0));
 
-    let (mut again, _) = site.server(&[])?;
-    assert_eq!(site.bootstrap()?, bootstrap, "a second start changes nothing");
+    let (mut again, ready) = site.server(&[])?;
+    let after = site.bootstrap()?;
+    for secret in ["authtoken", "api_key", "admin_email", "admin_password"] {
+        assert_eq!(after[secret], bootstrap[secret], "a second start makes no new {secret}");
+    }
+    for address in ["api_url", "admin_addr", "https_addr", "connect_url"] {
+        assert_eq!(after[address], ready[address], "{address} is what the running server has");
+    }
+    assert_eq!(mode(&site.data().join("bootstrap.json"))?, 0o600);
     again.signal(Signal::INT)?;
     assert_eq!(again.wait()?.code(), Some(0));
+
+    fs::remove_file(site.data().join("bootstrap.json"))?;
+    let _again = site.server(&[])?;
+    assert!(!site.data().join("bootstrap.json").exists(), "a file that was taken away stays away");
     Ok(())
 }
 
@@ -192,6 +230,9 @@ fn what_keeps_a_server_from_starting_is_named() -> Result<()> {
     drop(busy);
 
     let (_server, _) = site.server(&[])?;
+    let (code, text) = site.refused(&[])?;
+    assert_eq!((code, text.contains("another server is running on the data directory")), (Some(1), true), "{text}");
+    assert!(text.contains("--upgrade"), "{text}");
     let other = Site { dir: site.dir, https: free_port()?, http: free_port()? };
     let (code, text) = other.refused(&[])?;
     assert_eq!((code, text.contains("another server is running on the data directory")), (Some(1), true), "{text}");
@@ -218,6 +259,11 @@ async fn an_upgrade_under_load_refuses_nobody() -> Result<()> {
     stop.store(true, Ordering::SeqCst);
     let asked = load.await??;
     assert!(asked > 20, "{asked} requests are no load");
+    let log = fs::read_to_string(site.server_log())?;
+    assert!(
+        !log.contains("lvl=eror") && !log.contains("control plane lost"),
+        "an orderly handover is no fault:\n{log}"
+    );
     second.signal(Signal::TERM)?;
     assert_eq!(second.wait()?.code(), Some(0));
     Ok(())
@@ -252,5 +298,73 @@ async fn server_and_agent_survive_each_others_kill() -> Result<()> {
     agent.wait()?;
     let _agent = site.agent(&upstream.url())?;
     until_served(&site, &client).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn start_serves_what_it_gets_and_asks_again_for_the_rest() -> Result<()> {
+    let site = Site::new()?;
+    let upstream = HttpUpstream::start().await?;
+    let (_server, _) = site.server(&[])?;
+    let kept = "  - {name: kept, url: 'https://api.portway.localhost', upstream: {url: 80}}\n";
+    let web =
+        format!("  - {{name: web, url: 'https://app.portway.localhost', upstream: {{url: '{}'}}}}\n", upstream.url());
+    fs::write(site.dir.path().join("kept.yml"), format!("version: 3\nendpoints:\n{kept}"))?;
+    fs::write(site.dir.path().join("both.yml"), format!("version: 3\nendpoints:\n{kept}{web}"))?;
+
+    let token = site.authtoken()?;
+    let (code, text) = site.agent_ends(&["start", "--all", "--config", "kept.yml"], &token)?;
+    assert_eq!((code, text.contains("the endpoint \"kept\" cannot be opened")), (Some(1), true), "{text}");
+    assert_eq!(text.lines().last(), Some("ERR_NGROK_347"), "{text}");
+
+    let child = Command::new(env!("CARGO_BIN_EXE_portway"))
+        .env_clear()
+        .current_dir(site.dir.path())
+        .args(["start", "--all", "--config", "both.yml", "--ca", "data/ca.pem", "--log", "agent.log"])
+        .args(["--connect-url", &format!("127.0.0.1:{}", site.https)])
+        .env("PORTWAY_AUTHTOKEN", token)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut agent = Process { child };
+    until_served(&site, &site.client()?).await?;
+    agent.signal(Signal::TERM)?;
+    assert_eq!(agent.wait()?.code(), Some(0));
+    let log = fs::read_to_string(site.dir.path().join("agent.log"))?;
+    let refused =
+        log.lines().find(|line| line.contains("failed to start tunnel")).context("a line about the refusal")?;
+    for part in ["name=kept", "https://api.portway.localhost", "ERR_NGROK_347", "retry_in="] {
+        assert!(refused.contains(part), "{part} is missing in {refused}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_refused_agent_says_its_code_last() -> Result<()> {
+    let site = Site::new()?;
+    let (_server, _) = site.server(&[])?;
+    for (token, expected) in [("wrong", "ERR_NGROK_105"), ("2Yt0000000000000000000000ab_unknown", "ERR_NGROK_107")] {
+        let (code, text) = site.agent_ends(&["http", "80"], token)?;
+        assert_eq!((code, text.lines().last()), (Some(1), Some(expected)), "{text}");
+        assert!(text.contains("Check --authtoken"), "{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_closed_stdout_is_no_reason_to_stop_draining() -> Result<()> {
+    let dir = TempDir::new()?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portway"));
+    command.env_clear().current_dir(dir.path()).args(["quickstart", "--data-dir", "data"]);
+    for flag in ["--https-addr", "--http-addr", "--api-addr", "--admin-addr"] {
+        command.args([flag, "127.0.0.1:0"]);
+    }
+    let mut process = Process { child: command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()? };
+    let mut lines = BufReader::new(process.child.stdout.take().context("stdout")?).lines();
+    let url = lines.by_ref().map_while(Result::ok).find(|line| line.contains("https://")).context("a URL")?;
+    assert!(url.contains("https://hello.portway.localhost"), "{url}");
+    drop(lines);
+    process.signal(Signal::TERM)?;
+    assert_eq!(process.wait()?.code(), Some(0));
     Ok(())
 }

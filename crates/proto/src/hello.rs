@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use portway_codes::{Code, PublicError};
+use portway_names::KSUID_TEXT_LEN;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::agent::v1::Hello;
@@ -15,7 +16,7 @@ pub const VERSION_MAJOR: u32 = 1;
 /// Minor version of the agent protocol. Any minor version is understood.
 pub const VERSION_MINOR: u32 = 0;
 
-/// Longest authtoken that is looked at, in bytes. Real ones have about 50.
+/// Longest authtoken that is looked at, in bytes. Real ones have about 60.
 const MAX_AUTHTOKEN_LEN: usize = 512;
 
 /// Shortest heartbeat interval and tolerance: below it pings are load without use.
@@ -62,8 +63,8 @@ pub enum HelloError {
         /// Minor version of the agent.
         minor: u32,
     },
-    /// Missing, too long, or with characters that no authtoken has.
-    #[error("the authtoken is empty, too long, or contains characters that no authtoken has")]
+    /// No text that could be an authtoken of any installation.
+    #[error("the authtoken does not have the form of an authtoken")]
     Authtoken,
     /// Longer than [`MAX_METADATA_LEN`].
     #[error(transparent)]
@@ -134,8 +135,7 @@ impl TryFrom<Hello> for AgentHello {
         if message.version_major != VERSION_MAJOR {
             return Err(HelloError::Version { major: message.version_major, minor: message.version_minor });
         }
-        let token = &message.authtoken;
-        if token.is_empty() || token.len() > MAX_AUTHTOKEN_LEN || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        if !is_authtoken(&message.authtoken) {
             return Err(HelloError::Authtoken);
         }
         Ok(AgentHello {
@@ -152,6 +152,16 @@ impl TryFrom<Hello> for AgentHello {
             heartbeat_tolerance: heartbeat(message.heartbeat_tolerance_ms).map_err(HelloError::HeartbeatTolerance)?,
         })
     }
+}
+
+/// Whether the text has the form `<KSUID>_<secret>`, both of base 62. A text that cannot be an authtoken is told apart from one
+/// that is not known: people who copied half of it look in the right place then.
+fn is_authtoken(text: &str) -> bool {
+    let base62 = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    text.len() <= MAX_AUTHTOKEN_LEN
+        && text.split_once('_').is_some_and(|(id, secret)| {
+            id.len() == KSUID_TEXT_LEN && !secret.is_empty() && base62(id) && base62(secret)
+        })
 }
 
 fn heartbeat(millis: u32) -> Result<Option<Duration>, u32> {

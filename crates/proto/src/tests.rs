@@ -34,7 +34,7 @@ fn refused(message: Bind) -> FieldError {
 fn hello() -> Hello {
     Hello {
         version_major: VERSION_MAJOR,
-        authtoken: "2abc_secret".to_owned(),
+        authtoken: "2Yt0000000000000000000000ab_secret".to_owned(),
         agent_id: Bytes::from_static(&[7; 16]),
         generation: 1,
         ..Hello::default()
@@ -92,7 +92,19 @@ fn a_hello_that_cannot_begin_a_session_says_why() {
     let text = PublicError::from(&error).text;
     assert!(text.contains("2.4") && text.contains("Update the server"), "{text}");
     assert!(PublicError::from(&refused(Hello { version_major: 0, ..hello() })).text.contains("Update the agent"));
-    for authtoken in [String::new(), "a b".into(), "x\n".into(), "é".into(), "x".repeat(513)] {
+    let id = "2Yt0000000000000000000000ab";
+    for authtoken in [
+        String::new(),
+        "wrong".into(),
+        id.into(),
+        format!("{id}_"),
+        format!("{id}_sec ret"),
+        format!("{id}_secret\n"),
+        format!("{id}_sécret"),
+        format!("{id}0_secret"),
+        format!("{}_secret", &id[1..]),
+        format!("{id}_{}", "x".repeat(485)),
+    ] {
         let error = refused(Hello { authtoken, ..hello() });
         assert_eq!((&error, error.code()), (&HelloError::Authtoken, Code::ERR_NGROK_105));
     }
@@ -264,7 +276,7 @@ proptest! {
 
     #[test]
     fn hellos_come_back(
-        token in "[!-~]{1,60}", agent in any::<[u8; 16]>(), generation in any::<u64>(), interval in 1000..300_000_u32,
+        token in "[0-9A-Za-z]{27}_[0-9A-Za-z]{1,40}", agent in any::<[u8; 16]>(), generation in any::<u64>(), interval in 1000..300_000_u32,
     ) {
         let read = AgentHello::try_from(Hello {
             authtoken: token.clone(),

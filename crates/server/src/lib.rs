@@ -18,5 +18,7 @@ pub use handover::HandoverError;
 pub use portway_edge::{EdgeStatus, EndpointStatus};
 pub use ready::Ready;
 pub use server::{Order, Server, StartError};
-pub use settings::{DomainPolicy, FileError, LimitSettings, LogFormat, PortRange, PortRangeError, Settings, Span};
+pub use settings::{
+    DomainPolicy, FileError, LimitSettings, LogFormat, PortRange, PortRangeError, Settings, Span, SpanError,
+};
 pub use sockets::BindError;

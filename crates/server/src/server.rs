@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use portway_control::{Control, ControlConfig};
+use portway_control::{Control, ControlConfig, DataDir};
 use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, QuicKeys, ResumeKey};
 use portway_rpc::in_memory;
 use prometheus_client::registry::Registry;
@@ -96,16 +96,18 @@ struct Core {
 }
 
 impl Server {
-    /// Starts a server: takes the sockets that systemd passed, binds the rest, opens the data directory, and returns when the edge
-    /// serves.
+    /// Starts a server: takes the data directory's lock and the sockets that systemd passed, binds the rest, opens the control plane, and
+    /// returns when the edge serves.
     ///
     /// # Errors
     /// [`StartError`]; nothing keeps running then.
     pub async fn start(config: ServerConfig) -> Result<Self, StartError> {
+        // The lock comes first: a second server of the same installation finds its ports in use as well, which says less.
+        let data_dir = DataDir::hold(&config.data_dir)?;
         let inherited =
             Inherited::from_systemd().map_err(|source| StartError::Io { what: "sockets passed by systemd", source })?;
         let sockets = Sockets::open(&config, inherited)?;
-        Self::start_warm(config, sockets, None).await
+        Self::start_warm(config, data_dir, sockets, None).await
     }
 
     /// Takes over from the server that runs on the same data directory, without refusing a connection.
@@ -117,7 +119,8 @@ impl Server {
         let (successor, inherited) = blocking(move || Successor::connect(&data_dir)).await?;
         let sockets = Sockets::open(&config, inherited)?;
         let successor = blocking(move || successor.take().map(|()| successor)).await?;
-        Self::start_warm(config, sockets, Some(successor)).await
+        let held = DataDir::hold(&config.data_dir)?;
+        Self::start_warm(config, held, sockets, Some(successor)).await
     }
 
     /// Where this server is reached.
@@ -190,15 +193,17 @@ impl Server {
     /// Starts while another thread makes TLS ready, so that neither the first agent nor the first visitor waits for that.
     async fn start_warm(
         config: ServerConfig,
+        data_dir: DataDir,
         sockets: Sockets,
         successor: Option<Successor>,
     ) -> Result<Self, StartError> {
         let warm_up = tokio::task::spawn_blocking(portway_tls::warm_up);
-        tokio::join!(Self::start_on(config, sockets, successor), warm_up).0
+        tokio::join!(Self::start_on(config, data_dir, sockets, successor), warm_up).0
     }
 
     async fn start_on(
         config: ServerConfig,
+        data_dir: DataDir,
         sockets: Sockets,
         successor: Option<Successor>,
     ) -> Result<Self, StartError> {
@@ -224,7 +229,7 @@ impl Server {
             tcp: sockets.endpoints,
         };
         let mut metrics = Registry::default();
-        let control = open_control(&config).await?;
+        let control = open_control(data_dir, &config).await?;
         let connect = config.connect_host();
         let ca_file = std::path::absolute(config.data_dir.join("ca.pem")).map_err(io("path of ca.pem"))?;
         let ready = Ready::new(addresses, &config.domain, &connect, ca_file.display().to_string());
@@ -312,7 +317,7 @@ impl Server {
             admin: self.ready.admin_addr,
             dns: self.ready.dns_addr,
         };
-        let control = open_control(&self.config).await?;
+        let control = open_control(DataDir::hold(&self.config.data_dir)?, &self.config).await?;
         let fresh = Core::start(&self.config, control, listeners, addresses, &mut metrics).await?;
         let old = std::mem::replace(&mut self.core, fresh);
         self.admin.replace_metrics(metrics);
@@ -395,8 +400,8 @@ impl Core {
     }
 }
 
-/// Opens the data directory on a thread of its own: making a CA and migrating a database keep a thread busy.
-async fn open_control(config: &ServerConfig) -> Result<Control, StartError> {
+/// Opens the control plane on a thread of its own: making a CA and migrating a database keep a thread busy.
+async fn open_control(data_dir: DataDir, config: &ServerConfig) -> Result<Control, StartError> {
     let config = ControlConfig {
         connect_hosts: vec![config.connect_host()],
         connect_ips: config.connect_ips(),
@@ -407,17 +412,20 @@ async fn open_control(config: &ServerConfig) -> Result<Control, StartError> {
         ..ControlConfig::new(&config.data_dir, config.domain.clone())
     };
     let runtime = Handle::current();
-    let opened = tokio::task::spawn_blocking(move || runtime.block_on(Control::open(config))).await;
+    let opened = tokio::task::spawn_blocking(move || runtime.block_on(Control::open_on(data_dir, config))).await;
     Ok(opened
         .map_err(|error| StartError::Io { what: "opening the control plane", source: io::Error::other(error) })??)
 }
 
-/// Writes the first start's secrets, and only then lets the control plane forget them.
+/// Writes the first start's secrets, and only then lets the control plane forget them. Later starts bring the addresses up to date.
 async fn write_bootstrap(mut control: Control, config: &ServerConfig, ready: &Ready) -> Result<Control, StartError> {
     if let Some(secrets) = control.bootstrap() {
         bootstrap::write(&config.data_dir, ready, secrets)
             .map_err(|source| StartError::Io { what: "writing bootstrap.json", source })?;
         control.confirm_bootstrap_written().await?;
+    } else {
+        bootstrap::refresh(&config.data_dir, ready)
+            .map_err(|source| StartError::Io { what: "writing the addresses into bootstrap.json", source })?;
     }
     Ok(control)
 }

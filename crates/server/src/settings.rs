@@ -28,13 +28,13 @@ pub struct Settings {
     /// Plain HTTP endpoints and redirects to HTTPS [default: 127.0.0.1:8080]
     #[arg(long, value_name = "IP:PORT", env = "PORTWAY_HTTP_ADDR")]
     pub http_addr: Option<SocketAddr>,
-    /// REST API, plain HTTP [default: 127.0.0.1:4400]
+    /// REST API, plain HTTP; no resource is served there in this version [default: 127.0.0.1:4400]
     #[arg(long, value_name = "IP:PORT", env = "PORTWAY_API_ADDR")]
     pub api_addr: Option<SocketAddr>,
     /// Health, readiness and metrics [default: 127.0.0.1:4401]
     #[arg(long, value_name = "IP:PORT", env = "PORTWAY_ADMIN_ADDR")]
     pub admin_addr: Option<SocketAddr>,
-    /// Authoritative DNS, UDP and TCP [default: 127.0.0.1:8053]
+    /// Kept for the authoritative DNS responder; nothing answers there in this version [default: 127.0.0.1:8053]
     #[arg(long, value_name = "IP:PORT", env = "PORTWAY_DNS_ADDR")]
     pub dns_addr: Option<SocketAddr>,
     /// Ports for TCP endpoints [default: 20000-20999]
@@ -58,7 +58,7 @@ pub struct Settings {
     #[arg(long, value_enum, env = "PORTWAY_DOMAIN_POLICY")]
     pub domain_policy: Option<DomainPolicy>,
     /// Levels to log: error, warn, info, debug, or a filter such as info,portway_edge=debug [default: info]
-    #[arg(long, value_name = "FILTER", env = "PORTWAY_LOG")]
+    #[arg(long, value_name = "FILTER", env = "PORTWAY_LOG_LEVEL")]
     pub log_level: Option<String>,
     /// Form of the log on stderr [default: human]
     #[arg(long, value_enum, env = "PORTWAY_LOG_FORMAT")]
@@ -127,18 +127,22 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
+/// A text that is no duration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a duration such as 30s or 2m")]
+pub struct SpanError(String);
+
 impl FromStr for Span {
-    type Err = humantime::DurationError;
+    type Err = SpanError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        humantime::parse_duration(text).map(Self)
+        humantime::parse_duration(text).map(Self).map_err(|_| SpanError(text.to_owned()))
     }
 }
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|e| D::Error::custom(format_args!("`{text}` is not a duration such as 30s or 2m: {e}")))
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -261,10 +265,12 @@ fn with_nearest_key(message: &str) -> String {
     let Some(unknown) = quoted.next().filter(|_| message.starts_with("unknown field")) else {
         return message.to_owned();
     };
-    let nearest = quoted.max_by(|a, b| strsim::jaro_winkler(a, unknown).total_cmp(&strsim::jaro_winkler(b, unknown)));
-    match nearest {
+    let known: Vec<&str> = quoted.collect();
+    let slips = (unknown.chars().count() / 3).max(1);
+    let distance = |key: &str| strsim::osa_distance(key, unknown);
+    match known.iter().copied().filter(|key| distance(key) <= slips).min_by_key(|key| distance(key)) {
         Some(key) => format!("unknown key `{unknown}`; the nearest known key is `{key}`"),
-        None => format!("unknown key `{unknown}`"),
+        None => format!("unknown key `{unknown}`; known here are {}", known.join(", ")),
     }
 }
 
@@ -301,6 +307,36 @@ mod tests {
         let text = parse("[limits]\nconnection_per_address = 1\n").unwrap_err().to_string();
         assert!(text.starts_with("portway-server.toml:2:1: unknown key `connection_per_address`"), "{text}");
         assert!(text.ends_with("`connections_per_address`"), "{text}");
+    }
+
+    #[test]
+    fn a_key_like_no_other_is_not_guessed() {
+        let text = parse("colour = 1\n").unwrap_err().to_string();
+        assert!(
+            text.starts_with("portway-server.toml:1:1: unknown key `colour`; known here are data_dir, domain, "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn every_setting_has_the_variable_of_its_name() {
+        let command = <Settings as clap::Args>::augment_args(clap::Command::new("settings"));
+        for argument in command.get_arguments() {
+            let expected = format!("PORTWAY_{}", argument.get_id().as_str().to_ascii_uppercase());
+            assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(expected.as_str()));
+        }
+    }
+
+    #[test]
+    fn every_key_is_in_the_manual() {
+        let manual = include_str!("../../../docs/server.md");
+        for (file, more) in [("colour = 1\n", &["limits"][..]), ("[limits]\ncolour = 1\n", &[])] {
+            let text = parse(file).unwrap_err().to_string();
+            let known = text.split_once("known here are ").expect("a list of keys").1.split(", ");
+            for key in known.filter(|key| !more.contains(key)) {
+                assert!(manual.contains(&format!("`{key}`")), "{key} is not in docs/server.md");
+            }
+        }
     }
 
     #[test]

@@ -74,6 +74,12 @@ pub enum StoreError {
         /// What exists.
         what: &'static str,
     },
+    /// This process has closed the database: it is stopping, or handing over.
+    #[error("the database {} is closed", path.display())]
+    Closed {
+        /// The database.
+        path: PathBuf,
+    },
     /// Anything else the engine says.
     #[error("the database {} failed: {source}", path.display())]
     Engine {
@@ -96,6 +102,9 @@ impl StoreError {
             Fault::Engine(error) => error,
             Fault::Damaged(detail) => return StoreError::Corrupt { path, detail },
         };
+        if matches!(engine, sqlx::Error::PoolClosed) {
+            return StoreError::Closed { path };
+        }
         match primary_code(&engine) {
             Some(13) => StoreError::Full { path },
             Some(8 | 14) => StoreError::ReadOnly { path },

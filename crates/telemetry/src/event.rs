@@ -102,8 +102,12 @@ impl Visit for Fields {
         let mut text = value.to_string();
         let mut cause = value.source();
         while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
+            let reason = error.to_string();
+            // Many errors say their cause in their own words already.
+            if !text.contains(&reason) {
+                text.push_str(": ");
+                text.push_str(&reason);
+            }
             cause = error.source();
         }
         self.text(field, text);

@@ -147,9 +147,10 @@ fn filter(variable: Option<&str>, level: &str) -> Result<EnvFilter, LogError> {
     }
     let directives = match level.to_ascii_lowercase().as_str() {
         "off" => "off".to_owned(),
-        "crit" | "error" | "eror" => "error".to_owned(),
+        // What the platform's verifier says is in the error that it returns, which is reported once, in words of ours.
+        "crit" | "error" | "eror" => "error,rustls_platform_verifier=off".to_owned(),
         // Others' details help nobody who did not ask for them by name.
-        own @ ("trace" | "debug" | "info" | "warn") => format!("warn,portway={own}"),
+        own @ ("trace" | "debug" | "info" | "warn") => format!("warn,rustls_platform_verifier=off,portway={own}"),
         _ if level.contains('=') => level.to_owned(),
         _ => return Err(LogError::Level(level.to_owned())),
     };
@@ -172,9 +173,9 @@ mod tests {
 
     #[test]
     fn levels_are_for_our_own_crates() {
-        assert_eq!(filter(None, "debug").unwrap().to_string(), "portway=debug,warn");
-        assert_eq!(filter(None, "INFO").unwrap().to_string(), "portway=info,warn");
-        assert_eq!(filter(None, "crit").unwrap().to_string(), "error");
+        assert_eq!(filter(None, "debug").unwrap().to_string(), "rustls_platform_verifier=off,portway=debug,warn");
+        assert_eq!(filter(None, "INFO").unwrap().to_string(), "rustls_platform_verifier=off,portway=info,warn");
+        assert_eq!(filter(None, "crit").unwrap().to_string(), "rustls_platform_verifier=off,error");
         assert_eq!(filter(None, "off").unwrap().to_string(), "off");
         assert_eq!(filter(None, "info,hyper=trace").unwrap().to_string(), "hyper=trace,info");
         assert!(matches!(filter(None, "loud"), Err(LogError::Level(level)) if level == "loud"));
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn the_variable_wins() {
         assert_eq!(filter(Some("trace"), "info").unwrap().to_string(), "trace");
-        assert_eq!(filter(Some(""), "warn").unwrap().to_string(), "portway=warn,warn");
+        assert_eq!(filter(Some(""), "warn").unwrap().to_string(), "rustls_platform_verifier=off,portway=warn,warn");
         assert!(matches!(filter(Some("a=b=c"), "info"), Err(LogError::Variable(_))));
     }
 

@@ -28,7 +28,8 @@ async fn until(client: &Client, url: &str, status: u16) -> Result<()> {
 #[tokio::test]
 async fn wrong_token_is_refused_with_its_code() -> Result<()> {
     let cluster = Cluster::start().await?;
-    for (token, expected) in [("with blanks in it", "ERR_NGROK_105"), ("unknown", "ERR_NGROK_107")] {
+    let unknown = "2Yt0000000000000000000000ab_unknown";
+    for (token, expected) in [("wrong", "ERR_NGROK_105"), (unknown, "ERR_NGROK_107")] {
         let error = cluster.agent().authtoken(token).connect().await.unwrap_err();
         assert!(matches!(&error, ConnectError::Refused { code, .. } if code == expected), "{error}");
     }

@@ -1,44 +1,44 @@
 //! From what is written to what it means.
 
 use std::path::Path;
-use std::time::Duration;
 
-use portway_mux::CarrierChoice;
 use portway_names::{Scheme, WantedUrl};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Error as YamlError, Location, MessageFormatter as _, Spanned};
 
 use super::file::{EndpointV3, FileV3, Presence, Probe, SettingsPart, Text, Tunnel};
+use super::values::{carrier, duration, key_place, not_built, one_of, proxy_protocol, terminate_at};
 use super::{ConfigError, ConnectCas, EndpointConfig, Parts, Settings, nearest};
-use crate::endpoint::{EndpointOptions, HostHeader, ProxyProtocol};
+use crate::endpoint::{EndpointOptions, HostHeader};
 use crate::upstream::Upstream;
 
 /// Where in which file something is said.
 #[derive(Clone, Copy)]
 struct Source<'a> {
     file: &'a Path,
+    text: &'a str,
 }
 
 /// Reads one file of any version.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Parts, ConfigError> {
-    let source = Source { file };
+    let source = Source { file, text };
     let mut parts = Parts { files: vec![file.to_owned()], ..Parts::default() };
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(parts);
     }
-    let Some(version) = source.read::<Probe>(text)?.version else {
+    let Some(version) = source.read::<Probe>()?.version else {
         return Err(
             source.nowhere("the version is missing; add the line `version: 3` (or 2, for a file with `tunnels`)")
         );
     };
     match version.value.as_str() {
         "1" | "2" => {
-            let part: SettingsPart = source.read(text)?;
+            let part: SettingsPart = source.read()?;
             source.settings(part, &mut parts)?;
         }
         "3" => {
-            let whole: FileV3 = source.read(text)?;
+            let whole: FileV3 = source.read()?;
             if let Some(mut agent) = whole.agent {
                 let strays = [
                     ("tunnels", agent.tunnels.take().map(|it| it.referenced)),
@@ -71,14 +71,33 @@ impl Source<'_> {
         ConfigError { file: self.file.to_owned(), place, problem: problem.into() }
     }
 
+    /// An error about a key, of which the place of its value is known.
+    fn at_key(self, key: &str, value: Location, problem: impl Into<String>) -> ConfigError {
+        let mut error = self.at(value, problem);
+        error.place = error.place.map(|place| key_place(self.text, key, place));
+        error
+    }
+
+    /// One of two keys that mean the same.
+    fn either(self, newer: (&str, Text), older: (&str, Text)) -> Result<Text, ConfigError> {
+        match (newer.1, older.1) {
+            (Some(_), Some(twice)) => {
+                let problem =
+                    format!("`{}` means the same as `{}`, which is given too; remove one of them", older.0, newer.0);
+                Err(self.at_key(older.0, twice.referenced, problem))
+            }
+            (newer, older) => Ok(newer.or(older)),
+        }
+    }
+
     fn nowhere(self, problem: &str) -> ConfigError {
         ConfigError { file: self.file.to_owned(), place: None, problem: problem.to_owned() }
     }
 
-    fn read<T: DeserializeOwned>(self, text: &str) -> Result<T, ConfigError> {
+    fn read<T: DeserializeOwned>(self) -> Result<T, ConfigError> {
         // No snippet: the line may hold a secret.
         let options = serde_saphyr::options! { with_snippet: false };
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| self.yaml(&error))
+        serde_saphyr::from_str_with_options(self.text, options).map_err(|error| self.yaml(&error))
     }
 
     fn yaml(self, error: &YamlError) -> ConfigError {
@@ -119,15 +138,17 @@ impl Source<'_> {
             ("web_allow_hosts", place(&part.web_allow_hosts)),
         ] {
             if let Some(location) = location {
-                parts.warnings.push(self.at(location, format!("`{key}` has no effect yet")).to_string());
+                parts.warnings.push(self.at_key(key, location, format!("`{key}` has no effect yet")).to_string());
             }
         }
+        let connect_url = self.either(("connect_url", part.connect_url), ("server_addr", part.server_addr))?;
+        let connect_cas = self.either(("connect_cas", part.connect_cas), ("root_cas", part.root_cas))?;
         let settings = Settings {
             authtoken: part.authtoken.map(|token| SecretString::from(token.value)),
-            connect_url: self.checked(part.connect_url, |text| {
+            connect_url: self.checked(connect_url, |text| {
                 text.parse::<portway_names::ConnectUrl>().map(|_| text.to_owned()).map_err(|error| error.to_string())
             })?,
-            connect_cas: part.connect_cas.map(|cas| self.connect_cas(&cas.value)),
+            connect_cas: connect_cas.map(|cas| self.connect_cas(&cas.value)),
             carrier: self.checked(part.carrier, carrier)?,
             connect_timeout: self.checked(part.connect_timeout, duration)?,
             proxy_url: part.proxy_url.map(|url| url.value),
@@ -191,16 +212,12 @@ impl Source<'_> {
             self.at(place, format!("tunnel {name:?} has no `{key}`; add one, for example {example}"))
         };
         let Some(proto) = tunnel.proto else { return Err(missing("proto", "`proto: http`")) };
-        let kind = match proto.value.as_str() {
-            "http" => Scheme::Http,
-            "https" => Scheme::Https,
-            "tcp" => Scheme::Tcp,
-            "tls" => Scheme::Tls,
-            other => return Err(self.at(proto.referenced, format!("{other:?} is not a proto; use http, tcp or tls"))),
-        };
+        let kind = self.proto(&proto)?;
         let Some(addr) = tunnel.addr else { return Err(missing("addr", "`addr: 8080`")) };
+        let given = if tunnel.hostname.is_some() { "hostname" } else { "domain" };
+        let domain = self.either(("domain", tunnel.domain), ("hostname", tunnel.hostname))?;
         for (key, text, kinds) in [
-            ("domain", &tunnel.domain, &[Scheme::Http, Scheme::Https, Scheme::Tls][..]),
+            (given, &domain, &[Scheme::Http, Scheme::Https, Scheme::Tls][..]),
             ("subdomain", &tunnel.subdomain, &[Scheme::Http, Scheme::Https, Scheme::Tls]),
             ("host_header", &tunnel.host_header, &[Scheme::Http, Scheme::Https]),
             ("remote_addr", &tunnel.remote_addr, &[Scheme::Tcp]),
@@ -209,11 +226,12 @@ impl Source<'_> {
             if let Some(text) = text
                 && !kinds.contains(&kind)
             {
-                return Err(self.at(text.referenced, format!("`{key}` has no meaning for a {kind} tunnel; remove it")));
+                let problem = format!("`{key}` has no meaning for a {kind} tunnel; remove it");
+                return Err(self.at_key(key, text.referenced, problem));
             }
         }
         let upstream = self.upstream(&addr, kind)?;
-        let host = tunnel.domain.or(tunnel.subdomain).or(tunnel.remote_addr);
+        let host = self.name(given, domain, tunnel.subdomain)?.or(tunnel.remote_addr);
         let mut options = EndpointOptions {
             description: value(tunnel.description),
             metadata: value(tunnel.metadata),
@@ -235,6 +253,27 @@ impl Source<'_> {
             endpoints.push(EndpointConfig { name, kind, upstream: upstream.clone(), options: options.clone() });
         }
         Ok(endpoints)
+    }
+
+    fn proto(self, proto: &Spanned<String>) -> Result<Scheme, ConfigError> {
+        match proto.value.as_str() {
+            "http" => Ok(Scheme::Http),
+            "https" => Ok(Scheme::Https),
+            "tcp" => Ok(Scheme::Tcp),
+            "tls" => Ok(Scheme::Tls),
+            other => Err(self.at(proto.referenced, format!("{other:?} is not a proto; use http, tcp or tls"))),
+        }
+    }
+
+    /// The name that a tunnel asks for, by the key `given` or by `subdomain`.
+    fn name(self, given: &str, domain: Text, subdomain: Text) -> Result<Text, ConfigError> {
+        match (domain, subdomain) {
+            (Some(_), Some(subdomain)) => {
+                let problem = format!("`subdomain` and `{given}` ask for two names; remove one of them");
+                Err(self.at_key("subdomain", subdomain.referenced, problem))
+            }
+            (domain, subdomain) => Ok(domain.or(subdomain)),
+        }
     }
 
     fn schemes(self, kind: Scheme, written: Option<Spanned<Vec<String>>>) -> Result<Vec<&'static str>, ConfigError> {
@@ -267,9 +306,22 @@ impl Source<'_> {
         let Spanned { value: endpoint, referenced: place, .. } = endpoint;
         self.refuse(&[
             ("agent_tls_termination", &endpoint.agent_tls_termination),
+            ("basic_auth", &endpoint.basic_auth),
+            ("circuit_breaker", &endpoint.circuit_breaker),
+            ("compression", &endpoint.compression),
+            ("ip_restriction", &endpoint.ip_restriction),
+            ("mutual_tls_cas", &endpoint.mutual_tls_cas),
+            ("oauth", &endpoint.oauth),
+            ("oidc", &endpoint.oidc),
+            ("policy", &endpoint.policy),
+            ("request_header", &endpoint.request_header),
+            ("response_header", &endpoint.response_header),
             ("traffic_policy", &endpoint.traffic_policy),
             ("traffic_policy_file", &endpoint.traffic_policy_file),
             ("traffic_policy_url", &endpoint.traffic_policy_url),
+            ("user_agent_filter", &endpoint.user_agent_filter),
+            ("verify_webhook", &endpoint.verify_webhook),
+            ("websocket_tcp_converter", &endpoint.websocket_tcp_converter),
         ])?;
         if let Some(bindings) = endpoint.bindings.filter(|bindings| bindings.value != ["public"]) {
             return Err(self.at(bindings.referenced, "only `bindings: [public]` is built yet; remove the others"));
@@ -311,6 +363,7 @@ impl Source<'_> {
                 == Some("http2"),
             tls_edge: false,
             verify_upstream_tls: upstream.value.tls_verify.unwrap_or(false),
+            upstream_ca: None,
         };
         Ok(EndpointConfig { upstream: self.upstream(&address, kind)?, name: name.value, kind, options })
     }
@@ -337,7 +390,7 @@ impl Source<'_> {
     /// Refuses keys that are known but not built.
     fn refuse(self, keys: &[(&str, &Presence)]) -> Result<(), ConfigError> {
         match keys.iter().find_map(|(key, presence)| Some((key, place(presence)?))) {
-            Some((key, location)) => Err(self.at(location, not_built(key))),
+            Some((key, location)) => Err(self.at_key(key, location, not_built(key))),
             None => Ok(()),
         }
     }
@@ -349,81 +402,4 @@ fn place(presence: &Presence) -> Option<Location> {
 
 fn value(text: Text) -> String {
     text.map(|text| text.value).unwrap_or_default()
-}
-
-/// Why a known key is refused.
-fn not_built(key: &str) -> String {
-    let reason = match key {
-        "basic_auth" | "ip_restriction" | "mutual_tls_cas" | "oauth" | "oidc" | "user_agent_filter"
-        | "verify_webhook" => "the endpoint would be open to everybody without it",
-        "policy" | "traffic_policy" | "traffic_policy_file" | "traffic_policy_url" => {
-            "what the policy allows or denies would not be held"
-        }
-        "crt" | "key" | "agent_tls_termination" => "visitors would not get that certificate",
-        "labels" => "labeled tunnels are replaced by endpoints with a url",
-        "bind_tls" => "write `schemes: [http, https]` instead",
-        "pooling_enabled" => "a second endpoint of the same URL would be refused",
-        "connect_interface" | "dns_resolver_ips" => "the agent would connect another way than you ask",
-        _ => "requests and answers would pass unchanged",
-    };
-    format!("`{key}` is not supported by this version: {reason}; remove it to go on")
-}
-
-fn one_of(text: &str, words: &[&str]) -> Result<String, String> {
-    if words.contains(&text) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("{text:?} is not one of {}", words.join(", ")))
-    }
-}
-
-fn carrier(text: &str) -> Result<CarrierChoice, String> {
-    match text {
-        "auto" => Ok(CarrierChoice::Auto),
-        "quic" => Ok(CarrierChoice::Quic),
-        "tcp" => Ok(CarrierChoice::Tcp),
-        _ => Err(format!("{text:?} is not one of auto, quic, tcp")),
-    }
-}
-
-fn proxy_protocol(text: &str) -> Result<ProxyProtocol, String> {
-    match text {
-        "1" => Ok(ProxyProtocol::V1),
-        "2" => Ok(ProxyProtocol::V2),
-        _ => Err(format!("{text:?} is not a version of the PROXY protocol; use 1 or 2")),
-    }
-}
-
-fn terminate_at(text: &str) -> Result<bool, String> {
-    match text {
-        "edge" => Ok(true),
-        "upstream" => Ok(false),
-        "agent" => Err("ending TLS in the agent is not built yet; use edge or upstream".to_owned()),
-        _ => Err(format!("{text:?} is not one of edge, upstream")),
-    }
-}
-
-/// A duration as Go writes it: `10s`, `1m30s`, `500ms`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let fail = || format!("{text:?} is not a duration; write for example 10s, 1m30s or 500ms");
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(fail)?;
-        let count: u64 = rest[..digits].parse().map_err(|_| fail())?;
-        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
-        let millis = match &rest[digits..unit_end] {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err(fail()),
-        };
-        total = count
-            .checked_mul(millis)
-            .and_then(|millis| total.checked_add(Duration::from_millis(millis)))
-            .ok_or_else(fail)?;
-        rest = &rest[unit_end..];
-    }
-    if total.is_zero() { Err(fail()) } else { Ok(total) }
 }

@@ -25,9 +25,7 @@ pub(super) struct SettingsPart {
     pub(super) tunnels: Option<Spanned<BTreeMap<String, Spanned<Tunnel>>>>,
 
     pub(super) authtoken: Text,
-    #[serde(alias = "server_addr")]
     pub(super) connect_url: Text,
-    #[serde(alias = "root_cas")]
     pub(super) connect_cas: Text,
     pub(super) connect_timeout: Text,
     pub(super) carrier: Text,
@@ -37,6 +35,10 @@ pub(super) struct SettingsPart {
     pub(super) log_format: Text,
     pub(super) log_level: Text,
     pub(super) console_ui: Text,
+
+    // Version 2's names of keys above. Not aliases: a file that says both is told so in these words.
+    pub(super) server_addr: Text,
+    pub(super) root_cas: Text,
 
     // For commands that read it elsewhere.
     #[serde(rename = "api_key")]
@@ -70,8 +72,9 @@ pub(super) struct Tunnel {
     pub(super) proto: Text,
     pub(super) description: Text,
     pub(super) metadata: Text,
-    #[serde(alias = "hostname")]
     pub(super) domain: Text,
+    /// An older name of `domain`.
+    pub(super) hostname: Text,
     pub(super) subdomain: Text,
     pub(super) schemes: Option<Spanned<Vec<String>>>,
     pub(super) host_header: Text,
@@ -130,9 +133,22 @@ pub(super) struct EndpointV3 {
     pub(super) _inspect: Presence,
 
     pub(super) agent_tls_termination: Presence,
+    pub(super) basic_auth: Presence,
+    pub(super) circuit_breaker: Presence,
+    pub(super) compression: Presence,
+    pub(super) ip_restriction: Presence,
+    pub(super) mutual_tls_cas: Presence,
+    pub(super) oauth: Presence,
+    pub(super) oidc: Presence,
+    pub(super) policy: Presence,
+    pub(super) request_header: Presence,
+    pub(super) response_header: Presence,
     pub(super) traffic_policy: Presence,
     pub(super) traffic_policy_file: Presence,
     pub(super) traffic_policy_url: Presence,
+    pub(super) user_agent_filter: Presence,
+    pub(super) verify_webhook: Presence,
+    pub(super) websocket_tcp_converter: Presence,
 }
 
 /// `upstream` of an endpoint.

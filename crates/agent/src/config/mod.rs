@@ -4,6 +4,7 @@
 
 mod convert;
 mod file;
+mod values;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use portway_names::Scheme;
 use secrecy::SecretString;
 
 use crate::agent::Agent;
-use crate::endpoint::{Endpoint, EndpointOptions, describe};
+use crate::endpoint::{Endpoint, EndpointBuilder, EndpointOptions, describe};
 use crate::error::BindError;
 use crate::upstream::Upstream;
 
@@ -108,12 +109,24 @@ impl EndpointConfig {
     /// # Errors
     /// As [`EndpointBuilder::forward_to`](crate::EndpointBuilder::forward_to).
     pub async fn open(&self, agent: &Agent) -> Result<Endpoint, BindError> {
+        self.builder(agent).forward_to(&self.upstream).await
+    }
+
+    /// Opens the endpoint, and asks for it again when it is refused.
+    ///
+    /// # Errors
+    /// As [`EndpointBuilder::keep_forwarding_to`](crate::EndpointBuilder::keep_forwarding_to).
+    pub async fn keep_open(&self, agent: &Agent) -> Result<(Endpoint, Option<BindError>), BindError> {
+        self.builder(agent).keep_forwarding_to(&self.upstream).await
+    }
+
+    fn builder(&self, agent: &Agent) -> EndpointBuilder {
         let builder = match self.kind {
             Scheme::Http | Scheme::Https => agent.http(),
             Scheme::Tcp => agent.tcp(),
             Scheme::Tls => agent.tls(),
         };
-        builder.options(self.options.clone()).forward_to(&self.upstream).await
+        builder.options(self.options.clone())
     }
 }
 
@@ -183,7 +196,8 @@ impl Config {
                     format!("no endpoint has the name {name:?}: the configuration defines none")
                 }
                 None => {
-                    format!("no endpoint has the name {name:?}; there are {}", names().collect::<Vec<_>>().join(", "))
+                    let them = names().collect::<Vec<_>>().join(", ");
+                    format!("no endpoint has the name {name:?}; those defined are {them}")
                 }
             }
         })
@@ -288,13 +302,14 @@ fn read(file: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(file).map_err(|error| fail(format!("it cannot be read: {error}")))
 }
 
-/// The known word that a person may have meant.
+/// The known word that a person may have meant: the nearest, when no more than every third letter is wrong.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let slips = word.chars().count() / 3;
+    let length = word.chars().count();
+    let slips = (length / 3).max(1).min(length.saturating_sub(1));
     known
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(likeness, candidate)| *likeness > 0.8 || strsim::osa_distance(word, candidate) <= slips)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= slips)
+        .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 

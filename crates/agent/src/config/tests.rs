@@ -67,7 +67,7 @@ tunnels:
     assert!(config.endpoints[0].options.tls_edge);
     assert_eq!(config.endpoints[1].options.proxy_protocol, Some(crate::ProxyProtocol::V2));
     assert_eq!(config.endpoints[2].options.host_header, crate::HostHeader::Rewrite);
-    assert_eq!(config.warnings, ["portway.yml:9:11: `web_addr` has no effect yet"]);
+    assert_eq!(config.warnings, ["portway.yml:9:1: `web_addr` has no effect yet"]);
 }
 
 #[test]
@@ -136,15 +136,15 @@ fn what_cannot_be_used_is_refused_with_place_and_remedy() {
         ),
         (
             "version: 3\nendpoints:\n  - name: a\n    traffic_policy:\n      on_http_request: []\n    upstream: {url: 80}\n",
-            "portway.yml:5:7: `traffic_policy` is not supported by this version: what the policy allows or denies would not be held; remove it to go on",
+            "portway.yml:4:5: `traffic_policy` is not supported by this version: what the policy allows or denies would not be held; remove it to go on",
         ),
         (
             "version: 2\ntunnels:\n  web:\n    proto: http\n    addr: 80\n    oauth: {provider: google}\n",
-            "portway.yml:6:12: `oauth` is not supported by this version: the endpoint would be open to everybody without it; remove it to go on",
+            "portway.yml:6:5: `oauth` is not supported by this version: the endpoint would be open to everybody without it; remove it to go on",
         ),
         (
             "version: 2\ntunnels:\n  web:\n    proto: http\n    addr: 80\n    basic_auth: ['me:secret']\n",
-            "portway.yml:6:17: `basic_auth` is not supported by this version: the endpoint would be open to everybody without it; remove it to go on",
+            "portway.yml:6:5: `basic_auth` is not supported by this version: the endpoint would be open to everybody without it; remove it to go on",
         ),
         (
             "version: 2\ntunnels:\n  web:\n    addr: 80\n",
@@ -160,7 +160,27 @@ fn what_cannot_be_used_is_refused_with_place_and_remedy() {
         ),
         (
             "version: 2\ntunnels:\n  db:\n    proto: tcp\n    addr: 80\n    domain: x.example.com\n",
-            "portway.yml:6:13: `domain` has no meaning for a tcp tunnel; remove it",
+            "portway.yml:6:5: `domain` has no meaning for a tcp tunnel; remove it",
+        ),
+        (
+            "version: 2\ntunnels:\n  web:\n    proto: http\n    addr: 80\n    domain: a.test\n    hostname: b.test\n",
+            "portway.yml:7:5: `hostname` means the same as `domain`, which is given too; remove one of them",
+        ),
+        (
+            "version: 2\ntunnels:\n  web:\n    proto: http\n    addr: 80\n    domain: a.test\n    subdomain: b\n",
+            "portway.yml:7:5: `subdomain` and `domain` ask for two names; remove one of them",
+        ),
+        (
+            "version: 2\nserver_addr: a.test\nconnect_url: a.test\n",
+            "portway.yml:2:1: `server_addr` means the same as `connect_url`, which is given too; remove one of them",
+        ),
+        (
+            "version: 3\nendpoints:\n  - name: web\n    upstream: {url: 80}\n    oauth:\n      provider: google\n",
+            "portway.yml:5:5: `oauth` is not supported by this version: the endpoint would be open to everybody without it; remove it to go on",
+        ),
+        (
+            "version: 3\nendpoints:\n  - {name: web, upstream: {url: 80}, basic_auth: [a]}\n",
+            "portway.yml:3:38: `basic_auth` is not supported by this version: the endpoint would be open to everybody without it; remove it to go on",
         ),
         (
             "version: 3\nendpoints:\n  - upstream: {url: 80}\n",
@@ -176,7 +196,7 @@ fn what_cannot_be_used_is_refused_with_place_and_remedy() {
         ),
         (
             "version: 3\nagent:\n  dns_resolver_ips: [1.1.1.1]\n",
-            "portway.yml:3:21: `dns_resolver_ips` is not supported by this version: the agent would connect another way than you ask; remove it to go on",
+            "portway.yml:3:3: `dns_resolver_ips` is not supported by this version: the agent would connect another way than you ask; remove it to go on",
         ),
         (
             "version: 3\nagent:\n  log_level: verbose\n",
@@ -221,7 +241,7 @@ fn later_files_win() {
     let shown: Vec<_> =
         config.endpoints.iter().map(|endpoint| (endpoint.name.as_str(), endpoint.upstream.as_str())).collect();
     assert_eq!(shown, [("a", "1"), ("b", "3"), ("c", "4")]);
-    assert_eq!(config.endpoint("d").expect_err("unknown"), "no endpoint has the name \"d\"; there are a, b, c");
+    assert_eq!(config.endpoint("d").expect_err("unknown"), "no endpoint has the name \"d\"; those defined are a, b, c");
 
     let clash = write("d.yml", "version: 2\ntunnels: {c: {proto: tcp, addr: 9}}\n");
     let clash = Config::load(&[dir.path().join("c.yml"), clash]).expect_err("two c");

@@ -2,6 +2,7 @@
 
 use portway_codes::{Code, PublicError};
 use portway_mux::{ErrorCode, StreamError};
+use portway_names::HostName;
 
 use super::upstream_io::LinkFault;
 use crate::endpoint::{Endpoint, OpenFault};
@@ -21,6 +22,13 @@ pub(super) fn of_open(fault: &OpenFault, endpoint: &Endpoint) -> PublicError {
 /// There is no endpoint under this URL now.
 pub(super) fn offline(url: &impl std::fmt::Display) -> PublicError {
     Code::ERR_NGROK_3200.with(format!("The endpoint {url} is offline.\n{}", Code::ERR_NGROK_3200.text()))
+}
+
+/// The name belongs to the installation, which serves nothing on it.
+pub(super) fn kept(name: &HostName) -> PublicError {
+    Code::ERR_NGROK_3209.with(format!(
+        "{name} is a name that this Portway installation keeps for itself. Nothing is served there in this version, and no agent can serve it."
+    ))
 }
 
 /// The exchange failed before the head of a response was there. `link`: what became of the stream, where that is known.

@@ -7,7 +7,7 @@ use http::header::HOST;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Method, Request, Uri, Version};
 use portway_codes::{Code, PublicError};
-use portway_names::{EndpointUrl, Host, HostName, HostPattern, Scheme, split_host_port};
+use portway_names::{Host, HostName, Scheme, is_reserved, split_host_port};
 
 use super::connection::Connection;
 use super::fault;
@@ -133,8 +133,11 @@ pub(super) fn find(connection: &Connection, asked: &Asked, uri: &Uri) -> Result<
     if visitor.scheme == Scheme::Http && edge.routes.http(Scheme::Https, &asked.name).is_some() {
         return https_location(&asked.name, edge.config.https_port, uri).map(Target::Https);
     }
-    let host = HostPattern::Exact(asked.name.clone());
-    Err(fault::offline(&EndpointUrl { scheme: visitor.scheme, host, port: None }))
+    if edge.replica.base_domain().is_some_and(|base| asked.name == base || is_reserved(&asked.name, &base)) {
+        return Err(fault::kept(&asked.name));
+    }
+    // With the port that the visitor used: people compare it with the address bar.
+    Err(fault::offline(&format_args!("{}://{}", visitor.scheme, asked.authority)))
 }
 
 /// Whether the handshake of the connection checked what the endpoint asks of visitors. It may have been made when the name led to nobody, or to a

@@ -10,40 +10,118 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::{RequestLine, Snapshot, Tone};
+use super::{Forward, RequestLine, Snapshot, Tone};
 
-/// Width of the names on the left.
+/// Width of the names on the left, and on a narrow terminal.
 const NAME_WIDTH: usize = 18;
+const NARROW_NAME_WIDTH: usize = 15;
+/// A terminal below this width is narrow.
+const NARROW: usize = 60;
+/// Lines of one value or notice at most; the rest is an ellipsis.
+const VALUE_LINES: usize = 3;
+/// Rows that requests should have. Where there are less, empty lines are left out.
+const REQUEST_ROWS: usize = 5;
 
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, snapshot: &Snapshot, requests: &VecDeque<RequestLine>, now: Instant) {
-    let mut upper = vec![title(frame.area().width), Line::default()];
-    upper.extend(
-        snapshot.rows.iter().map(|row| named(row.name, vec![Span::styled(clean(&row.value), style(row.tone))])),
-    );
+    let width = usize::from(frame.area().width);
+    let table = Table { width, names: if width < NARROW { NARROW_NAME_WIDTH } else { NAME_WIDTH } };
+    let mut upper = vec![title(width), Line::default()];
+    for row in &snapshot.rows {
+        let value = wrapped(&clean(&row.value), table.values(), VALUE_LINES);
+        upper.extend(table.named(row.name, value, style(row.tone)));
+    }
     for (index, forward) in snapshot.forwards.iter().enumerate() {
-        let name = if index == 0 { "Forwarding" } else { "" };
-        let mut spans = vec![
-            Span::styled(clean(&forward.url), Style::new().add_modifier(Modifier::BOLD)),
-            Span::raw(format!(" -> {}", clean(&forward.to))),
-        ];
-        if let Some(problem) = &forward.problem {
-            spans.push(Span::styled(format!("  {}", clean(problem)), style(Tone::Bad)));
-        }
-        upper.push(named(name, spans));
+        upper.extend(table.forward(if index == 0 { "Forwarding" } else { "" }, forward));
     }
     upper.push(Line::default());
-    upper.extend(connections(snapshot));
+    upper.extend(table.connections(snapshot));
     for notice in &snapshot.notices {
         upper.push(Line::default());
-        upper.push(Line::styled(clean(notice), style(Tone::Uncertain)));
+        let lines = wrapped(&clean(notice), width, VALUE_LINES);
+        upper.extend(lines.into_iter().map(|line| Line::styled(line, style(Tone::Uncertain))));
     }
     upper.push(Line::default());
+    if upper.len() + REQUEST_ROWS > usize::from(frame.area().height) {
+        upper.retain(|line| line.width() > 0);
+    }
 
     let height = u16::try_from(upper.len()).unwrap_or(u16::MAX);
     let [top, bottom] = Layout::vertical([Constraint::Length(height), Constraint::Min(0)]).areas(frame.area());
     frame.render_widget(Paragraph::new(upper), top);
-    frame.render_widget(Paragraph::new(request_lines(requests, usize::from(bottom.height), now)), bottom);
+    frame.render_widget(Paragraph::new(request_lines(requests, usize::from(bottom.height), width, now)), bottom);
+}
+
+/// The upper table: names on the left, values beside them.
+struct Table {
+    width: usize,
+    names: usize,
+}
+
+impl Table {
+    fn values(&self) -> usize {
+        self.width.saturating_sub(self.names)
+    }
+
+    fn named(&self, name: &str, values: Vec<String>, style: Style) -> Vec<Line<'static>> {
+        let names = std::iter::once(name).chain(std::iter::repeat(""));
+        let line = |(name, value)| Line::from(vec![self.name(name), Span::styled(value, style)]);
+        names.zip(values).map(line).collect()
+    }
+
+    fn name(&self, name: &str) -> Span<'static> {
+        Span::raw(format!("{name:<width$}", width = self.names))
+    }
+
+    /// A public URL in full, wrapped if need be, and where it leads.
+    fn forward(&self, name: &str, forward: &Forward) -> Vec<Line<'static>> {
+        let bold = Style::new().add_modifier(Modifier::BOLD);
+        let (url, to) = (clean(&forward.url), format!("-> {}", clean(&forward.to)));
+        let mut lines = if url.chars().count() + 1 + to.chars().count() <= self.values() {
+            let to = Span::raw(format!(" {to}"));
+            vec![Line::from(vec![self.name(name), Span::styled(url, bold), to])]
+        } else {
+            let mut lines = self.named(name, wrapped(&url, self.values(), usize::MAX), bold);
+            lines.extend(self.named("", wrapped(&to, self.values(), 1), Style::new()));
+            lines
+        };
+        if let Some(problem) = &forward.problem {
+            lines.extend(self.named("", wrapped(&clean(problem), self.values(), VALUE_LINES), style(Tone::Bad)));
+        }
+        lines
+    }
+
+    fn connections(&self, snapshot: &Snapshot) -> Vec<Line<'static>> {
+        let shown = |value: Option<Duration>| value.map_or_else(|| "-".to_owned(), duration);
+        let (count, time) = if self.width < NARROW { (5, 7) } else { (9, 11) };
+        let columns = |[ttl, opn, p50, p90]: [&str; 4]| vec![format!("{ttl:<count$}{opn:<count$}{p50:<time$}{p90}")];
+        let mut lines =
+            self.named("Connections", columns(["ttl", "opn", "p50", "p90"]), Style::new().add_modifier(Modifier::DIM));
+        let counts =
+            [&snapshot.total.to_string(), &snapshot.open.to_string(), &shown(snapshot.p50), &shown(snapshot.p90)];
+        lines.extend(self.named("", columns(counts.map(String::as_str)), Style::new()));
+        lines
+    }
+}
+
+/// The text on lines of `width` characters, broken at spaces where there are some; what goes beyond `most` lines is an ellipsis.
+fn wrapped(text: &str, width: usize, most: usize) -> Vec<String> {
+    let mut rest: Vec<char> = text.chars().collect();
+    let mut lines = Vec::new();
+    while width > 0 && rest.len() > width && lines.len() + 1 < most {
+        let space = rest[..=width].iter().rposition(|c| *c == ' ').filter(|at| *at > width / 2);
+        let line: Vec<char> = rest.drain(..space.unwrap_or(width)).collect();
+        lines.push(line.into_iter().collect());
+        if space.is_some() {
+            rest.remove(0);
+        }
+    }
+    if rest.len() > width {
+        rest.truncate(width.saturating_sub(1));
+        rest.push('…');
+    }
+    lines.push(rest.into_iter().collect());
+    lines
 }
 
 /// A duration as people say it: three digits and a unit.
@@ -59,9 +137,9 @@ pub(super) fn duration(duration: Duration) -> String {
     }
 }
 
-fn title(width: u16) -> Line<'static> {
+fn title(width: usize) -> Line<'static> {
     let (name, hint) = ("portway", "(Ctrl+C to quit)");
-    let gap = usize::from(width).saturating_sub(name.len() + hint.len()).max(2);
+    let gap = width.saturating_sub(name.len() + hint.len()).max(2);
     Line::from(vec![
         Span::styled(name, Style::new().fg(Color::Cyan).add_modifier(Modifier::BOLD)),
         Span::raw(" ".repeat(gap)),
@@ -69,27 +147,17 @@ fn title(width: u16) -> Line<'static> {
     ])
 }
 
-fn named(name: &str, mut value: Vec<Span<'static>>) -> Line<'static> {
-    value.insert(0, Span::raw(format!("{name:<NAME_WIDTH$}")));
-    Line::from(value)
-}
-
-fn connections(snapshot: &Snapshot) -> [Line<'static>; 2] {
-    let shown = |value: Option<Duration>| value.map_or_else(|| "-".to_owned(), duration);
-    let header = format!("{:<9}{:<9}{:<11}{}", "ttl", "opn", "p50", "p90");
-    let counts = format!("{:<9}{:<9}{:<11}{}", snapshot.total, snapshot.open, shown(snapshot.p50), shown(snapshot.p90));
-    [
-        named("Connections", vec![Span::styled(header, Style::new().add_modifier(Modifier::DIM))]),
-        named("", vec![Span::raw(counts)]),
-    ]
-}
-
-fn request_lines(requests: &VecDeque<RequestLine>, height: usize, now: Instant) -> Vec<Line<'static>> {
-    if requests.is_empty() || height < 3 {
+fn request_lines(requests: &VecDeque<RequestLine>, height: usize, width: usize, now: Instant) -> Vec<Line<'static>> {
+    if requests.is_empty() {
         return Vec::new();
     }
-    let mut lines = vec![Line::raw("HTTP Requests"), Line::raw("-------------")];
-    lines.extend(requests.iter().take(height - 2).map(|request| {
+    let mut lines = match height {
+        // Requests say more than their heading.
+        0..3 => Vec::new(),
+        _ => vec![Line::raw("HTTP Requests"), Line::raw("-------------")],
+    };
+    let room = height.saturating_sub(lines.len());
+    lines.extend(requests.iter().take(room).map(|request| {
         let age = format!("{:>7} ago  ", duration(now.saturating_duration_since(request.seen)));
         let (status, tone) = match request.status {
             None => ("---".to_owned(), Tone::Bad),
@@ -98,10 +166,11 @@ fn request_lines(requests: &VecDeque<RequestLine>, height: usize, now: Instant) 
             Some(status) => (status.to_string(), Tone::Good),
         };
         let took = request.duration.map_or_else(String::new, duration);
+        let text = wrapped(&request.text, width.saturating_sub(28), 1).swap_remove(0);
         Line::from(vec![
             Span::styled(age, Style::new().add_modifier(Modifier::DIM)),
             Span::styled(status, style(tone)),
-            Span::raw(format!("  {took:>8}  {}", request.text)),
+            Span::raw(format!("  {took:>8}  {text}")),
         ])
     }));
     lines
@@ -126,7 +195,7 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
-    use super::super::{Forward, Row};
+    use super::super::Row;
     use super::*;
 
     fn snapshot() -> Snapshot {
@@ -166,7 +235,7 @@ mod tests {
             duration: Some(Duration::from_micros(2_340)),
         };
         let requests = VecDeque::from([line(Some(200), "GET /"), line(Some(404), "GET /x"), line(None, "not reached")]);
-        let lines = shown(60, 16, &requests, now + Duration::from_secs(3));
+        let lines = shown(60, 22, &requests, now + Duration::from_secs(3));
         assert_eq!(
             lines,
             [
@@ -174,7 +243,8 @@ mod tests {
                 "",
                 "Session Status    online",
                 "Account           Ann\\u{1b}[2J",
-                "Forwarding        https://app.example.com -> http://localhos",
+                "Forwarding        https://app.example.com",
+                "                  -> http://localhost:8080",
                 "",
                 "Connections       ttl      opn      p50        p90",
                 "                  12       1        12 ms      -",
@@ -186,8 +256,44 @@ mod tests {
                 "  3.0 s ago  200    2.3 ms  GET /",
                 "  3.0 s ago  404    2.3 ms  GET /x",
                 "  3.0 s ago  ---    2.3 ms  not reached",
+                "",
+                "",
+                "",
+                "",
+                "",
             ]
         );
+    }
+
+    #[test]
+    fn a_small_terminal_shows_the_url_in_full_and_requests() {
+        let now = Instant::now();
+        let request = RequestLine { seen: now, status: Some(200), text: "GET /a/long/path".to_owned(), duration: None };
+        let lines = shown(40, 11, &VecDeque::from([request.clone(), request]), now);
+        assert_eq!(
+            lines,
+            [
+                "portway                 (Ctrl+C to quit)",
+                "Session Status online",
+                "Account        Ann\\u{1b}[2J",
+                "Forwarding     https://app.example.com",
+                "               -> http://localhost:8080",
+                "Connections    ttl  opn  p50    p90",
+                "               12   1    12 ms  -",
+                "http://localhost:8080 was not reached:",
+                "refused",
+                "   0 us ago  200            GET /a/long…",
+                "   0 us ago  200            GET /a/long…",
+            ]
+        );
+    }
+
+    #[test]
+    fn long_texts_are_wrapped_and_elided() {
+        assert_eq!(wrapped("one two three four", 9, 3), ["one two", "three", "four"]);
+        assert_eq!(wrapped("one two three four", 9, 2), ["one two", "three fo…"]);
+        assert_eq!(wrapped("https://app.example.com", 10, usize::MAX), ["https://ap", "p.example.", "com"]);
+        assert_eq!(wrapped("abc", 0, 3), ["…"]);
     }
 
     #[test]
