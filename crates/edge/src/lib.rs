@@ -36,7 +36,7 @@ mod visitor;
 pub use config::{EdgeConfig, Limits, default_shards};
 pub use edge::{Edge, StartError};
 pub use listeners::Listeners;
-pub use portway_mux::QuicKeys;
+pub use portway_mux::{QuicKeys, QuicSocket};
 pub use status::{EdgeStatus, EndpointStatus, RECENT_MAX, RECENT_PATH_MAX, RecentConnection, RecentRequest};
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! What every shard of an edge sees.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use portway_mux::QuicSocket;
 use portway_names::EdgeId;
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
@@ -39,6 +40,7 @@ pub(crate) struct EdgeShared {
     pub(crate) control: ControlLink,
     pub(crate) leases: Leases,
     pub(crate) tls: TlsConfigs,
+    pub(crate) quic: QuicServing,
     pub(crate) recent: Recent<RecentConnection>,
     pub(crate) requests: Recent<RecentRequest>,
     /// Whether the watch on the control plane is open.
@@ -53,6 +55,14 @@ pub(crate) struct EdgeShared {
     pub(crate) draining: CancellationToken,
     /// Cancelled when the grace is over: everything ends at once.
     pub(crate) stopped: CancellationToken,
+}
+
+/// The QUIC sockets of an edge.
+#[derive(Debug, Default)]
+pub(crate) struct QuicServing {
+    pub(crate) sockets: Mutex<Vec<QuicSocket>>,
+    /// What accepts on them, until the last session is over.
+    pub(crate) running: TaskTracker,
 }
 
 /// How TLS is answered.

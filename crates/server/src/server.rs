@@ -3,21 +3,23 @@
 use std::io;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
 use portway_control::{Control, ControlConfig};
-use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, QuicKeys};
+use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, QuicKeys, QuicSocket};
 use portway_rpc::in_memory;
 use prometheus_client::registry::Registry;
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::{Admin, Phase};
 use crate::config::ServerConfig;
-use crate::handover::{self, HandoverError, Predecessor, Successor};
+use crate::handover::{self, Farewell, HandoverError, Predecessor, Successor, Word};
 use crate::ready::{Addresses, Ready};
 use crate::settings::DomainPolicy;
 use crate::sockets::{BindError, Inherited, Listening, Purpose, Sockets};
@@ -72,11 +74,12 @@ pub struct Server {
     stop: CancellationToken,
 }
 
-/// A QUIC socket, and when it is free.
+/// A QUIC socket that a predecessor reads.
 #[derive(Debug)]
 struct LaterQuic {
-    socket: UdpSocket,
-    free: JoinHandle<()>,
+    /// Taken when the edge serves it, with datagrams that the predecessor relays.
+    socket: Option<UdpSocket>,
+    farewell: Farewell,
 }
 
 #[derive(Debug)]
@@ -146,13 +149,12 @@ impl Server {
                     Some(Order::Stop) | None => break self.drain().await,
                     Some(Order::Reload(config)) => self.compare(&config),
                 },
-                () = quic_is_free(&mut self.quic_later) => self.serve_quic(),
+                word = next_word(&mut self.quic_later) => self.hear(word),
                 Some(stream) = accept(&gate) => {
                     match self.hand_over(stream).await {
                         Ok(Some(predecessor)) => {
-                            self.drain().await;
-                            // The end of this stream tells the successor that the QUIC socket is free.
-                            break drop(predecessor);
+                            let _leaving = self.leave_quic(predecessor).await;
+                            break self.drain().await;
                         }
                         Ok(None) => {}
                         Err(error) => {
@@ -165,12 +167,57 @@ impl Server {
         }
     }
 
-    fn serve_quic(&mut self) {
-        let Some(LaterQuic { socket, .. }) = self.quic_later.take() else { return };
-        match self.core.edge.serve_quic(socket) {
-            Ok(()) => tracing::info!("the predecessor is gone; serving QUIC"),
+    /// The predecessor says what becomes of the QUIC socket.
+    fn hear(&mut self, word: Word) {
+        let Some(later) = &mut self.quic_later else { return };
+        let socket = later.socket.take();
+        let relay = match word {
+            Word::Relay(relay) => Some(relay),
+            Word::Free => {
+                tracing::info!("the predecessor has no QUIC session left");
+                self.quic_later = None;
+                None
+            }
+        };
+        let served = match socket {
+            Some(socket) => self.core.edge.serve_quic(socket, relay),
+            None => Ok(self.core.edge.quic_sockets().iter().for_each(QuicSocket::take_over)),
+        };
+        match served {
+            Ok(()) => tracing::info!("serving QUIC"),
             Err(error) => tracing::error!(%error, "QUIC is not served; agents use TCP"),
         }
+    }
+
+    /// Sends QUIC newcomers to the successor, and tells it when the last QUIC session here is over, however long the rest of the drain takes:
+    /// the end of the stream says so. The task is to be kept through the drain.
+    async fn leave_quic(&mut self, predecessor: Predecessor) -> Option<AbortOnDropHandle<()>> {
+        let sockets = self.core.edge.quic_sockets();
+        let relayed = async {
+            let (here, there) = UnixDatagram::pair()?;
+            if let Some(socket) = sockets.first() {
+                socket.pass_on(here)?;
+            }
+            blocking(move || predecessor.relay(&there).map(|()| predecessor).map_err(HandoverError::from)).await
+        };
+        let predecessor = match relayed.await {
+            Ok(predecessor) => predecessor,
+            Err(error) => {
+                tracing::warn!(%error, "agents over QUIC have to wait for the end of this server's sessions");
+                return None;
+            }
+        };
+        let ended = self.core.edge.quic_ended();
+        let later = self.quic_later.take();
+        Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            if let Some(mut later) = later {
+                // The predecessor of this server still reads the socket.
+                while !matches!(later.farewell.next().await, Word::Free) {}
+                sockets.iter().for_each(QuicSocket::take_over);
+            }
+            ended.await;
+            drop(predecessor);
+        })))
     }
 
     /// Tells the operator which changes wait for a new process. Sockets, names and limits are fixed for the life of an edge, and an
@@ -244,8 +291,9 @@ impl Server {
         server.core.edge.synced().await;
         server.admin.enter(Phase::Serving);
         if let Some(successor) = successor {
-            let gone = blocking(move || successor.serving()).await?;
-            server.quic_later = quic_later.map(|socket| LaterQuic { socket, free: tokio::spawn(ended(gone)) });
+            let stream = blocking(move || successor.serving()).await?;
+            let farewell = Farewell::new(stream).map_err(io("listening to the predecessor"))?;
+            server.quic_later = Some(LaterQuic { socket: quic_later, farewell });
         }
         Ok(server)
     }
@@ -323,8 +371,8 @@ impl Server {
 
     fn sockets(&self) -> io::Result<Vec<(Purpose, Listening)>> {
         let Listeners { https, mut quic, http, tcp } = self.core.edge.listeners()?;
-        if let Some(later) = &self.quic_later {
-            quic.push(later.socket.try_clone()?);
+        if let Some(socket) = self.quic_later.as_ref().and_then(|later| later.socket.as_ref()) {
+            quic.push(socket.try_clone()?);
         }
         let api = self.own_sockets.api.try_clone()?;
         let admin = self.own_sockets.admin.try_clone()?;
@@ -444,14 +492,9 @@ async fn offer(
     blocking(move || Predecessor::offer(stream, &sockets)).await
 }
 
-/// Ready when the other end of `stream` is closed.
-async fn ended(stream: std::os::unix::net::UnixStream) {
-    drop(blocking(move || Ok(io::copy(&mut &stream, &mut io::sink())?)).await);
-}
-
-async fn quic_is_free(later: &mut Option<LaterQuic>) {
+async fn next_word(later: &mut Option<LaterQuic>) -> Word {
     match later {
-        Some(LaterQuic { free, .. }) => drop(free.await),
+        Some(later) => later.farewell.next().await,
         None => std::future::pending().await,
     }
 }
