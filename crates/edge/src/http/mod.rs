@@ -5,6 +5,7 @@
 
 mod body;
 mod connection;
+mod cut;
 mod exchange;
 mod fault;
 mod guard;
