@@ -227,7 +227,7 @@ pub(crate) fn assemble(
     let metrics = Metrics::register(metrics);
     let replica = Replica::new();
     let tls = TlsConfigs {
-        https: server_config(&replica.visitor_certs, &[b"h2", b"http/1.1"]),
+        https: server_config(&replica.visitor_certs, &[b"h2", b"http/1.1", b"http/1.0"]),
         tls: server_config(&replica.visitor_certs, &[]),
         agents: server_config(&replica.connect_certs, &[ALPN_PORTWAY, b"http/1.1"]),
         agents_quic: server_config(&replica.connect_certs, &[ALPN_PORTWAY]),

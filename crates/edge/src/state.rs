@@ -68,7 +68,7 @@ pub(crate) struct QuicServing {
 /// How TLS is answered.
 #[derive(Debug)]
 pub(crate) struct TlsConfigs {
-    /// Visitors of https endpoints: h2 and http/1.1.
+    /// Visitors of https endpoints: h2, http/1.1 and http/1.0.
     pub(crate) https: Arc<ServerConfig>,
     /// Visitors of tls endpoints that end here: no ALPN, the upstream's protocol is not known.
     pub(crate) tls: Arc<ServerConfig>,
