@@ -2,6 +2,7 @@
 
 mod connection;
 mod connection_ids;
+mod heartbeat;
 mod keys;
 mod listener;
 mod relay;

@@ -28,7 +28,8 @@ const INCOMING_BUFFER: u64 = 16 * 1024;
 const INCOMING_BUFFER_TOTAL: u64 = 16 * 1024 * 1024;
 
 fn transport(config: &SessionConfig) -> Arc<TransportConfig> {
-    let idle = config.heartbeat_interval + config.heartbeat_tolerance;
+    // The heartbeat is quicker, and unlike this timer it tells the peer.
+    let idle = (config.heartbeat_interval + config.heartbeat_tolerance).mul_f32(1.5);
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(config.quic_initial_streams))

@@ -5,6 +5,7 @@
 mod dialing;
 mod handover;
 mod liveness;
+mod one_way;
 mod piping;
 mod restarts;
 mod sessions;
