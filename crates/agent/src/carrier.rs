@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portway_mux::{Carrier, DialCause, DialError, Dialer, ProxyError};
+use portway_mux::{Backoff, Carrier, DialCause, DialError, Dialer, ProxyError};
 
 /// Time after which the round trip of a new session is taken as its own.
 pub(crate) const SETTLE_AFTER: Duration = Duration::from_secs(2);
@@ -19,8 +19,10 @@ const LAST_RETRY: Duration = Duration::from_secs(30 * 60);
 const PROVEN_AFTER: Duration = Duration::from_secs(60);
 /// A session of this age was a good one: the next redial starts from the first, immediate retry.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
-/// The wait before a redial grows with the outage: at most a quarter of its length, or this. Short outages end for everybody at once.
-const SHORT_WAIT: Duration = Duration::from_millis(2500);
+/// An outage of this length or less is a server that restarts or a link that comes back: agents are to be there within 3 s of it.
+const SHORT_OUTAGE: Duration = Duration::from_secs(120);
+/// Longest wait between redials in a short outage. The rest of the 3 s is for the dial.
+const SHORT_WAIT: Duration = Duration::from_secs(2);
 /// Wait after a refusal that repeating cannot change: the user may restore the credential meanwhile.
 pub(crate) const REFUSED_WAIT: Duration = Duration::from_secs(30);
 
@@ -61,9 +63,9 @@ pub(crate) fn was_stable(lived: Duration) -> bool {
     lived >= STABLE_AFTER
 }
 
-/// The wait before a redial: what the schedule says, but no more than befits the outage.
-pub(crate) fn redial_wait(scheduled: Duration, outage: Duration) -> Duration {
-    scheduled.min(SHORT_WAIT.max(outage / 4))
+/// The longest wait before a redial that befits the outage.
+pub(crate) fn redial_ceiling(outage: Duration) -> Duration {
+    if outage <= SHORT_OUTAGE { SHORT_WAIT } else { Backoff::CEILING }
 }
 
 /// Whether dialling again cannot help before somebody changes something: whoever answered is not the edge, or is not trusted.
@@ -115,9 +117,13 @@ mod tests {
     #[test]
     fn a_short_outage_is_never_waited_out_for_long() {
         let seconds = Duration::from_secs;
-        assert_eq!(redial_wait(seconds(0), seconds(100)), seconds(0));
-        assert_eq!(redial_wait(seconds(20), seconds(1)), SHORT_WAIT);
-        assert_eq!(redial_wait(seconds(20), seconds(40)), seconds(10));
-        assert_eq!(redial_wait(seconds(30), seconds(1000)), seconds(30));
+        let mut backoff = Backoff::new();
+        assert_eq!(backoff.next_with(redial_ceiling(seconds(0)), 1.0), seconds(0), "the first at once");
+        // As many attempts as fit into two minutes.
+        for _ in 0..100 {
+            assert!(backoff.next_with(redial_ceiling(seconds(25)), 1.0) <= seconds(2));
+            assert!(backoff.next_with(redial_ceiling(seconds(120)), 1.0) <= seconds(2));
+        }
+        assert_eq!(backoff.next_with(redial_ceiling(seconds(121)), 1.0), seconds(30));
     }
 }

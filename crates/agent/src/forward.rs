@@ -8,7 +8,9 @@ use bytes::{Bytes, BytesMut};
 use portway_mux::{ErrorCode, PipeLimits, Stream};
 use portway_proto::agent::v1::ConnectionHead;
 use portway_wire::head::{HeadDecoder, StreamHead};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -104,44 +106,72 @@ impl Visit<'_> {
         self.core.publish(|| Event::ConnectionClosed { url, client: self.client, duration });
     }
 
+    /// Carries bytes both ways. Unless the upstream was told that the visitor has ended, it is told that the connection was cut: what it
+    /// got so far must not pass for everything.
     async fn carry(&self, io: UpstreamIo, stream: Stream, early: Bytes, url: &Arc<str>) {
         match io {
-            UpstreamIo::Tcp(io) => self.carry_on(io, stream, early, url).await,
-            UpstreamIo::Unix(io) => self.carry_on(io, stream, early, url).await,
-            UpstreamIo::TcpTls(io) => self.carry_on(io, stream, early, url).await,
-            UpstreamIo::UnixTls(io) => self.carry_on(io, stream, early, url).await,
+            UpstreamIo::Tcp(mut io) => {
+                reset_on_close(&io, true);
+                if self.carry_on(&mut io, stream, early, url).await {
+                    reset_on_close(&io, false);
+                }
+            }
+            UpstreamIo::TcpTls(mut io) => {
+                reset_on_close(io.get_ref().0, true);
+                if self.carry_on(&mut io, stream, early, url).await {
+                    reset_on_close(io.get_ref().0, false);
+                }
+            }
+            // Unix sockets know no reset: the upstream reads an end. Over TLS it lacks the close_notify that says that all has come.
+            UpstreamIo::Unix(mut io) => drop(self.carry_on(&mut io, stream, early, url).await),
+            UpstreamIo::UnixTls(mut io) => drop(self.carry_on(&mut io, stream, early, url).await),
         }
     }
 
-    async fn carry_on<T>(&self, io: T, stream: Stream, early: Bytes, url: &Arc<str>)
+    /// True when the upstream was told the end of what the visitor sent.
+    async fn carry_on<T>(&self, io: &mut T, stream: Stream, early: Bytes, url: &Arc<str>) -> bool
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
         if self.core.watch_requests && self.served.spec.speaks_http1() {
             let publish = |event| self.core.publish(|| event);
-            self.pipe(Sniffed::new(io, url.clone(), publish), stream, early).await;
+            pipe(&mut Sniffed::new(io, url.clone(), publish), stream, early).await
         } else {
-            self.pipe(io, stream, early).await;
+            pipe(io, stream, early).await
         }
     }
+}
 
-    async fn pipe<T>(&self, mut io: T, mut stream: Stream, early: Bytes)
-    where
-        T: AsyncRead + AsyncWrite + Unpin,
-    {
-        if !early.is_empty() {
-            let written = async {
-                io.write_all(&early).await?;
-                io.flush().await
-            };
-            if let Err(error) = written.await {
-                tracing::debug!(%error, "the upstream closed at once");
-                return stream.reset(ErrorCode::UPSTREAM_UNREACHABLE);
-            }
+/// True when the upstream was told the end of the stream.
+async fn pipe<T>(io: &mut T, mut stream: Stream, early: Bytes) -> bool
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    if !early.is_empty() {
+        let written = async {
+            io.write_all(&early).await?;
+            io.flush().await
+        };
+        if let Err(error) = written.await {
+            tracing::debug!(%error, "the upstream closed at once");
+            stream.reset(ErrorCode::UPSTREAM_UNREACHABLE);
+            return false;
         }
-        if let Err(error) = portway_mux::pipe(&mut io, stream, PipeLimits { idle_timeout: None }).await {
+    }
+    match portway_mux::pipe(io, stream, PipeLimits { idle_timeout: None }).await {
+        Ok(stats) => stats.told_end,
+        Err(error) => {
             tracing::debug!(%error, "a connection was cut");
+            error.stats().told_end
         }
+    }
+}
+
+/// Makes the close of a connection a reset, or an orderly one again. It is a reset from the start, so that it is one too when this process
+/// is killed.
+fn reset_on_close(upstream: &TcpStream, reset: bool) {
+    if let Err(error) = SockRef::from(upstream).set_linger(reset.then_some(Duration::ZERO)) {
+        tracing::debug!(%error, "the upstream socket takes no SO_LINGER");
     }
 }
 

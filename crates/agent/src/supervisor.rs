@@ -256,7 +256,7 @@ impl Supervisor {
     fn redial_later(&mut self, error: String, slow: bool) -> Duration {
         let now = Instant::now();
         let outage = self.lost_at.map_or(Duration::ZERO, |lost_at| now.duration_since(lost_at));
-        let mut retry_in = carrier::redial_wait(self.backoff.next(), outage);
+        let mut retry_in = self.backoff.next_below(carrier::redial_ceiling(outage));
         if slow {
             retry_in = retry_in.max(carrier::REFUSED_WAIT);
         }

@@ -40,7 +40,7 @@ pub struct Control {
     bootstrap: Option<Bootstrap>,
     clerk: JoinHandle<()>,
     /// Last: the directory is given free after everything else is gone.
-    _dir: DataDir,
+    dir: DataDir,
 }
 
 impl Control {
@@ -105,7 +105,7 @@ impl Control {
             closing: CancellationToken::new(),
         };
         let service = ControlService { inner: Arc::new(inner) };
-        Ok(Control { service, ca_pem, bootstrap, clerk: tokio::spawn(clerk.run()), _dir: dir })
+        Ok(Control { service, ca_pem, bootstrap, clerk: tokio::spawn(clerk.run()), dir })
     }
 
     /// The secrets of the first start, until [`Control::confirm_bootstrap_written`].
@@ -135,6 +135,32 @@ impl Control {
     /// The certificate of the internal CA, PEM. The same text is in `ca.pem` of the data directory.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
+    }
+
+    /// A secret of something outside the control plane, kept sealed: what `make` gives when there is none of this name yet.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written, or the secret does not open.
+    ///
+    /// # Cancel safety
+    /// It is kept or it is not.
+    pub async fn secret_or_make(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Zeroizing<Vec<u8>>,
+    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let (store, master) = (&self.service.inner.store, &self.service.inner.master);
+        let (name, context) = (format!("outside {name}"), format!("portway secret outside {name}"));
+        match store.secret(&name).await? {
+            Some(sealed) => master
+                .open(&context, &sealed)
+                .map_err(|_| OpenError::MasterKeyWrong { path: self.dir.master_key_path() }),
+            None => {
+                let fresh = make();
+                store.add_secret(&name, &master.seal(&context, &fresh)).await?;
+                Ok(fresh)
+            }
+        }
     }
 
     /// A key for something outside the control plane that must be the same at every start, such as the one QUIC resets are made with after
@@ -167,7 +193,7 @@ impl Control {
     /// # Cancel safety
     /// Dropped half-way, the directory is free and everything acknowledged is on disk.
     pub async fn close(self) {
-        let Control { service, clerk, _dir, .. } = self;
+        let Control { service, clerk, dir: _held, .. } = self;
         service.inner.closing.cancel();
         let store = service.inner.store.clone();
         // Lets the clerk finish when this was the last clone; otherwise its next write fails, and says so to who waits.

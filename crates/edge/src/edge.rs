@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::UdpSocket;
-use std::sync::Arc;
+use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use portway_codes::{Code, PublicError};
-use portway_mux::QuicListener;
+use portway_mux::{QuicListener, QuicSocket};
 use portway_names::{EdgeId, SessionId, TokenError};
 use portway_rpc::ControlClient;
 use portway_tls::{ALPN_PORTWAY, server_config, warm_up};
@@ -29,7 +30,7 @@ use crate::replica::Replica;
 use crate::route::Routes;
 use crate::sessions::Sessions;
 use crate::shard::{self, Shard};
-use crate::state::{EdgeShared, TlsConfigs};
+use crate::state::{EdgeShared, QuicServing, TlsConfigs};
 use crate::status::{EdgeStatus, EndpointStatus};
 use crate::{follow, quic_port};
 
@@ -149,16 +150,29 @@ impl Edge {
         Ok(listeners)
     }
 
-    /// Serves one more QUIC socket: a predecessor gives its own free only when its agents have moved.
+    /// Serves one more QUIC socket. `relay`: where a predecessor sends what is not for its own sessions while it reads the socket, until
+    /// [`QuicSocket::take_over`].
     ///
     /// # Errors
     ///
     /// When the socket cannot be used, or the process has no descriptors left.
-    pub fn serve_quic(&mut self, socket: UdpSocket) -> Result<(), StartError> {
+    pub fn serve_quic(&mut self, socket: UdpSocket, relay: Option<UnixDatagram>) -> Result<(), StartError> {
         let duplicate = socket.try_clone().map_err(io_error("duplicate a listener"))?;
-        serve_quic(&self.state, socket)?;
+        serve_quic(&self.state, socket, relay)?;
         self.listeners.quic.push(duplicate);
         Ok(())
+    }
+
+    /// The QUIC sockets that are served, for their handover.
+    pub fn quic_sockets(&self) -> Vec<QuicSocket> {
+        self.state.quic.sockets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Resolves when this edge, which is to drain, has no QUIC session any more and has let go of its QUIC sockets.
+    pub fn quic_ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        let running = self.state.quic.running.clone();
+        running.close();
+        async move { running.wait().await }
     }
 
     #[cfg(test)]
@@ -229,7 +243,7 @@ pub(crate) fn assemble(
     let metrics = Metrics::register(metrics);
     let replica = Replica::new();
     let tls = TlsConfigs {
-        https: server_config(&replica.visitor_certs, &[b"h2", b"http/1.1"]),
+        https: server_config(&replica.visitor_certs, &[b"h2", b"http/1.1", b"http/1.0"]),
         tls: server_config(&replica.visitor_certs, &[]),
         agents: server_config(&replica.connect_certs, &[ALPN_PORTWAY, b"http/1.1"]),
         agents_quic: server_config(&replica.connect_certs, &[ALPN_PORTWAY]),
@@ -247,6 +261,7 @@ pub(crate) fn assemble(
         control: ControlLink::new(control, config.limits.control_calls),
         leases: Leases::default(),
         tls,
+        quic: QuicServing::default(),
         recent: Recent::new(),
         requests: Recent::new(),
         control_connected: AtomicBool::new(false),
@@ -273,16 +288,18 @@ fn spawn(state: &Arc<EdgeShared>, listeners: &Listeners) -> Result<(), StartErro
         own.ssh.into_iter().for_each(|socket| shard::spawn_ssh(state, shard, socket));
     }
     let own = listeners.try_clone().map_err(io_error("duplicate a listener"))?;
-    own.quic.into_iter().try_for_each(|socket| serve_quic(state, socket))
+    own.quic.into_iter().try_for_each(|socket| serve_quic(state, socket, None))
 }
 
-fn serve_quic(state: &Arc<EdgeShared>, socket: UdpSocket) -> Result<(), StartError> {
+fn serve_quic(state: &Arc<EdgeShared>, socket: UdpSocket, relay: Option<UnixDatagram>) -> Result<(), StartError> {
     // The socket's driver is to run on the shard, not on the runtime of the caller.
     let _on_shard = state.shards[quic_port::SHARD].enter();
     let config = &state.config;
     let tls = Arc::clone(&state.tls.agents_quic);
-    let listener = QuicListener::new(socket, tls, config.session.clone(), &config.quic_keys);
-    shard::spawn_quic(state, listener.map_err(io_error("serve QUIC"))?);
+    let listener = QuicListener::succeed(socket, relay, tls, config.session.clone(), &config.quic_keys);
+    let listener = listener.map_err(io_error("serve QUIC"))?;
+    state.quic.sockets.lock().unwrap_or_else(PoisonError::into_inner).push(listener.socket());
+    shard::spawn_quic(state, listener);
     Ok(())
 }
 

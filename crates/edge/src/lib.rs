@@ -44,7 +44,7 @@ pub use config::{EdgeConfig, Limits, default_shards};
 pub use edge::{Edge, StartError};
 pub use listeners::Listeners;
 pub use ngrok::{AgentCommand, ResumeKey};
-pub use portway_mux::QuicKeys;
+pub use portway_mux::{QuicKeys, QuicSocket};
 pub use portway_ssh::{Front as SshFront, HostKeyError, HostKeys, Limits as SshLimits};
 pub use status::{EdgeStatus, EndpointStatus, RECENT_MAX, RECENT_PATH_MAX, RecentConnection, RecentRequest};
 

@@ -106,7 +106,8 @@ pub(crate) fn spawn_ssh(edge: &Arc<EdgeShared>, shard: usize, socket: std::net::
 pub(crate) fn spawn_quic(edge: &Arc<EdgeShared>, listener: QuicListener) {
     let edge = Arc::clone(edge);
     let runtime = edge.shards[0].clone();
-    edge.tasks.clone().spawn_on(quic_port::run(edge, listener), &runtime);
+    let running = edge.quic.running.clone();
+    edge.tasks.clone().spawn_on(running.track_future(quic_port::run(edge, listener)), &runtime);
 }
 
 /// Tells a visitor beyond a limit in one write that cannot wait.

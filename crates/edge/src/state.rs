@@ -1,10 +1,11 @@
 //! What every shard of an edge sees.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use portway_mux::QuicSocket;
 use portway_names::EdgeId;
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
@@ -40,6 +41,7 @@ pub(crate) struct EdgeShared {
     pub(crate) control: ControlLink,
     pub(crate) leases: Leases,
     pub(crate) tls: TlsConfigs,
+    pub(crate) quic: QuicServing,
     pub(crate) recent: Recent<RecentConnection>,
     pub(crate) requests: Recent<RecentRequest>,
     /// Whether the watch on the control plane is open.
@@ -56,10 +58,18 @@ pub(crate) struct EdgeShared {
     pub(crate) stopped: CancellationToken,
 }
 
+/// The QUIC sockets of an edge.
+#[derive(Debug, Default)]
+pub(crate) struct QuicServing {
+    pub(crate) sockets: Mutex<Vec<QuicSocket>>,
+    /// What accepts on them, until the last session is over.
+    pub(crate) running: TaskTracker,
+}
+
 /// How TLS is answered.
 #[derive(Debug)]
 pub(crate) struct TlsConfigs {
-    /// Visitors of https endpoints: h2 and http/1.1.
+    /// Visitors of https endpoints: h2, http/1.1 and http/1.0.
     pub(crate) https: Arc<ServerConfig>,
     /// Visitors of tls endpoints that end here: no ALPN, the upstream's protocol is not known.
     pub(crate) tls: Arc<ServerConfig>,

@@ -2,15 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use portway_mux::{PipeLimits, PipeStats, Stream, pipe_with};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -151,58 +149,18 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let limits = PipeLimits { idle_timeout: edge.limits().pipe_idle_timeout };
-    let mut visitor = EndWatch { io: visitor, ended: false };
-    let piped = pipe_with(&mut visitor, stream, initial, limits);
-    match edge.stopped.run_until_cancelled(piped).await {
-        Some(Ok(stats)) => count_bytes(edge, stats),
+    let piped = pipe_with(visitor, stream, initial, limits);
+    let stats = match edge.stopped.run_until_cancelled(piped).await {
+        Some(Ok(stats)) => stats,
         Some(Err(error)) => {
-            count_bytes(edge, error.stats());
             tracing::debug!(url = %endpoint.url, %error, "connection ended early");
+            error.stats()
         }
-        None => {}
-    }
-    visitor.ended
-}
-
-/// Notices whether the end of the upstream's answer was passed on. An upstream that has said everything may give up listening; that is
-/// no failure for the visitor.
-struct EndWatch<'a, IO> {
-    io: &'a mut IO,
-    ended: bool,
-}
-
-impl<IO: AsyncRead + Unpin> AsyncRead for EndWatch<'_, IO> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_read(cx, buf)
-    }
-}
-
-impl<IO: AsyncWrite + Unpin> AsyncWrite for EndWatch<'_, IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.io).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut *self.io).poll_shutdown(cx);
-        self.ended |= matches!(shut, Poll::Ready(Ok(())));
-        shut
-    }
+        None => return false,
+    };
+    count_bytes(edge, stats);
+    // An upstream that has said everything may give up listening; that is no failure for the visitor.
+    stats.told_end
 }
 
 fn count_bytes(edge: &EdgeShared, stats: PipeStats) {

@@ -30,12 +30,17 @@ impl Backoff {
     /// How long to wait before the next attempt.
     #[expect(clippy::should_implement_trait, reason = "an endless schedule is no collection to iterate over")]
     pub fn next(&mut self) -> Duration {
-        self.next_with(rand::random::<f64>())
+        self.next_with(self.ceiling, rand::random::<f64>())
     }
 
-    /// As [`Backoff::next`], with the randomness given: a number from 0 up to 1.
-    pub fn next_with(&mut self, random: f64) -> Duration {
-        let bound = self.bound();
+    /// As [`Backoff::next`], with a lower ceiling for this one wait. It is still spread over the whole of its bound.
+    pub fn next_below(&mut self, ceiling: Duration) -> Duration {
+        self.next_with(ceiling, rand::random::<f64>())
+    }
+
+    /// As [`Backoff::next_below`], with the randomness given: a number from 0 up to 1.
+    pub fn next_with(&mut self, ceiling: Duration, random: f64) -> Duration {
+        let bound = self.bound().min(ceiling);
         self.attempts = self.attempts.saturating_add(1);
         bound.mul_f64(random.clamp(0.0, 1.0))
     }
@@ -77,10 +82,20 @@ mod tests {
     #[test]
     fn first_at_once_then_doubling_to_the_ceiling() {
         let mut backoff = Backoff::new();
-        let waits: Vec<_> = (0..9).map(|_| backoff.next_with(1.0).as_millis()).collect();
+        let waits: Vec<_> = (0..9).map(|_| backoff.next_with(Backoff::CEILING, 1.0).as_millis()).collect();
         assert_eq!(waits, [0, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
         backoff.reset();
-        assert_eq!(backoff.next_with(1.0), Duration::ZERO);
+        assert_eq!(backoff.next_with(Backoff::CEILING, 1.0), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_lower_ceiling_bounds_what_is_spread() {
+        let mut backoff = Backoff::new();
+        let low = Duration::from_secs(2);
+        let waits: Vec<_> = (0..6).map(|_| backoff.next_with(low, 0.5).as_millis()).collect();
+        assert_eq!(waits, [0, 250, 500, 1000, 1000, 1000]);
+        // The schedule went on behind it.
+        assert_eq!(backoff.next_with(Backoff::CEILING, 0.5).as_secs(), 8);
     }
 
     proptest! {
@@ -90,7 +105,7 @@ mod tests {
             for random in randoms {
                 let bound = backoff.bound();
                 prop_assert!(bound <= Backoff::CEILING);
-                prop_assert!(backoff.next_with(random) <= bound);
+                prop_assert!(backoff.next_with(Backoff::CEILING, random) <= bound);
             }
         }
     }

@@ -68,7 +68,7 @@ pub struct SessionConfig {
     /// Time between pings on the TCP carrier.
     pub heartbeat_interval: Duration,
     /// How long a ping may go without an answer before the peer is taken for dead; a dead link is noticed within interval plus
-    /// tolerance. That sum is the idle timeout of QUIC.
+    /// tolerance. On QUIC half of that sum is both, and half as much again the idle timeout.
     pub heartbeat_tolerance: Duration,
     /// Longest silence of this side on a QUIC session before it sends a keep-alive packet. An edge that was killed and started again can
     /// tell its agents only when they send something, so agents do it often: it costs them two small packets an interval.

@@ -253,15 +253,16 @@ impl Dialer {
             Some(address) => ConnectUrl { host: Host::Ip(address.ip()), port: address.port() },
             None => self.target.clone(),
         };
+        let failed = |error| DialCause::Proxy { proxy: proxy.clone(), error };
         let dialled = async {
-            let (socket, early) =
-                proxy.connect(&target).await.map_err(|error| DialCause::Proxy { proxy: proxy.clone(), error })?;
-            tcp::over_socket(socket, early, &self.target.host, &self.tls, &self.session).await
+            let connected = timeout_at(deadline, proxy.connect(&target)).await;
+            let silent = |_| ProxyError::Silent { within: self.connect_timeout, speaks: proxy.speaks() };
+            let (socket, early) = connected.map_err(silent).and_then(|connected| connected).map_err(failed)?;
+            let through = tcp::over_socket(socket, early, &self.target.host, &self.tls, &self.session);
+            let session = timeout_at(deadline, through).await;
+            session.unwrap_or_else(|_| Err(failed(ProxyError::NothingThrough(self.connect_timeout))))
         };
-        let result = timeout_at(deadline, dialled).await;
-        result
-            .unwrap_or(Err(DialCause::TimedOut(self.connect_timeout)))
-            .map_err(|cause| vec![DialAttempt::new(Carrier::Tcp, None, cause)])
+        dialled.await.map_err(|cause| vec![DialAttempt::new(Carrier::Tcp, None, cause)])
     }
 
     async fn resolve(&self, carrier: Carrier, deadline: Instant) -> Result<Vec<SocketAddr>, DialAttempt> {

@@ -26,6 +26,6 @@ pub use error::{CloseReason, OpenError, StreamError};
 pub use framed::over_tls;
 pub use pipe::{PipeError, PipeLimits, PipeStats, pipe, pipe_with};
 pub use portway_muxado::ErrorCode;
-pub use quic::{EstablishError, QuicIncoming, QuicKeys, QuicListener};
+pub use quic::{EstablishError, QuicIncoming, QuicKeys, QuicListener, QuicSocket};
 pub use session::Session;
 pub use stream::{RecvStream, SendStream, Stream};

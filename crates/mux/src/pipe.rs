@@ -30,6 +30,8 @@ pub struct PipeStats {
     pub sent: u64,
     /// From the stream to the local side.
     pub received: u64,
+    /// The stream ended well and the local side was told so: it has got everything there was, whatever became of the other direction.
+    pub told_end: bool,
 }
 
 /// Which side ended a [`pipe`] early, and what had been moved by then.
@@ -123,7 +125,7 @@ where
         }
     })
     .await;
-    let stats = PipeStats { sent: up.moved, received: down.moved };
+    let stats = PipeStats { sent: up.moved, received: down.moved, told_end: down.phase == Phase::Done };
     ended.map(|()| stats).map_err(|fault| fault.with(stats, &mut up.send))
 }
 

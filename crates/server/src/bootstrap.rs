@@ -56,6 +56,7 @@ fn addresses(ready: &Ready) -> Value {
         "http_addr": ready.http_addr,
         "admin_addr": ready.admin_addr,
         "dns_addr": ready.dns_addr,
+        "ssh_addr": ready.ssh_addr,
         "dashboard_url": ready.dashboard_url,
     })
 }

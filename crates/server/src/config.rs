@@ -21,6 +21,8 @@ pub struct ServerConfig {
     pub https_addr: SocketAddr,
     /// Plain HTTP endpoints and redirects.
     pub http_addr: SocketAddr,
+    /// `ssh -R`.
+    pub ssh_addr: SocketAddr,
     /// REST API.
     pub api_addr: SocketAddr,
     /// Health, readiness, metrics.
@@ -73,6 +75,7 @@ impl ServerConfig {
             data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from(".portway")),
             https_addr: settings.https_addr.unwrap_or(loopback(8443)),
             http_addr: settings.http_addr.unwrap_or(loopback(8080)),
+            ssh_addr: settings.ssh_addr.unwrap_or(loopback(8022)),
             api_addr: settings.api_addr.unwrap_or(loopback(4400)),
             admin_addr: settings.admin_addr.unwrap_or(loopback(4401)),
             dns_addr: settings.dns_addr.unwrap_or(loopback(8053)),
@@ -102,6 +105,7 @@ impl ServerConfig {
             ("domain", self.domain == other.domain),
             ("https_addr", self.https_addr == other.https_addr),
             ("http_addr", self.http_addr == other.http_addr),
+            ("ssh_addr", self.ssh_addr == other.ssh_addr),
             ("api_addr", self.api_addr == other.api_addr),
             ("admin_addr", self.admin_addr == other.admin_addr),
             ("dns_addr", self.dns_addr == other.dns_addr),
@@ -139,6 +143,7 @@ impl ServerConfig {
             ("api_addr", self.api_addr),
             ("admin_addr", self.admin_addr),
             ("dns_addr", self.dns_addr),
+            ("ssh_addr", self.ssh_addr),
         ];
         for (index, (first, address)) in tcp.iter().enumerate() {
             let same = tcp.iter().skip(index + 1).find(|(_, other)| other == address && other.port() != 0);

@@ -6,17 +6,20 @@
 //!                                   ←        Sockets (with file descriptors, in parts)
 //!   Take                            →        stops accepting, closes the control plane
 //!                                   ←        Released
-//!   starts, serves; Serving         →        sends agents away, drains, exits
-//!                                   ←        end of stream: the QUIC socket is free
+//!   starts, serves; Serving         →
+//!                                   ←        Relay (with one end of a socket pair)
+//!                                            sends agents away, drains
+//!                                   ←        end of stream: the last QUIC session is over, the QUIC socket is free
 //! ```
 //!
-//! Connections that arrive between Take and Serving wait in the kernel's accept queue. Each message is one line of JSON. When the
+//! The predecessor reads the QUIC socket as long as it has sessions there. What belongs to none of them it sends through the socket pair, and
+//! the successor answers through its duplicate of the socket. A predecessor that says nothing about a relay has none. Connections that arrive between Take and Serving wait in the kernel's accept queue. Each message is one line of JSON. When the
 //! successor dies before Serving, the predecessor starts again on its own sockets.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +28,7 @@ use rustix::net::{
     recvmsg, sendmsg,
 };
 use serde::{Deserialize, Serialize};
+use tokio::io::Interest;
 
 use crate::sockets::{Inherited, Listening, Purpose};
 
@@ -69,6 +73,7 @@ enum Message {
     Take,
     Released,
     Serving,
+    Relay,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,11 +127,61 @@ impl Successor {
         }
     }
 
-    /// Tells the predecessor that it may drain. The returned stream ends when the predecessor is gone.
+    /// Tells the predecessor that it may drain. What it says afterwards is read with [`Farewell::new`].
     pub(crate) fn serving(self) -> Result<UnixStream, HandoverError> {
         send(&self.stream, &Message::Serving, &[])?;
-        self.stream.set_read_timeout(None)?;
         Ok(self.stream)
+    }
+}
+
+/// What the predecessor still has to say while it drains.
+#[derive(Debug)]
+pub(crate) struct Farewell {
+    stream: tokio::net::UnixStream,
+    incoming: Incoming,
+}
+
+/// What became of the QUIC socket.
+#[derive(Debug)]
+pub(crate) enum Word {
+    /// Datagrams for the successor come here from now on.
+    Relay(UnixDatagram),
+    /// The predecessor does not read the socket any more.
+    Free,
+}
+
+impl Farewell {
+    /// Listens on the stream that [`Successor::serving`] gave.
+    pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self { stream: tokio::net::UnixStream::from_std(stream)?, incoming: Incoming::default() })
+    }
+
+    /// The next word; the last one is [`Word::Free`], also when the predecessor was killed.
+    ///
+    /// Cancel safety: nothing is lost when the future is dropped.
+    pub(crate) async fn next(&mut self) -> Word {
+        loop {
+            if self.stream.readable().await.is_err() {
+                return Word::Free;
+            }
+            let (stream, incoming) = (&self.stream, &mut self.incoming);
+            let read = stream.try_io(Interest::READABLE, || match incoming.read(stream) {
+                Err(HandoverError::Lost(error)) => Err(error),
+                read => Ok(read),
+            });
+            match read {
+                Ok(Ok((Message::Relay, mut fds))) => {
+                    if let Some(relay) = fds.pop() {
+                        return Word::Relay(relay.into());
+                    }
+                }
+                // A newer predecessor may say more than this process understands.
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Word::Free,
+            }
+        }
     }
 }
 
@@ -158,13 +213,19 @@ impl Predecessor {
         }
     }
 
-    /// Says that everything is released, and waits until the successor serves. Blocks. Keep `self` until the QUIC socket is closed.
+    /// Says that everything is released, and waits until the successor serves. Blocks. Keep `self` until the QUIC socket is
+    /// free.
     pub(crate) fn released(&self) -> Result<(), HandoverError> {
         send(&self.stream, &Message::Released, &[])?;
         match receive(&self.stream)?.0 {
             Message::Serving => Ok(()),
             other => Err(HandoverError::Unexpected(format!("{other:?}"))),
         }
+    }
+
+    /// Gives the successor the end of a socket pair from which it gets the QUIC datagrams that are not for this process. Blocks.
+    pub(crate) fn relay(&self, relay: &UnixDatagram) -> io::Result<()> {
+        send(&self.stream, &Message::Relay, &[relay.as_fd()])
     }
 }
 
@@ -194,36 +255,49 @@ fn send(stream: &UnixStream, message: &Message, fds: &[BorrowedFd<'_>]) -> io::R
     io::Write::write_all(&mut &*stream, line.get(sent..).unwrap_or_default())
 }
 
-/// One message and the descriptors that came with it. The two sides take turns, so a message never shares a read with the next one
-/// except where parts of the sockets follow each other; reading byte by byte up to the line end keeps those apart.
+/// Waits for one message and the descriptors that came with it.
 fn receive(stream: &UnixStream) -> Result<(Message, Vec<OwnedFd>), HandoverError> {
-    let mut line = Vec::new();
-    let mut fds = Vec::new();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_PER_MESSAGE))];
-    loop {
-        let mut byte = [0_u8];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let got = recvmsg(stream, &mut [IoSliceMut::new(&mut byte)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
-            .map_err(io::Error::from)?;
-        for message in ancillary.drain() {
-            if let RecvAncillaryMessage::ScmRights(received) = message {
-                fds.extend(received);
+    Incoming::default().read(stream)
+}
+
+/// A message that is arriving.
+#[derive(Debug, Default)]
+struct Incoming {
+    line: Vec<u8>,
+    fds: Vec<OwnedFd>,
+}
+
+impl Incoming {
+    /// Reads on, to the end of the message. The two sides take turns, so a message never shares a read with the next one except where
+    /// several of one side follow each other; reading byte by byte up to the line end keeps those apart.
+    fn read(&mut self, stream: impl AsFd) -> Result<(Message, Vec<OwnedFd>), HandoverError> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_PER_MESSAGE))];
+        loop {
+            let mut byte = [0_u8];
+            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+            let got = recvmsg(&stream, &mut [IoSliceMut::new(&mut byte)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+                .map_err(io::Error::from)?;
+            for message in ancillary.drain() {
+                if let RecvAncillaryMessage::ScmRights(received) = message {
+                    self.fds.extend(received);
+                }
             }
+            if got.bytes == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            if byte[0] == b'\n' {
+                break;
+            }
+            if self.line.len() == MESSAGE_MAX {
+                return Err(HandoverError::Unexpected("a message without end".into()));
+            }
+            self.line.push(byte[0]);
         }
-        if got.bytes == 0 {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-        }
-        if byte[0] == b'\n' {
-            break;
-        }
-        if line.len() == MESSAGE_MAX {
-            return Err(HandoverError::Unexpected("a message without end".into()));
-        }
-        line.push(byte[0]);
+        let Self { line, fds } = std::mem::take(self);
+        let message =
+            serde_json::from_slice(&line).map_err(|error| HandoverError::Unexpected(format!("no message: {error}")))?;
+        Ok((message, fds))
     }
-    let message =
-        serde_json::from_slice(&line).map_err(|error| HandoverError::Unexpected(format!("no message: {error}")))?;
-    Ok((message, fds))
 }
 
 #[cfg(test)]
@@ -269,6 +343,25 @@ mod tests {
         let mut end = successor.serving().unwrap();
         predecessor.join().unwrap();
         assert_eq!(end.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_predecessor_says_what_becomes_of_the_quic_socket() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let predecessor = Predecessor { stream: here };
+        let mut farewell = Farewell::new(there).unwrap();
+        let (near, far) = UnixDatagram::pair().unwrap();
+        predecessor.relay(&far).unwrap();
+        // What a newer one may say.
+        Write::write_all(&mut &predecessor.stream, b"{\"message\":\"later\"}\n").unwrap();
+        drop(far);
+        let Word::Relay(relay) = farewell.next().await else { panic!("the relay comes first") };
+        near.send(b"datagram").unwrap();
+        let mut got = [0; 16];
+        assert_eq!(relay.recv(&mut got).unwrap(), 8);
+        drop(predecessor);
+        assert!(matches!(farewell.next().await, Word::Free));
+        assert!(matches!(farewell.next().await, Word::Free));
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Ready {
     pub https_addr: SocketAddr,
     /// Plain HTTP endpoints.
     pub http_addr: SocketAddr,
+    /// `ssh -R`.
+    pub ssh_addr: SocketAddr,
     /// Health, readiness, metrics.
     pub admin_addr: SocketAddr,
     /// Authoritative DNS.
@@ -39,11 +41,12 @@ pub(crate) struct Addresses {
     pub(crate) api: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) dns: SocketAddr,
+    pub(crate) ssh: SocketAddr,
 }
 
 impl Ready {
     pub(crate) fn new(addresses: Addresses, base: &HostName, connect: &HostName, ca_cert: String) -> Self {
-        let Addresses { https, http, api, admin, dns } = addresses;
+        let Addresses { https, http, api, admin, dns, ssh } = addresses;
         Self {
             event: "ready",
             api_url: format!("http://{}", dialable(api)),
@@ -55,6 +58,7 @@ impl Ready {
             http_addr: http,
             admin_addr: admin,
             dns_addr: dns,
+            ssh_addr: ssh,
             dashboard_url: format!("https://dashboard.{base}:{}", https.port()),
         }
     }

@@ -3,21 +3,27 @@
 use std::io;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
 use portway_control::{Control, ControlConfig, DataDir};
-use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, QuicKeys, ResumeKey};
+use portway_edge::{
+    Edge, EdgeConfig, EdgeStatus, HostKeyError, HostKeys, Listeners, QuicKeys, QuicSocket, ResumeKey, SshFront,
+    SshLimits,
+};
 use portway_rpc::in_memory;
 use prometheus_client::registry::Registry;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::{Admin, Phase};
 use crate::config::ServerConfig;
-use crate::handover::{self, HandoverError, Predecessor, Successor};
+use crate::handover::{self, Farewell, HandoverError, Predecessor, Successor, Word};
 use crate::ready::{Addresses, Ready};
 use crate::settings::DomainPolicy;
 use crate::sockets::{BindError, Inherited, Listening, Purpose, Sockets};
@@ -57,6 +63,9 @@ pub enum StartError {
     },
 }
 
+/// Stands between the host keys where they are kept; no key in OpenSSH's form has it.
+const HOST_KEY_END: &str = "\0";
+
 /// A server that serves. Give it to [`Server::run`]; dropped, it stops at once without draining.
 #[derive(Debug)]
 pub struct Server {
@@ -72,11 +81,12 @@ pub struct Server {
     stop: CancellationToken,
 }
 
-/// A QUIC socket, and when it is free.
+/// A QUIC socket that a predecessor reads.
 #[derive(Debug)]
 struct LaterQuic {
-    socket: UdpSocket,
-    free: JoinHandle<()>,
+    /// Taken when the edge serves it, with datagrams that the predecessor relays.
+    socket: Option<UdpSocket>,
+    farewell: Farewell,
 }
 
 #[derive(Debug)]
@@ -149,13 +159,12 @@ impl Server {
                     Some(Order::Stop) | None => break self.drain().await,
                     Some(Order::Reload(config)) => self.compare(&config),
                 },
-                () = quic_is_free(&mut self.quic_later) => self.serve_quic(),
+                word = next_word(&mut self.quic_later) => self.hear(word),
                 Some(stream) = accept(&gate) => {
                     match self.hand_over(stream).await {
                         Ok(Some(predecessor)) => {
-                            self.drain().await;
-                            // The end of this stream tells the successor that the QUIC socket is free.
-                            break drop(predecessor);
+                            let _leaving = self.leave_quic(predecessor).await;
+                            break self.drain().await;
                         }
                         Ok(None) => {}
                         Err(error) => {
@@ -168,12 +177,57 @@ impl Server {
         }
     }
 
-    fn serve_quic(&mut self) {
-        let Some(LaterQuic { socket, .. }) = self.quic_later.take() else { return };
-        match self.core.edge.serve_quic(socket) {
-            Ok(()) => tracing::info!("the predecessor is gone; serving QUIC"),
+    /// The predecessor says what becomes of the QUIC socket.
+    fn hear(&mut self, word: Word) {
+        let Some(later) = &mut self.quic_later else { return };
+        let socket = later.socket.take();
+        let relay = match word {
+            Word::Relay(relay) => Some(relay),
+            Word::Free => {
+                tracing::info!("the predecessor has no QUIC session left");
+                self.quic_later = None;
+                None
+            }
+        };
+        let served = match socket {
+            Some(socket) => self.core.edge.serve_quic(socket, relay),
+            None => Ok(self.core.edge.quic_sockets().iter().for_each(QuicSocket::take_over)),
+        };
+        match served {
+            Ok(()) => tracing::info!("serving QUIC"),
             Err(error) => tracing::error!(%error, "QUIC is not served; agents use TCP"),
         }
+    }
+
+    /// Sends QUIC newcomers to the successor, and tells it when the last QUIC session here is over, however long the rest of the drain takes:
+    /// the end of the stream says so. The task is to be kept through the drain.
+    async fn leave_quic(&mut self, predecessor: Predecessor) -> Option<AbortOnDropHandle<()>> {
+        let sockets = self.core.edge.quic_sockets();
+        let relayed = async {
+            let (here, there) = UnixDatagram::pair()?;
+            if let Some(socket) = sockets.first() {
+                socket.pass_on(here)?;
+            }
+            blocking(move || predecessor.relay(&there).map(|()| predecessor).map_err(HandoverError::from)).await
+        };
+        let predecessor = match relayed.await {
+            Ok(predecessor) => predecessor,
+            Err(error) => {
+                tracing::warn!(%error, "agents over QUIC have to wait for the end of this server's sessions");
+                return None;
+            }
+        };
+        let ended = self.core.edge.quic_ended();
+        let later = self.quic_later.take();
+        Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            if let Some(mut later) = later {
+                // The predecessor of this server still reads the socket.
+                while !matches!(later.farewell.next().await, Word::Free) {}
+                sockets.iter().for_each(QuicSocket::take_over);
+            }
+            ended.await;
+            drop(predecessor);
+        })))
     }
 
     /// Tells the operator which changes wait for a new process. Sockets, names and limits are fixed for the life of an edge, and an
@@ -214,6 +268,7 @@ impl Server {
             api: sockets.api.local_addr().map_err(io("address of api_addr"))?,
             admin: sockets.admin.local_addr().map_err(io("address of admin_addr"))?,
             dns: config.dns_addr,
+            ssh: sockets.ssh.local_addr().map_err(io("address of ssh_addr"))?,
         };
         let own_sockets = OwnSockets {
             api: sockets.api.try_clone().map_err(io("duplicating a socket"))?,
@@ -226,6 +281,7 @@ impl Server {
             https: vec![sockets.https],
             quic: quic_now.into_iter().collect(),
             http: vec![sockets.http],
+            ssh: vec![sockets.ssh],
             tcp: sockets.endpoints,
         };
         let mut metrics = Registry::default();
@@ -249,8 +305,9 @@ impl Server {
         server.core.edge.synced().await;
         server.admin.enter(Phase::Serving);
         if let Some(successor) = successor {
-            let gone = blocking(move || successor.serving()).await?;
-            server.quic_later = quic_later.map(|socket| LaterQuic { socket, free: tokio::spawn(ended(gone)) });
+            let stream = blocking(move || successor.serving()).await?;
+            let farewell = Farewell::new(stream).map_err(io("listening to the predecessor"))?;
+            server.quic_later = Some(LaterQuic { socket: quic_later, farewell });
         }
         Ok(server)
     }
@@ -316,6 +373,7 @@ impl Server {
             api: self.ready.https_addr,
             admin: self.ready.admin_addr,
             dns: self.ready.dns_addr,
+            ssh: self.ready.ssh_addr,
         };
         let control = open_control(DataDir::hold(&self.config.data_dir)?, &self.config).await?;
         let fresh = Core::start(&self.config, control, listeners, addresses, &mut metrics).await?;
@@ -327,9 +385,9 @@ impl Server {
     }
 
     fn sockets(&self) -> io::Result<Vec<(Purpose, Listening)>> {
-        let Listeners { https, mut quic, http, tcp } = self.core.edge.listeners()?;
-        if let Some(later) = &self.quic_later {
-            quic.push(later.socket.try_clone()?);
+        let Listeners { https, mut quic, http, ssh, tcp } = self.core.edge.listeners()?;
+        if let Some(socket) = self.quic_later.as_ref().and_then(|later| later.socket.as_ref()) {
+            quic.push(socket.try_clone()?);
         }
         let api = self.own_sockets.api.try_clone()?;
         let admin = self.own_sockets.admin.try_clone()?;
@@ -339,6 +397,7 @@ impl Server {
             .map(named(Purpose::Https))
             .chain(quic.into_iter().map(|socket| (Purpose::Quic, Listening::Udp(socket))))
             .chain(http.into_iter().map(named(Purpose::Http)))
+            .chain(ssh.into_iter().map(named(Purpose::Ssh)))
             .chain(tcp.into_iter().map(named(Purpose::Endpoint)))
             .chain([(Purpose::Api, Listening::Tcp(api)), (Purpose::Admin, Listening::Tcp(admin))])
             .collect())
@@ -373,6 +432,7 @@ impl Core {
         let edge_config = EdgeConfig {
             quic_keys: QuicKeys::from_secret(&control.derive_key("quic")),
             resume_key: ResumeKey::from_secret(&control.derive_key("resume")),
+            ssh: Some(ssh_front(&control).await?),
             ..edge_config(config, addresses)
         };
         let edge = Edge::start(edge_config, listeners, client, metrics).await?;
@@ -398,6 +458,17 @@ impl Core {
             control.close().await;
         }
     }
+}
+
+/// The SSH front with the installation's host keys, which are made on the first start.
+async fn ssh_front(control: &Control) -> Result<Arc<SshFront>, StartError> {
+    let unusable = |source: HostKeyError| StartError::Io { what: "SSH host keys", source: io::Error::other(source) };
+    let fresh = HostKeys::generate().map_err(unusable)?.to_openssh().map_err(unusable)?;
+    let joined = || fresh.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>().join(HOST_KEY_END);
+    let kept = control.secret_or_make("ssh host keys", || joined().into_bytes().into()).await?;
+    let texts: Vec<SecretString> = String::from_utf8_lossy(&kept).split(HOST_KEY_END).map(SecretString::from).collect();
+    let keys = HostKeys::from_openssh(&texts).map_err(unusable)?;
+    Ok(Arc::new(SshFront::new(&keys, SshLimits::default())))
 }
 
 /// Opens the control plane on a thread of its own: making a CA and migrating a database keep a thread busy.
@@ -455,14 +526,9 @@ async fn offer(
     blocking(move || Predecessor::offer(stream, &sockets)).await
 }
 
-/// Ready when the other end of `stream` is closed.
-async fn ended(stream: std::os::unix::net::UnixStream) {
-    drop(blocking(move || Ok(io::copy(&mut &stream, &mut io::sink())?)).await);
-}
-
-async fn quic_is_free(later: &mut Option<LaterQuic>) {
+async fn next_word(later: &mut Option<LaterQuic>) -> Word {
     match later {
-        Some(LaterQuic { free, .. }) => drop(free.await),
+        Some(later) => later.farewell.next().await,
         None => std::future::pending().await,
     }
 }

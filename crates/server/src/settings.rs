@@ -28,6 +28,9 @@ pub struct Settings {
     /// Plain HTTP endpoints and redirects to HTTPS [default: 127.0.0.1:8080]
     #[arg(long, value_name = "IP:PORT", env = "PORTWAY_HTTP_ADDR")]
     pub http_addr: Option<SocketAddr>,
+    /// Where `ssh -R` connects; the https address takes it too [default: 127.0.0.1:8022]
+    #[arg(long, value_name = "IP:PORT", env = "PORTWAY_SSH_ADDR")]
+    pub ssh_addr: Option<SocketAddr>,
     /// REST API, plain HTTP; no resource is served there in this version [default: 127.0.0.1:4400]
     #[arg(long, value_name = "IP:PORT", env = "PORTWAY_API_ADDR")]
     pub api_addr: Option<SocketAddr>,
@@ -246,6 +249,7 @@ impl Settings {
             api_addr: self.api_addr.or(others.api_addr),
             admin_addr: self.admin_addr.or(others.admin_addr),
             dns_addr: self.dns_addr.or(others.dns_addr),
+            ssh_addr: self.ssh_addr.or(others.ssh_addr),
             tcp_ports: self.tcp_ports.or(others.tcp_ports),
             tcp_host: self.tcp_host.or(others.tcp_host),
             region: self.region.or(others.region),

@@ -20,8 +20,31 @@ pub struct Cluster {
     ready: Ready,
     authtoken: SecretString,
     ca: Vec<u8>,
+    settings: Settings,
     orders: mpsc::Sender<Order>,
     serving: JoinHandle<()>,
+}
+
+/// A server that has been replaced by an upgrade and drains.
+#[derive(Debug)]
+pub struct Predecessor {
+    _orders: mpsc::Sender<Order>,
+    serving: JoinHandle<()>,
+}
+
+impl Predecessor {
+    /// Whether it still runs.
+    pub fn is_draining(&self) -> bool {
+        !self.serving.is_finished()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When the server's task failed.
+    pub async fn ended(self) -> Result<()> {
+        Ok(self.serving.await?)
+    }
 }
 
 impl Cluster {
@@ -50,9 +73,10 @@ impl Cluster {
             api_addr: Some(any),
             admin_addr: Some(any),
             dns_addr: Some(any),
+            ssh_addr: Some(any),
             ..Settings::default()
         });
-        let server = Server::start(ServerConfig::resolve(settings)?).await?;
+        let server = Server::start(ServerConfig::resolve(settings.clone())?).await?;
         let ready = server.ready().clone();
         let bootstrap: serde_json::Value =
             serde_json::from_slice(&std::fs::read(data_dir.path().join("data/bootstrap.json"))?)?;
@@ -60,7 +84,7 @@ impl Cluster {
         let ca = std::fs::read(&ready.ca_cert)?;
         let (orders, told) = mpsc::channel(1);
         let serving = tokio::spawn(server.run(told));
-        Ok(Self { data_dir, ready, authtoken, ca, orders, serving })
+        Ok(Self { data_dir, ready, authtoken, ca, settings, orders, serving })
     }
 
     /// Where the server is reached.
@@ -132,6 +156,18 @@ impl Cluster {
     /// Whatever keeps the server from starting.
     pub async fn restart(data_dir: TempDir, settings: Settings) -> Result<Self> {
         Self::on(data_dir, settings).await
+    }
+
+    /// Starts a second server that takes over from the running one, as `portway server --upgrade` does.
+    ///
+    /// # Errors
+    /// Whatever keeps the second server from starting.
+    pub async fn upgrade(&mut self) -> Result<Predecessor> {
+        let server = Server::upgrade(ServerConfig::resolve(self.settings.clone())?).await?;
+        self.ready = server.ready().clone();
+        let (orders, told) = mpsc::channel(1);
+        let serving = std::mem::replace(&mut self.serving, tokio::spawn(server.run(told)));
+        Ok(Predecessor { _orders: std::mem::replace(&mut self.orders, orders), serving })
     }
 
     /// Settings that bind the addresses this server has now.

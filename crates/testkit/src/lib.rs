@@ -9,6 +9,6 @@ mod link;
 mod upstream;
 
 pub use client::{Client, Response};
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Predecessor};
 pub use link::Link;
 pub use upstream::{EchoUpstream, HttpUpstream, RecordedRequest};

@@ -31,6 +31,9 @@ pub(super) async fn answer(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let accept = request.headers().get(ACCEPT).cloned();
     let version = request.version();
+    if version == Version::HTTP_10 {
+        connection.turn.unframed();
+    }
     let mut response = match forward(&connection, &mut in_flight, request).await {
         Ok(response) => response,
         Err(error) => {

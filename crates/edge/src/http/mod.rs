@@ -6,6 +6,7 @@
 mod body;
 mod compress;
 mod connection;
+mod cut;
 mod exchange;
 mod fault;
 mod guard;

@@ -16,11 +16,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::connection::{Connection, InFlight};
+use super::cut::Cut;
 use super::exchange::answer;
 use super::guard::Guard;
 use super::lent_io::Lent;
 use super::page;
 use super::tasks::{Signal, Tasks};
+use super::turn::CutOff;
 use super::upgrade;
 use super::visitor_io::VisitorIo;
 use crate::state::EdgeShared;
@@ -57,7 +59,7 @@ const LINGER_BYTES: usize = 256 * 1024;
 /// Cancel safety: dropped, the connection is cut and every stream that belongs to it is reset.
 pub(crate) async fn serve<IO>(mut io: IO, visitor: Visitor, edge: Arc<EdgeShared>)
 where
-    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    IO: AsyncRead + AsyncWrite + Cut + Send + Unpin + 'static,
 {
     let mut stopped = Signal::new(edge.stopped.clone());
     let mut run = pin!(async move {
@@ -101,7 +103,7 @@ async fn starts_with_preface<IO: AsyncRead + Unpin>(io: &mut IO, first: &mut Byt
 
 async fn serve_http1<IO>(io: IO, first: BytesMut, connection: Arc<Connection>)
 where
-    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    IO: AsyncRead + AsyncWrite + Cut + Send + Unpin + 'static,
 {
     let limits = connection.edge.limits();
     let guard = Guard::new(limits);
@@ -127,8 +129,11 @@ where
         Box::pin(upgrade::join(io, upgraded, connection.edge.limits())).await;
         return;
     }
-    if !connection.turn.is_cut() {
-        end(io).await;
+    match connection.turn.cut_off() {
+        CutOff::No => end(io).await,
+        // The missing end of the body tells the visitor.
+        CutOff::Framed => {}
+        CutOff::Unframed => io.get_mut().reset_on_close(),
     }
 }
 

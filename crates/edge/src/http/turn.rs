@@ -21,6 +21,8 @@ pub(super) struct Turn {
     idle_since_ms: AtomicU64,
     in_flight: AtomicU32,
     upgrade: AtomicU8,
+    /// The response under way ends with the connection.
+    unframed: AtomicBool,
     cut: AtomicBool,
     has_interim: AtomicBool,
     has_reader: AtomicBool,
@@ -35,6 +37,16 @@ struct Slow {
     interim: BytesMut,
     /// What was wrong with the body under way.
     broken_body: Option<PublicError>,
+}
+
+/// Whether a response was cut off, and whether the visitor can see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CutOff {
+    No,
+    /// Its length or its chunks show that it is not whole.
+    Framed,
+    /// The end of the connection would pass for its end.
+    Unframed,
 }
 
 /// What became of a request for another protocol.
@@ -54,6 +66,7 @@ impl Turn {
             idle_since_ms: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             upgrade: AtomicU8::new(0),
+            unframed: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             has_interim: AtomicBool::new(false),
             has_reader: AtomicBool::new(false),
@@ -139,9 +152,18 @@ impl Turn {
         self.cut.store(true, Ordering::Relaxed);
     }
 
+    /// The visitor speaks HTTP/1.0: a response without a length ends with the connection (RFC 9112 section 6.3).
+    pub(super) fn unframed(&self) {
+        self.unframed.store(true, Ordering::Relaxed);
+    }
+
     /// Whether a response was cut off.
-    pub(super) fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::Relaxed)
+    pub(super) fn cut_off(&self) -> CutOff {
+        match (self.cut.load(Ordering::Relaxed), self.unframed.load(Ordering::Relaxed)) {
+            (false, _) => CutOff::No,
+            (true, false) => CutOff::Framed,
+            (true, true) => CutOff::Unframed,
+        }
     }
 
     /// Writes an interim response (RFC 9110 section 15.2) before the final one.

@@ -5,6 +5,7 @@ use portway_mux::{PipeLimits, pipe};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::connection::Upgraded;
+use super::cut::Cut;
 use super::visitor_io::VisitorIo;
 use super::websocket;
 use crate::config::Limits;
@@ -14,7 +15,7 @@ use crate::config::Limits;
 /// Cancel safety: dropped, both sides are cut.
 pub(super) async fn join<IO>(mut visitor: VisitorIo<IO>, upgraded: Upgraded, limits: &Limits)
 where
-    IO: AsyncRead + AsyncWrite + Unpin,
+    IO: AsyncRead + AsyncWrite + Cut + Unpin,
 {
     let Upgraded { io, first, websocket } = upgraded;
     let stream = io.into_stream();
@@ -24,8 +25,10 @@ where
     if send_first(&mut visitor, first).await.is_err() {
         return;
     }
-    // How it ended does not matter: both sides have seen it.
-    let _ = pipe(&mut visitor, stream, PipeLimits { idle_timeout: limits.http_body_idle_timeout }).await;
+    let piped = pipe(&mut visitor, stream, PipeLimits { idle_timeout: limits.http_body_idle_timeout }).await;
+    if !piped.unwrap_or_else(|error| error.stats()).told_end {
+        visitor.get_mut().reset_on_close();
+    }
 }
 
 async fn send_first<IO: AsyncRead + AsyncWrite + Unpin>(

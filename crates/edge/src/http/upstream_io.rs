@@ -3,10 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -88,10 +89,11 @@ impl Opener {
     /// Opens a stream. Cancel safety: dropped, the stream is reset or never was.
     pub(super) async fn open(self) -> Result<UpstreamIo, OpenFault> {
         let stream = self.endpoint.open(self.client, self.server).await?;
+        let link = Arc::default();
         Ok(UpstreamIo {
-            stream,
+            stream: Tidy { stream: Some(stream), link: Arc::clone(&link) },
             opener: self,
-            link: Arc::default(),
+            link,
             unsent: Bytes::new(),
             replay: BytesMut::new(),
             reopening: None,
@@ -104,7 +106,7 @@ impl Opener {
 
 /// A stream to an upstream.
 pub(super) struct UpstreamIo {
-    stream: Stream,
+    stream: Tidy,
     opener: Opener,
     link: Arc<Link>,
     /// Taken from hyper, not yet by the session.
@@ -119,6 +121,14 @@ pub(super) struct UpstreamIo {
     moved: Instant,
 }
 
+/// A stream that is dropped between requests ends in good order: the upstream must not take the end of a kept connection for a broken one.
+/// With a request under way it is reset.
+#[derive(Debug)]
+struct Tidy {
+    stream: Option<Stream>,
+    link: Arc<Link>,
+}
+
 type Reopening = Pin<Box<dyn Future<Output = Result<Stream, OpenFault>> + Send>>;
 
 impl UpstreamIo {
@@ -128,8 +138,8 @@ impl UpstreamIo {
     }
 
     /// The bare stream. What hyper wrote has left by then.
-    pub(super) fn into_stream(self) -> Stream {
-        self.stream
+    pub(super) fn into_stream(mut self) -> Stream {
+        self.stream.stream.take().expect("taken here only, and with it all of this")
     }
 
     fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -173,7 +183,7 @@ impl UpstreamIo {
         let Some(reopening) = &mut self.reopening else { return Poll::Ready(Ok(())) };
         match ready!(reopening.as_mut().poll(cx)) {
             Ok(stream) => {
-                self.stream = stream;
+                *self.stream = stream;
                 self.write_ended = false;
                 self.unsent = self.replay.split().freeze();
                 self.reopening = None;
@@ -256,11 +266,36 @@ impl Write for UpstreamIo {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_unsent(cx));
-        tokio::io::AsyncWrite::poll_shutdown(Pin::new(&mut self.stream), cx)
+        tokio::io::AsyncWrite::poll_shutdown(Pin::new(&mut *self.stream), cx)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
+    }
+}
+
+impl Deref for Tidy {
+    type Target = Stream;
+
+    fn deref(&self) -> &Stream {
+        self.stream.as_ref().expect("the stream is taken with the IO that it belongs to")
+    }
+}
+
+impl DerefMut for Tidy {
+    fn deref_mut(&mut self) -> &mut Stream {
+        self.stream.as_mut().expect("the stream is taken with the IO that it belongs to")
+    }
+}
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        if let Some(stream) = &mut self.stream
+            && self.link.exchanges.load(Ordering::Relaxed) == 0
+        {
+            // Chunks are never left in the stream, so there is nothing to wait for.
+            let _ = stream.poll_finish(&mut Context::from_waker(Waker::noop()));
+        }
     }
 }
 

@@ -75,6 +75,17 @@ pub enum ProxyError {
     /// The proxy itself cannot be reached.
     #[error("cannot be reached: {0}")]
     Unreachable(#[source] io::Error),
+    /// It takes the connection and says nothing: mostly it speaks another protocol.
+    #[error("no answer within {:.1} s; does it speak {speaks}?", .within.as_secs_f64())]
+    Silent {
+        /// How long was waited.
+        within: Duration,
+        /// What it was taken for, and how another kind of proxy is written.
+        speaks: &'static str,
+    },
+    /// It has connected, and nothing comes back from there.
+    #[error("it has connected, but nothing came back through it within {:.1} s", .0.as_secs_f64())]
+    NothingThrough(Duration),
     /// An HTTP proxy answered with another status than 2xx.
     #[error("answered {status}{}", needs_login(*.status))]
     Status {

@@ -47,6 +47,14 @@ pub enum ProxyUrlError {
 }
 
 impl ProxyUrl {
+    /// What the proxy is taken for, for a person whose proxy may be of another kind.
+    pub(super) fn speaks(&self) -> &'static str {
+        match self.kind {
+            ProxyKind::Http => "HTTP (a SOCKS5 proxy is written socks5://host:port)",
+            ProxyKind::Socks5 => "SOCKS5 (an HTTP proxy is written http://host:port)",
+        }
+    }
+
     /// Connects through the proxy. Also gives the bytes that came behind the proxy's answer.
     pub(super) async fn connect(&self, target: &ConnectUrl) -> Result<(TcpStream, Bytes), ProxyError> {
         let mut socket = self.reach().await?;

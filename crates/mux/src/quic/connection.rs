@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use bytes::Bytes;
 use portway_muxado::ErrorCode;
 use quinn::{ConnectionError, VarInt};
 use tokio::time::{Instant, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{RecvHalf, SendHalf};
+use super::{RecvHalf, SendHalf, heartbeat};
 use crate::{CloseReason, OpenError, Role, SessionConfig, Stream};
 
 /// How long [`open`] waits for the peer to allow one more stream. The peer doubles its limit while half of it is in use, which takes one
@@ -30,6 +31,9 @@ pub(crate) struct Handle {
     theirs: AtomicUsize,
     allowed: AtomicU32,
     opens: Mutex<OpenRate>,
+    /// The peer did not answer, and this side has closed the connection over it.
+    given_up: AtomicBool,
+    _heartbeat: AbortOnDropHandle<()>,
 }
 
 /// Lives as long as either half of a stream.
@@ -52,7 +56,8 @@ impl Handle {
         local_addr: SocketAddr,
     ) -> Arc<Self> {
         tracing::debug!(?role, peer = %connection.remote_address(), "QUIC session established");
-        Arc::new(Self {
+        let period = (config.heartbeat_interval + config.heartbeat_tolerance) / 2;
+        Arc::new_cyclic(|this| Self {
             local_addr: SocketAddr::new(connection.local_ip().unwrap_or(local_addr.ip()), local_addr.port()),
             connection,
             open: AtomicUsize::new(0),
@@ -60,6 +65,8 @@ impl Handle {
             allowed: AtomicU32::new(config.quic_initial_streams),
             opens: Mutex::new(OpenRate { tokens: f64::from(config.opens_per_second), since: Instant::now() }),
             config,
+            given_up: AtomicBool::new(false),
+            _heartbeat: AbortOnDropHandle::new(tokio::spawn(heartbeat::watch(this.clone(), period))),
         })
     }
 
@@ -71,12 +78,25 @@ impl Handle {
         self.connection.close(VarInt::from_u32(ErrorCode::SESSION_CLOSED.0), b"");
     }
 
+    /// Closes because the peer does not answer. It is told: where only one direction is dead, it hears that.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+        self.connection.close(VarInt::from_u32(ErrorCode::SESSION_CLOSED.0), b"no answer to heartbeats");
+    }
+
     pub(crate) async fn closed(&self) -> CloseReason {
-        close_reason(self.connection.closed().await)
+        self.reason(self.connection.closed().await)
     }
 
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
-        self.connection.close_reason().map(close_reason)
+        self.connection.close_reason().map(|error| self.reason(error))
+    }
+
+    fn reason(&self, error: ConnectionError) -> CloseReason {
+        match error {
+            ConnectionError::LocallyClosed if self.given_up.load(Ordering::Relaxed) => CloseReason::HeartbeatLost,
+            error => close_reason(error),
+        }
     }
 
     pub(crate) fn peer_addr(&self) -> SocketAddr {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use quinn::EndpointConfig;
-use quinn_proto::HashedConnectionIdGenerator;
+
+use super::connection_ids::ConnectionIds;
 
 /// Least time between two stateless resets of an endpoint. quinn's own 20 ms would let a restarted edge tell 50 agents a second, and ten
 /// thousand of them after three minutes. A reset costs one HMAC and is shorter than the packet that it answers, so that it neither
@@ -18,7 +19,7 @@ const RESET_INTERVAL: Duration = Duration::from_micros(50);
 #[derive(Clone)]
 pub struct QuicKeys {
     reset: Arc<hmac::Key>,
-    connection_ids: u64,
+    connection_ids: Arc<hmac::Key>,
 }
 
 impl QuicKeys {
@@ -27,11 +28,8 @@ impl QuicKeys {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let reset = hmac::sign(&secret, b"stateless reset");
         let connection_ids = hmac::sign(&secret, b"connection ids");
-        let first = connection_ids.as_ref().first_chunk().copied().unwrap_or_default();
-        Self {
-            reset: Arc::new(hmac::Key::new(hmac::HMAC_SHA256, reset.as_ref())),
-            connection_ids: u64::from_be_bytes(first),
-        }
+        let key = |secret: hmac::Tag| Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref()));
+        Self { reset: key(reset), connection_ids: key(connection_ids) }
     }
 
     /// Keys that no other endpoint has: sessions of an earlier process end by their idle timeout.
@@ -39,12 +37,14 @@ impl QuicKeys {
         Self::from_secret(&rand::random())
     }
 
-    pub(super) fn endpoint_config(&self) -> EndpointConfig {
+    /// What makes the connection ids of one more listener.
+    pub(super) fn connection_ids(&self) -> ConnectionIds {
+        ConnectionIds::new(self.connection_ids.clone())
+    }
+
+    pub(super) fn endpoint_config(&self, ids: ConnectionIds) -> EndpointConfig {
         let mut config = EndpointConfig::new(self.reset.clone());
-        let key = self.connection_ids;
-        config
-            .cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(key)))
-            .min_reset_interval(RESET_INTERVAL);
+        config.cid_generator(move || Box::new(ids.clone())).min_reset_interval(RESET_INTERVAL);
         config
     }
 }

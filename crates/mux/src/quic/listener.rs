@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use quinn::VarInt;
 use tokio::time::timeout;
 
 use super::connection::{Handle, close_reason};
-use super::{QuicKeys, transport};
+use super::{QuicKeys, QuicSocket, transport};
 use crate::{CloseReason, Role, Session, SessionConfig};
 
 /// How long a handshake may take: three lost packets in a row on a slow path, and no more for somebody who only holds memory.
@@ -28,6 +29,7 @@ const CLOSE_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct QuicListener {
     endpoint: quinn::Endpoint,
+    socket: QuicSocket,
     config: SessionConfig,
     local_addr: SocketAddr,
     handshakes: Arc<()>,
@@ -67,11 +69,33 @@ impl QuicListener {
         config: SessionConfig,
         keys: &QuicKeys,
     ) -> io::Result<Self> {
+        Self::succeed(socket, None, tls, config, keys)
+    }
+
+    /// As [`QuicListener::new`], on a socket that a predecessor with the same `keys` still reads: what is not for its sessions comes by
+    /// `relay`, until [`QuicSocket::take_over`].
+    ///
+    /// # Errors
+    /// As [`QuicListener::new`].
+    pub fn succeed(
+        socket: std::net::UdpSocket,
+        relay: Option<UnixDatagram>,
+        tls: Arc<rustls::ServerConfig>,
+        config: SessionConfig,
+        keys: &QuicKeys,
+    ) -> io::Result<Self> {
         let local_addr = socket.local_addr()?;
         let server = transport::server_config(tls, &config)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let endpoint = transport::endpoint(socket, keys.endpoint_config(), Some(server))?;
-        Ok(Self { endpoint, config, local_addr, handshakes: Arc::new(()) })
+        let ids = keys.connection_ids();
+        let socket = QuicSocket::new(transport::prepared(socket)?, relay, ids.clone())?;
+        let endpoint = transport::server_endpoint(&socket, keys.endpoint_config(ids), server)?;
+        Ok(Self { endpoint, socket, config, local_addr, handshakes: Arc::new(()) })
+    }
+
+    /// The socket, for its handover.
+    pub fn socket(&self) -> QuicSocket {
+        self.socket.clone()
     }
 
     /// The next client. `None`: the listener is closed.
@@ -98,8 +122,8 @@ impl QuicListener {
         self.endpoint.open_connections()
     }
 
-    /// Takes no new clients any more; sessions go on. Packets of new clients are dropped, so that a successor on a socket of the same
-    /// port may answer their next try.
+    /// Takes no new clients any more; sessions go on. Packets of new clients are dropped, unless [`QuicSocket::pass_on`] takes them to a
+    /// successor.
     pub fn refuse_new(&self) {
         self.endpoint.set_server_config(None);
     }

@@ -6,9 +6,10 @@ use std::sync::{Arc, Once};
 
 use quinn::congestion::CubicConfig;
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
-use quinn::{Endpoint, EndpointConfig, IdleTimeout, TransportConfig, VarInt};
+use quinn::{Endpoint, EndpointConfig, IdleTimeout, TokioRuntime, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::QuicSocket;
 use crate::SessionConfig;
 
 /// Receive and send buffer asked for a UDP socket, bytes. The usual 208 KiB holds 1.5 ms at 1 Gbit/s, less than the pause between two
@@ -27,7 +28,8 @@ const INCOMING_BUFFER: u64 = 16 * 1024;
 const INCOMING_BUFFER_TOTAL: u64 = 16 * 1024 * 1024;
 
 fn transport(config: &SessionConfig) -> Arc<TransportConfig> {
-    let idle = config.heartbeat_interval + config.heartbeat_tolerance;
+    // The heartbeat is quicker, and unlike this timer it tells the peer.
+    let idle = (config.heartbeat_interval + config.heartbeat_tolerance).mul_f32(1.5);
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(config.quic_initial_streams))
@@ -79,18 +81,24 @@ pub(crate) fn client_endpoint(peer: SocketAddr) -> io::Result<Endpoint> {
     };
     let socket = Socket::new(Domain::for_address(peer), Type::DGRAM, Some(Protocol::UDP))?;
     socket.bind(&any.into())?;
-    endpoint(socket.into(), EndpointConfig::default(), None)
+    let socket = prepared(socket.into())?;
+    Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime))
 }
 
-/// An endpoint on `socket`, driven by the current runtime.
-pub(super) fn endpoint(
-    socket: UdpSocket,
+/// The endpoint of a listener, driven by the current runtime.
+pub(super) fn server_endpoint(
+    socket: &QuicSocket,
     config: EndpointConfig,
-    server: Option<quinn::ServerConfig>,
+    server: quinn::ServerConfig,
 ) -> io::Result<Endpoint> {
+    Endpoint::new_with_abstract_socket(config, Some(server), socket.as_socket(), Arc::new(TokioRuntime))
+}
+
+/// A bound socket with large buffers, for a runtime.
+pub(super) fn prepared(socket: UdpSocket) -> io::Result<UdpSocket> {
     grow_buffers(&socket);
     socket.set_nonblocking(true)?;
-    Endpoint::new(config, server, socket, Arc::new(quinn::TokioRuntime))
+    Ok(socket)
 }
 
 fn grow_buffers(socket: &UdpSocket) {

@@ -218,6 +218,18 @@ async fn a_session_is_closed_by_its_code_and_text() {
     }
 }
 
+#[tokio::test]
+async fn a_proxy_of_another_kind_is_suspected() {
+    let server = Server::start(SessionConfig::edge()).await;
+    // An HTTP proxy that waits for a request line.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("socks5://{}", listener.local_addr().unwrap());
+    let dialer = server.dialer().connect_timeout(Duration::from_millis(200));
+    let error = dialer.proxy(Some(proxy.parse().unwrap())).dial().await.unwrap_err();
+    assert!(matches!(error.cause(), Some(DialCause::Proxy { error: ProxyError::Silent { .. }, .. })), "{error}");
+    assert!(error.to_string().contains("an HTTP proxy is written http://"), "{error}");
+}
+
 /// An HTTP proxy for one connection: gives `answer`, and connects to `target` whatever is asked when that is a 200.
 async fn http_proxy(target: SocketAddr, answer: &'static str) -> (SocketAddr, JoinHandle<String>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test whose set-up fails has failed")]
 
 mod dialing;
+mod handover;
 mod liveness;
+mod one_way;
 mod piping;
 mod restarts;
 mod sessions;

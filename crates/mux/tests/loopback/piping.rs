@@ -44,7 +44,7 @@ async fn bytes_and_ends_pass_both_ways() {
             async { recv.read_to_end(&mut got_up).await.map(drop).unwrap() },
         );
         assert!(got_down == down && got_up == up);
-        assert_eq!(task.await.unwrap().unwrap(), PipeStats { sent: 2_000_000, received: 3_000_000 });
+        assert_eq!(task.await.unwrap().unwrap(), PipeStats { sent: 2_000_000, received: 3_000_000, told_end: true });
     }
 }
 
@@ -62,7 +62,7 @@ async fn one_direction_goes_on_after_the_other_has_ended() {
         let mut got = String::new();
         local.read_to_string(&mut got).await.unwrap();
         assert_eq!(got, "late answer");
-        assert_eq!(task.await.unwrap().unwrap(), PipeStats { sent: 7, received: 11 });
+        assert_eq!(task.await.unwrap().unwrap(), PipeStats { sent: 7, received: 11, told_end: true });
     }
 }
 
@@ -92,7 +92,7 @@ async fn a_reset_stream_ends_the_pipe_after_what_came_before() {
         local.read_exact(&mut got).await.unwrap();
         near.reset(ErrorCode::UPSTREAM_TIMEOUT);
         let error = task.await.unwrap().unwrap_err();
-        assert_eq!(error.stats(), PipeStats { sent: 0, received: 4 });
+        assert_eq!(error.stats(), PipeStats { sent: 0, received: 4, told_end: false });
         let PipeError::Stream { source: StreamError::Reset(code), .. } = error else { panic!("{error}") };
         assert_eq!(code, ErrorCode::UPSTREAM_TIMEOUT);
     }

@@ -226,6 +226,11 @@ async fn a_broken_response_never_looks_whole() {
             all.contains("content-length: 10") || all.contains("chunked") || all.starts_with("HTTP/1.1 502"),
             "{path}: {all}"
         );
+        // Over HTTP/1.0 the end of the connection would be the end of the body.
+        let mut visitor = site.visit().await;
+        visitor.send(format!("GET {path} HTTP/1.0\r\nHost: app.example.com\r\n\r\n")).await;
+        let (all, clean) = visitor.rest().await;
+        assert!(!clean || all.starts_with("HTTP/1.0 502"), "{path}: {all}");
     }
 }
 

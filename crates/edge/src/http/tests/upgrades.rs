@@ -113,3 +113,21 @@ async fn a_visitor_who_leaves_an_open_upgrade_resets_the_stream() {
     drop(visitor);
     assert_eq!(seen.recv().await, Some("gone"));
 }
+
+#[tokio::test]
+async fn an_upstream_that_breaks_off_an_open_upgrade_cuts_the_visitor() {
+    let site = Site::new();
+    site.endpoint("http://app.example.com", |mut peer, _| async move {
+        peer.head().await.expect("a request");
+        peer.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nabc").await;
+        peer.exactly(3).await;
+        // Dropped: a reset.
+    });
+    let mut visitor = site.visit().await;
+    visitor.send(ASK).await;
+    visitor.head().await.expect("a 101");
+    assert_eq!(visitor.exactly(3).await, "abc");
+    visitor.send("xyz").await;
+    let (_, clean) = visitor.rest().await;
+    assert!(!clean, "what broke off looks whole");
+}

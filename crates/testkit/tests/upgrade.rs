@@ -1,0 +1,76 @@
+//! A server that is replaced while agents and visitors are connected.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use portway_agent::CarrierChoice;
+use portway_testkit::{Cluster, EchoUpstream, HttpUpstream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Longest wait for something that must happen. No test asserts how fast.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One turn of an echo.
+async fn ping(visitor: &mut TcpStream) -> Result<()> {
+    visitor.write_all(b"ping").await?;
+    let mut back = [0; 4];
+    timeout(PATIENCE, visitor.read_exact(&mut back)).await??;
+    assert_eq!(&back, b"ping");
+    Ok(())
+}
+
+/// While an old connection runs, on this carrier, agents over QUIC must be reachable at the new server.
+async fn quic_agents_move_beside_a_connection_on(carrier: CarrierChoice) -> Result<()> {
+    // The connection is never cut for being too slow to end.
+    let settings = portway_server::Settings { drain_grace: Some("1h".parse()?), ..Default::default() };
+    let mut cluster = Cluster::with(settings).await?;
+    let (echo, web) = (EchoUpstream::start().await?, HttpUpstream::start().await?);
+    let other = cluster.agent().carrier(carrier).connect().await?;
+    let endpoint = other.tcp().url("tcp://").forward_to(&echo.address().to_string()).await?;
+    let port: u16 = endpoint.url().rsplit(':').next().unwrap_or_default().parse()?;
+    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await?;
+    ping(&mut visitor).await?;
+    let agent = cluster.agent().carrier(CarrierChoice::Quic).connect().await?;
+    let url = cluster.url("https", "app");
+    let _endpoint = agent.http().url(&url).forward_to(&web.url()).await?;
+
+    let predecessor = cluster.upgrade().await?;
+    // Visitors of a name that was online wait for its agent. One whom the old server has accepted last may have to ask again.
+    let first = async {
+        loop {
+            if let Ok(response) = cluster.client().get(&url).await {
+                return response.status;
+            }
+        }
+    };
+    assert_eq!(timeout(PATIENCE, first).await?, 200);
+    assert!(predecessor.is_draining());
+    ping(&mut visitor).await?;
+
+    // A newcomer, and one that was there, over and over: none of their packets gets lost between the two.
+    let late = cluster.agent().carrier(CarrierChoice::Quic).connect().await?;
+    let late_url = cluster.url("https", "late");
+    let _late = late.http().url(&late_url).forward_to(&web.url()).await?;
+    for _ in 0..20 {
+        assert_eq!(timeout(PATIENCE, cluster.client().get(&late_url)).await??.status, 200);
+        ping(&mut visitor).await?;
+    }
+    drop(visitor);
+    timeout(PATIENCE, predecessor.ended()).await??;
+    for url in [&url, &late_url] {
+        assert_eq!(timeout(PATIENCE, cluster.client().get(url)).await??.status, 200);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn quic_agents_move_beside_an_old_connection_over_tcp() -> Result<()> {
+    quic_agents_move_beside_a_connection_on(CarrierChoice::Tcp).await
+}
+
+#[tokio::test]
+async fn quic_agents_move_beside_an_old_connection_over_quic() -> Result<()> {
+    quic_agents_move_beside_a_connection_on(CarrierChoice::Quic).await
+}
