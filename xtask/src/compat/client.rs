@@ -152,16 +152,15 @@ impl Refusal {
     }
 }
 
-/// The last thing in `text` that looks like a code.
+/// The last code in `text`, one of ngrok's before one of ours.
 fn code_in(text: &str) -> Option<&str> {
-    let starts = ["ERR_NGROK_", "ERR_PORTWAY_"]
-        .into_iter()
-        .flat_map(|family| text.match_indices(family).map(|(at, family)| (at, family.len())).collect::<Vec<_>>());
-    let codes = starts.filter_map(|(at, family)| {
-        let digits = text[at + family..].bytes().take_while(u8::is_ascii_digit).count();
-        (digits > 0).then(|| &text[at..at + family + digits])
-    });
-    codes.last()
+    ["ERR_NGROK_", "ERR_PORTWAY_"].into_iter().find_map(|family| {
+        let codes = text.match_indices(family).filter_map(|(at, _)| {
+            let digits = text[at + family.len()..].bytes().take_while(u8::is_ascii_digit).count();
+            (digits > 0).then(|| &text[at..at + family.len() + digits])
+        });
+        codes.last()
+    })
 }
 
 #[cfg(test)]

@@ -90,7 +90,9 @@ fn own_certificate(stage: &Stage<'_>, url: &str) -> Result<()> {
     Ok(())
 }
 
-/// Sends some words, ends, and reads everything; returns the own port too.
+/// Sends some words and reads until they have come back, with whatever came before; returns the own port too.
+///
+/// The end comes last: forwarders of the Go family close both directions as soon as one has ended.
 fn talk(url: &str) -> Result<(u16, Vec<u8>)> {
     let port =
         url.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':')).and_then(|(_, port)| port.parse().ok());
@@ -98,8 +100,13 @@ fn talk(url: &str) -> Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).context("connecting to the TCP endpoint")?;
     stream.set_read_timeout(Some(SILENCE)).context("setting a limit")?;
     stream.write_all(WORDS).context("sending")?;
+    let (mut came, mut block) = (Vec::new(), [0; 4096]);
+    while !came.ends_with(WORDS) {
+        let count = stream.read(&mut block).with_context(|| format!("reading, after {came:?}"))?;
+        ensure!(count > 0, "the connection ended after {came:?}");
+        came.extend_from_slice(&block[..count]);
+    }
     stream.shutdown(Shutdown::Write).context("ending")?;
-    let mut came = Vec::new();
-    stream.read_to_end(&mut came).context("reading what came back")?;
+    ensure!(stream.read(&mut block).context("reading the end")? == 0, "more came than was sent");
     Ok((stream.local_addr().context("asking for the own address")?.port(), came))
 }
