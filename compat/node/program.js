@@ -65,6 +65,7 @@ const options = {
   "mutual-tls": (b) => b.mutualTlsca(fs.readFileSync(env.COMPAT_CLIENT_CA)),
   oauth: (b) => b.oauth("google"),
   oidc: (b) => b.oidc("https://issuer.example", "id", "secret"),
+  pooling: (b) => call(b, ["poolingEnabled"], true),
   policy: (b) => call(b, ["trafficPolicy"], env.COMPAT_POLICY),
   metadata: (b) => b.metadata("compat-endpoint").forwardsTo("compat-upstream"),
 };

@@ -81,6 +81,7 @@ OPTIONS = {
     "mutual-tls": lambda b: b.mutual_tlsca(bytearray(read("COMPAT_CLIENT_CA"))),
     "oauth": lambda b: b.oauth("google"),
     "oidc": lambda b: b.oidc("https://issuer.example", "id", "secret"),
+    "pooling": lambda b: call(b, "pooling_enabled", True),
     "policy": lambda b: call(b, "traffic_policy", ENV["COMPAT_POLICY"]),
     "metadata": lambda b: b.metadata("compat-endpoint").forwards_to("compat-upstream"),
 }

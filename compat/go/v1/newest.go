@@ -15,6 +15,8 @@ func newerOptions(scenario string) ([]config.HTTPEndpointOption, error) {
 	switch scenario {
 	case "user-agent":
 		return []config.HTTPEndpointOption{config.WithDenyUserAgentFilter("compat-bot.*")}, nil
+	case "pooling":
+		return []config.HTTPEndpointOption{config.WithPoolingEnabled(true)}, nil
 	case "policy":
 		return []config.HTTPEndpointOption{config.WithTrafficPolicy(env("POLICY"))}, nil
 	}

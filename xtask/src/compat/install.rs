@@ -121,9 +121,10 @@ fn java(source: &Path, folder: &Path) -> Result<Run> {
         let output = maven.output().context("starting mvn")?;
         if !output.status.success() {
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            let line = text.lines().find(|line| line.contains("ERROR")).unwrap_or("mvn failed");
-            let line = line.split("dependencies for project").last().unwrap_or(line);
-            bail!("{}", without_addresses(line));
+            if text.contains("ngrok-java-native") {
+                bail!("its native library, ngrok-java-native, is not in the registry");
+            }
+            bail!("{}", without_addresses(text.lines().find(|line| line.contains("ERROR")).unwrap_or("mvn failed")));
         }
         Ok(())
     })?;
