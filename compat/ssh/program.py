@@ -19,16 +19,28 @@ def say(event, **fields):
 
 
 def remote():
-    """Name and port of -R, the local port, and the command."""
-    name, http, tcp, tls = (ENV[f"COMPAT_{key}"] for key in ("NAME", "UPSTREAM_PORT", "TCP_PORT", "TLS_PORT"))
+    """What -R names, each with its local port; and the command."""
+    name, second, http, tcp, tls = (
+        ENV[f"COMPAT_{key}"] for key in ("NAME", "NAME_2", "UPSTREAM_PORT", "TCP_PORT", "TLS_PORT")
+    )
+    named = [(f"{name}:443", http)]
     return {
-        "http-random": ("443", http, ["http"]),
-        "http-named": (f"{name}:443", http, ["http"]),
-        "http-plain": (f"{name}:80", http, ["http"]),
-        "tcp": ("0", tcp, ["tcp"]),
-        "tls": (f"{name}:443", tls, ["tls"]),
-        "basic-auth": (f"{name}:443", http, ["http", "--basic-auth", "'compat:correct-horse'"]),
-        "oauth": (f"{name}:443", http, ["http", "--oauth=google"]),
+        "http-random": ([("443", http)], ["http"]),
+        "http-named": (named, ["http"]),
+        "http-plain": ([(f"{name}:80", http)], ["http"]),
+        "two-endpoints": ([*named, (f"{second}:443", http)], ["http"]),
+        "tcp": ([("0", tcp)], ["tcp"]),
+        "proxy-proto-1": ([("0", tcp)], ["tcp", "--proxy-proto", "1"]),
+        "proxy-proto-2": ([("0", tcp)], ["tcp", "--proxy-proto", "2"]),
+        "tls": ([(f"{name}:443", tls)], ["tls"]),
+        # The server takes its words apart as a shell does, after the shell of the user has.
+        "basic-auth": (named, ["http", "--basic-auth", "'compat:correct-horse'"]),
+        "headers": (
+            named,
+            ["http", "--request-header-add", "'X-Compat-Added: yes'", "--request-header-remove", "X-Compat-Secret"]
+            + ["--response-header-add", "'X-Compat-Answer: yes'", "--response-header-remove", "X-Upstream"],
+        ),
+        "oauth": (named, ["http", "--oauth=google"]),
     }.get(SCENARIO)
 
 
@@ -37,12 +49,14 @@ def main():
     if wanted is None:
         say("unsupported", text=SCENARIO)
         return
-    bind, port, command = wanted
+    forwards, command = wanted
     host, _, ssh_port = ENV["COMPAT_SSH_ADDR"].rpartition(":")
     token = ENV["COMPAT_AUTHTOKEN"]
     options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes"]
-    options += ["IdentityFile=none", "LogLevel=ERROR"]
-    ssh = ["ssh", "-F", "none", "-p", ssh_port, "-R", f"{bind}:127.0.0.1:{port}"]
+    options += ["IdentityFile=none"]
+    ssh = ["ssh", "-F", "none", "-p", ssh_port]
+    for bind, port in forwards:
+        ssh += ["-R", f"{bind}:127.0.0.1:{port}"]
     for option in options:
         ssh += ["-o", option]
     ssh += ["-l", f"v2+{token}" if token else "v2", host, *command]

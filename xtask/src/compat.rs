@@ -31,7 +31,7 @@ use clap::Args;
 use self::scenario::{Check, SCENARIOS, Scenario};
 use self::sdk::{Installed, SDKS, Sdk};
 use self::server::Server;
-use self::stage::{Stage, World};
+use self::stage::{Outcome, Stage, World};
 use self::table::Table;
 use self::upstream::Upstream;
 use crate::program::end_on_signals;
@@ -87,9 +87,13 @@ pub(crate) fn check(workspace: &Workspace, options: &Options) -> Result<Counts> 
     let mut table = Table::new(&sdks, &scenarios);
     let mut installed = Vec::new();
     for sdk in sdks {
-        match install::install(workspace, &target, sdk)? {
-            Ok(ready) => installed.push(ready),
-            Err(why) => table.skip(sdk.name, &why),
+        match install::install(workspace, &target, sdk) {
+            Ok(Ok(ready)) => installed.push(ready),
+            Ok(Err(why)) => table.skip(sdk.name, &why),
+            Err(error) => {
+                table.skip(sdk.name, "it could not be prepared");
+                table.enter(sdk.name, scenarios[0].name, Outcome::Failed(format!("{error:#}")));
+            }
         }
     }
     if !installed.is_empty() {

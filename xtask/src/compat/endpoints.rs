@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use super::client::First;
+use super::sdk::Language;
 use super::stage::{Online, Outcome, Stage};
 
 /// Bytes of a large download.
@@ -100,6 +101,10 @@ pub(super) fn pooling(stage: &Stage<'_>) -> Result<Outcome> {
 }
 
 pub(super) fn close(stage: &Stage<'_>) -> Result<Outcome> {
+    // Over SSH, endpoints live as long as the connection.
+    if stage.installed.sdk.language == Language::Ssh {
+        return Ok(Outcome::Missing);
+    }
     let Some(Online { mut client, url, .. }) = stage.online("two-endpoints")? else { return Ok(Outcome::Missing) };
     let First::Bound(second) = client.first()? else { anyhow::bail!("the second endpoint was not bound") };
     let visitor = stage.visitor();

@@ -21,6 +21,9 @@ pub(super) fn install(workspace: &Workspace, target: &Path, sdk: &'static Sdk) -
             return Ok(Err(format!("needs {program}; {how}")));
         }
     }
+    if sdk.language == Language::Python && !can_make_environments() {
+        return Ok(Err("needs the module venv of Python; install it with apt-get install python3-venv".to_owned()));
+    }
     if sdk.needs_name && !can_name() {
         return Ok(Err("needs unshare(1) and the right to mount, so that the connect name resolves".to_owned()));
     }
@@ -146,6 +149,12 @@ fn once(folder: &Path, inputs: &[&Path], work: impl FnOnce() -> Result<()>) -> R
     }
     work()?;
     fs::write(&mark, wanted).context("noting the installation")
+}
+
+/// Debian has the two modules that make environments in a package of their own.
+fn can_make_environments() -> bool {
+    let probe = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
+    probe.is_ok_and(|output| output.status.success())
 }
 
 /// Whether a program can be given an `/etc/hosts` of its own.
