@@ -11,7 +11,7 @@ use super::stage::{Online, Outcome, Stage};
 use crate::program::wait_for;
 
 /// How long a connection may stay silent.
-const SILENCE: Duration = Duration::from_secs(20);
+const SILENCE: Duration = Duration::from_secs(10);
 /// What is sent, and comes back.
 const WORDS: &[u8] = b"some words\n";
 /// The first bytes of a PROXY header of version 2.

@@ -41,14 +41,19 @@ pub(super) fn acl(stage: &Stage<'_>) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+/// What a server does with labels is its own affair, as long as the application is told clearly.
 pub(super) fn labels(stage: &Stage<'_>) -> Result<Outcome> {
-    match answered(stage, "labels", stage.world.server.authtoken())? {
-        Answered::Missing => Ok(Outcome::Missing),
-        Answered::Refused(refusal) => {
-            expect(&refusal, "ERR_NGROK_358")?;
-            Ok(Outcome::Passed)
+    let client = stage.start("labels", &[])?;
+    match client.first()? {
+        First::Unsupported => return Ok(Outcome::Missing),
+        First::Refused(refusal) => expect(&refusal, "ERR_NGROK_358")?,
+        First::Bound(event) => {
+            let url = event["url"].as_str().unwrap_or_default();
+            ensure!(url.is_empty(), "an endpoint that is found by labels has a URL: {event}");
+            client.finish()?;
         }
     }
+    Ok(Outcome::Passed)
 }
 
 pub(super) fn policy(stage: &Stage<'_>) -> Result<Outcome> {

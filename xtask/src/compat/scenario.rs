@@ -52,7 +52,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     alone("bad-token", "something that is no token: ERR_NGROK_105", refusals::bad_token),
     alone("no-token", "no token: ERR_NGROK_105", refusals::no_token),
     alone("acl", "a token binds what its rules allow, and nothing else: ERR_NGROK_316", refusals::acl),
-    alone("labels", "labelled endpoints are refused: ERR_NGROK_358", refusals::labels),
+    alone("labels", "a labelled endpoint is online without a URL, or refused: ERR_NGROK_358", refusals::labels),
     alone("policy", "a traffic policy is applied, or refused by name", refusals::policy),
     alone("oauth", "OAuth is applied, or refused by name", refusals::oauth),
     alone("oidc", "OpenID Connect is applied, or refused by name", refusals::oidc),

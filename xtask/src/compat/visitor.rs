@@ -1,5 +1,6 @@
 //! A visitor of public URLs: curl, told where the server is.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,12 +18,17 @@ const REQUEST: &str = "60";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An answer.
-#[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
     /// Header fields, with names in lower case.
     fields: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} with {:?}", self.summary(), self.fields)
+    }
 }
 
 impl Answer {
@@ -136,7 +142,8 @@ impl<'a> Visitor<'a> {
 fn run(command: &mut Command) -> Result<String> {
     let output = command.output().context("starting a visitor")?;
     if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        bail!("{}", errors.lines().next().unwrap_or("the visitor failed without a word"));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
