@@ -9,7 +9,6 @@ mod measure;
 mod metric;
 mod peers;
 mod portway;
-mod program;
 mod report;
 mod system;
 mod upstream;
@@ -28,6 +27,7 @@ use self::metric::Values;
 use self::portway::{Portway, Shape};
 use self::system::{Running, Site, System};
 use self::upstream::{BULK, KeyPair, Nginx};
+use crate::program;
 use crate::workspace::Workspace;
 
 /// Idle agents held to learn what one of them takes.

@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 
 use self::results::TestResults;
 use crate::workspace::Workspace;
-use crate::{codegen, layers, setup, tidy};
+use crate::{codegen, compat, layers, setup, tidy};
 
 /// Options of `cargo xtask test`.
 #[derive(Args)]
@@ -45,6 +45,8 @@ enum Step {
     Clippy,
     /// Unit, property, whole-system and doc tests
     Test,
+    /// The official ngrok SDKs against a real server
+    Compat,
     /// Documentation, warnings denied
     Doc,
 }
@@ -127,6 +129,7 @@ impl Step {
                 "warnings",
             ])),
             Self::Test => test(workspace, results),
+            Self::Compat => compat(workspace, results),
             Self::Doc => {
                 let mut doc = workspace.cargo();
                 succeed(doc.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
@@ -139,6 +142,20 @@ fn succeed(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("starting {command:?}"))?;
     if !status.success() {
         bail!("{command:?} ended with {status}");
+    }
+    Ok(())
+}
+
+/// Runs the compat suite, and counts what it checked.
+fn compat(workspace: &Workspace, results: &mut TestResults) -> Result<()> {
+    let counts = compat::check(workspace, &compat::Options::default())?;
+    results.passed += counts.passed;
+    results.failed += counts.failed;
+    for reason in counts.skipped {
+        results.skip(&reason);
+    }
+    if counts.failed > 0 {
+        bail!("the compat suite failed");
     }
     Ok(())
 }

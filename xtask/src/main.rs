@@ -4,10 +4,12 @@
 
 mod bench;
 mod codegen;
+mod compat;
 mod dist;
 mod fuzz;
 mod gate;
 mod layers;
+mod program;
 mod setup;
 mod tidy;
 mod workspace;
@@ -29,7 +31,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run the whole gate: format, layers, tidy, codegen, clippy, tests, docs
+    /// Run the whole gate: format, layers, tidy, codegen, clippy, tests, SDKs, docs
     Test(gate::Options),
     /// Check the crates' dependencies against layers.toml
     Layers,
@@ -45,6 +47,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Measure Portway against a raw copy, nginx and other tunnels in one run
     Bench(bench::Options),
+    /// Run the official ngrok SDKs, unmodified, against a real server
+    Compat(compat::Options),
     /// Build the release archive and its checksum
     Dist,
     /// Install the programs that tests, benchmarks and fuzzing use (by apt, when root)
@@ -74,6 +78,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Codegen { check } => codegen::run(workspace.root(), check)?,
         Task::Fuzz(options) => fuzz::run(&workspace, &options)?,
         Task::Bench(options) => bench::run(&workspace, &options)?,
+        Task::Compat(options) => return compat::run(&workspace, &options),
         Task::Dist => dist::run(&workspace)?,
         Task::Setup => setup::run()?,
     }

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Purpose {
     Tests,
+    Compat,
     Bench,
     Fuzz,
 }
@@ -28,6 +29,11 @@ const NEEDS: &[Need] = &[
     Need { program: "openssl", package: "openssl", purpose: Purpose::Tests },
     Need { program: "h2load", package: "nghttp2-client", purpose: Purpose::Tests },
     Need { program: "python3", package: "python3", purpose: Purpose::Tests },
+    Need { program: "ssh", package: "openssh-client", purpose: Purpose::Compat },
+    Need { program: "node", package: "nodejs", purpose: Purpose::Compat },
+    Need { program: "npm", package: "npm", purpose: Purpose::Compat },
+    Need { program: "javac", package: "default-jdk-headless", purpose: Purpose::Compat },
+    Need { program: "mvn", package: "maven", purpose: Purpose::Compat },
     Need { program: "nginx", package: "nginx-light", purpose: Purpose::Bench },
     Need { program: "wrk", package: "wrk", purpose: Purpose::Bench },
     Need { program: "g++", package: "g++", purpose: Purpose::Fuzz },

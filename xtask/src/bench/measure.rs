@@ -7,9 +7,9 @@ use anyhow::{Result, ensure};
 use super::load::{Load, Requests};
 use super::metric::Metric;
 use super::portway::Portway;
-use super::program::Program;
 use super::system::{Running, System};
 use super::upstream::{BULK_PATH, SMALL_PATH, SPLIT_PATH};
+use crate::program::Program;
 
 /// Idle connections opened to learn what one of them takes.
 const IDLE_CONNECTIONS: usize = 300;

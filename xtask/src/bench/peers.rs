@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::program::{Program, wait_for};
 use super::system::Site;
 use super::upstream::{KeyPair, free_port};
+use crate::program::{Program, wait_for};
 use crate::setup;
 
 /// How long a peer's server may take until it listens.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::program::{Program, wait_for};
 use super::upstream::free_port;
+use crate::program::{Program, wait_for};
 
 /// How long the server may take until its ready line.
 const START: Duration = Duration::from_secs(30);

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use super::load::Load;
 use super::peers;
 use super::portway::{Portway, Shape};
-use super::program::{Program, wait_for};
 use super::upstream::{KeyPair, Nginx, SMALL_PATH, free_port};
+use crate::program::{Program, wait_for};
 
 /// How long a system may take until it answers.
 const START: Duration = Duration::from_secs(20);

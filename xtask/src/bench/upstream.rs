@@ -9,7 +9,7 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-use super::program::Program;
+use crate::program::Program;
 use crate::setup;
 
 /// Size of a small answer.

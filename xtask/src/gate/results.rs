@@ -14,10 +14,8 @@ pub(super) struct TestResults {
 impl TestResults {
     /// Takes in a line; returns whether people should see it.
     pub(super) fn read(&mut self, line: &str) -> bool {
-        if let Some(reason) = line.trim_start().strip_prefix("skipped: ")
-            && !self.skipped.iter().any(|known| known == reason)
-        {
-            self.skipped.push(reason.to_owned());
+        if let Some(reason) = line.trim_start().strip_prefix("skipped: ") {
+            self.skip(reason);
         }
         match line.trim_end() {
             "successes:" => self.quiet = true,
@@ -31,6 +29,13 @@ impl TestResults {
             }
         }
         !self.quiet
+    }
+
+    /// Notes why something did not do its work.
+    pub(super) fn skip(&mut self, reason: &str) {
+        if !self.skipped.iter().any(|known| known == reason) {
+            self.skipped.push(reason.to_owned());
+        }
     }
 
     /// Skips whose reason names something to install.

@@ -1,4 +1,4 @@
-//! Programs under test: started, watched, and ended by their process id, also when the bench is interrupted.
+//! Programs under test: started, watched, and ended by their process id, also when we are interrupted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(5);
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 /// A child process; it ends when this is dropped.
-pub(super) struct Program {
+pub(crate) struct Program {
     name: String,
     child: Child,
     output: PathBuf,
@@ -28,7 +28,7 @@ pub(super) struct Program {
 
 impl Program {
     /// Starts `command`, with its output in a file of `scratch`.
-    pub(super) fn start(name: &str, scratch: &Path, command: &mut Command) -> Result<Self> {
+    pub(crate) fn start(name: &str, scratch: &Path, command: &mut Command) -> Result<Self> {
         let output = scratch.join(format!("{name}.out"));
         let errors = scratch.join(format!("{name}.err"));
         command.stdin(Stdio::null());
@@ -40,23 +40,23 @@ impl Program {
     }
 
     /// Time since it was started.
-    pub(super) fn age(&self) -> Duration {
+    pub(crate) fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
     /// What it printed to stdout up to now.
-    pub(super) fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         fs::read_to_string(&self.output).unwrap_or_default()
     }
 
     /// Fails when it has ended, with the last lines it wrote.
-    pub(super) fn alive(&mut self) -> Result<()> {
+    pub(crate) fn alive(&mut self) -> Result<()> {
         let Some(status) = self.child.try_wait().context("asking for a child")? else { return Ok(()) };
         bail!("{} ended with {status}: {}", self.name, self.last_words());
     }
 
     /// The last lines of its output and errors.
-    pub(super) fn last_words(&self) -> String {
+    pub(crate) fn last_words(&self) -> String {
         let errors = fs::read_to_string(self.output.with_extension("err")).unwrap_or_default();
         let all = self.output() + &errors;
         let lines: Vec<&str> = all.lines().filter(|line| !line.trim().is_empty()).collect();
@@ -64,13 +64,13 @@ impl Program {
     }
 
     /// CPU time used by it and its descendants, user and system.
-    pub(super) fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let ticks: u64 = family(self.child.id()).into_iter().filter_map(ticks).sum();
         Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1))
     }
 
     /// Memory of it and its descendants as PSS (shared pages divided among those who share them), in bytes.
-    pub(super) fn pss(&self) -> u64 {
+    pub(crate) fn pss(&self) -> u64 {
         family(self.child.id()).into_iter().filter_map(pss).sum()
     }
 }
@@ -95,7 +95,7 @@ impl Drop for Program {
 }
 
 /// Ends every program and this one when a signal asks for the end.
-pub(super) fn end_on_signals(scratch: PathBuf) -> Result<()> {
+pub(crate) fn end_on_signals(scratch: PathBuf) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
     thread::spawn(move || {
         runtime.block_on(async {
@@ -122,7 +122,7 @@ pub(super) fn end_on_signals(scratch: PathBuf) -> Result<()> {
 }
 
 /// Waits until `ready` gives something; fails after `limit` with what `what` says.
-pub(super) fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let start = Instant::now();
     loop {
         if let Some(value) = ready()? {
@@ -137,7 +137,7 @@ pub(super) fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -
 
 /// A short rest between two looks at something.
 #[expect(clippy::disallowed_methods, reason = "no runtime here whose thread this could block")]
-pub(super) fn pause() {
+pub(crate) fn pause() {
     thread::sleep(POLL);
 }
 

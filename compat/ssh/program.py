@@ -1,0 +1,93 @@
+"""OpenSSH as a program of the compat suite (compat/README.md describes the protocol).
+
+It runs `ssh -R … v2+AUTHTOKEN@HOST COMMAND` and reads the forwarding URL from what the server prints.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+
+ENV = os.environ
+SCENARIO = sys.argv[1]
+
+
+def say(event, **fields):
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def remote():
+    """What -R names, each with its local port; and the command."""
+    name, second, http, tcp, tls = (
+        ENV[f"COMPAT_{key}"] for key in ("NAME", "NAME_2", "UPSTREAM_PORT", "TCP_PORT", "TLS_PORT")
+    )
+    named = [(f"{name}:443", http)]
+    return {
+        "http-random": ([("443", http)], ["http"]),
+        "http-named": (named, ["http"]),
+        "http-plain": ([(f"{name}:80", http)], ["http"]),
+        "two-endpoints": ([*named, (f"{second}:443", http)], ["http"]),
+        "tcp": ([("0", tcp)], ["tcp"]),
+        "proxy-proto-1": ([("0", tcp)], ["tcp", "--proxy-proto", "1"]),
+        "proxy-proto-2": ([("0", tcp)], ["tcp", "--proxy-proto", "2"]),
+        "tls": ([(f"{name}:443", tls)], ["tls"]),
+        # The server takes its words apart as a shell does, after the shell of the user has.
+        "basic-auth": (named, ["http", "--basic-auth", "'compat:correct-horse'"]),
+        "headers": (
+            named,
+            ["http", "--request-header-add", "'X-Compat-Added: yes'", "--request-header-remove", "X-Compat-Secret"]
+            + ["--response-header-add", "'X-Compat-Answer: yes'", "--response-header-remove", "X-Upstream"],
+        ),
+        "oauth": (named, ["http", "--oauth=google"]),
+    }.get(SCENARIO)
+
+
+def main():
+    wanted = remote()
+    if wanted is None:
+        say("unsupported", text=SCENARIO)
+        return
+    forwards, command = wanted
+    host, _, ssh_port = ENV["COMPAT_SSH_ADDR"].rpartition(":")
+    token = ENV["COMPAT_AUTHTOKEN"]
+    options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes"]
+    options += ["IdentityFile=none"]
+    ssh = ["ssh", "-F", "none", "-p", ssh_port]
+    for bind, port in forwards:
+        ssh += ["-R", f"{bind}:127.0.0.1:{port}"]
+    for option in options:
+        ssh += ["-o", option]
+    ssh += ["-l", f"v2+{token}" if token else "v2", host, *command]
+    child = subprocess.Popen(ssh, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    quitting = threading.Event()
+
+    def commands():
+        for line in sys.stdin:
+            if line.strip() == "close":
+                # A connection has one endpoint: it is closed by ending.
+                child.terminate()
+                say("closed", what="endpoint")
+        quitting.set()
+        child.terminate()
+
+    threading.Thread(target=commands, daemon=True).start()
+    heard, bound = "", False
+    for line in child.stdout:
+        heard += line
+        if found := re.match(r"Forwarding\s+(\S+)", line):
+            bound = True
+            say("bound", url=found[1], metadata=None, forwards_to=None)
+    child.wait()
+    if bound:
+        quitting.wait()
+        say("closed", what="session")
+    else:
+        code = re.search(r"ERR_(?:NGROK|PORTWAY)_\d+", heard)
+        say("error", code=code[0] if code else "", text=heard)
+
+
+main()
+# The thread that reads standard input may still wait for it.
+os._exit(0)

@@ -1,0 +1,189 @@
+//! `cargo xtask compat`: the official ngrok SDKs, unmodified, against a real server.
+//!
+//! `compat/` has one small program for each SDK; all of them take the same settings and scenario names and print the same
+//! events ([compat/README.md](../../compat/README.md)). Here they are installed, run, visited and judged.
+
+mod client;
+mod endpoints;
+mod install;
+mod middleware;
+mod raw;
+mod refusals;
+mod restarts;
+mod scenario;
+mod sdk;
+mod server;
+mod stage;
+mod table;
+mod upstream;
+mod visitor;
+
+use std::collections::VecDeque;
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use self::scenario::{Check, SCENARIOS, Scenario};
+use self::sdk::{Installed, SDKS, Sdk};
+use self::server::Server;
+use self::stage::{Outcome, Stage, World};
+use self::table::Table;
+use self::upstream::Upstream;
+use crate::program::end_on_signals;
+use crate::setup;
+use crate::workspace::Workspace;
+
+/// SDKs that run at the same time; they mostly wait.
+const WORKERS: usize = 4;
+
+/// Options of `cargo xtask compat`.
+#[derive(Args, Default)]
+pub(crate) struct Options {
+    /// Languages or SDKs to run, such as python or go-v2-oldest; all of them when left out
+    languages: Vec<String>,
+    /// List SDKs and scenarios, and run nothing
+    #[arg(long)]
+    list: bool,
+    /// Run this scenario only (repeatable)
+    #[arg(long, value_name = "NAME")]
+    scenario: Vec<String>,
+    /// Keep the folder with logs and the server's data, and say where it is
+    #[arg(long)]
+    keep: bool,
+}
+
+/// What came out.
+pub(crate) struct Counts {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    /// Why something was not run.
+    pub(crate) skipped: Vec<String>,
+}
+
+/// Runs the suite as a command of its own.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
+    if options.list {
+        list();
+        return Ok(ExitCode::SUCCESS);
+    }
+    let counts = check(workspace, options)?;
+    let installable = counts.skipped.iter().filter(|reason| reason.contains("install")).count();
+    // Where everything can be installed, not to have done it is a failure.
+    let failed = if env::var("CI").as_deref() == Ok("true") { counts.failed + installable } else { counts.failed };
+    println!("\n{} passed, {failed} failed, {} skipped", counts.passed, counts.skipped.len());
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Installs, runs, and prints the table.
+pub(crate) fn check(workspace: &Workspace, options: &Options) -> Result<Counts> {
+    let (sdks, scenarios) = (chosen_sdks(options)?, chosen_scenarios(options)?);
+    setup::ensure(setup::Purpose::Compat)?;
+    let target = workspace.target()?.join("compat");
+    let mut table = Table::new(&sdks, &scenarios);
+    let mut installed = Vec::new();
+    for sdk in sdks {
+        match install::install(workspace, &target, sdk) {
+            Ok(Ok(ready)) => installed.push(ready),
+            Ok(Err(why)) => table.skip(sdk.name, &why),
+            Err(error) => {
+                table.skip(sdk.name, "it could not be prepared");
+                table.enter(sdk.name, scenarios[0].name, Outcome::Failed(format!("{error:#}")));
+            }
+        }
+    }
+    if !installed.is_empty() {
+        let folder = tempfile::Builder::new().prefix("compat-").tempdir().context("creating a folder")?;
+        let program = server::program(workspace)?;
+        end_on_signals(folder.path().to_path_buf())?;
+        let ran = run_all(workspace, folder.path(), &program, &installed, &scenarios, &mut table);
+        if options.keep {
+            println!("logs and data are in {}", folder.keep().display());
+        }
+        ran?;
+    }
+    let (text, counts) = table.finish();
+    print!("\n{text}");
+    Ok(counts)
+}
+
+fn run_all(
+    workspace: &Workspace,
+    folder: &Path,
+    program: &Path,
+    installed: &[Installed],
+    scenarios: &[&'static Scenario],
+    table: &mut Table,
+) -> Result<()> {
+    let mut server = Server::start(program, folder)?;
+    let upstream = Upstream::start(workspace, folder, server.base_domain()?)?;
+    let (alone, together): (Vec<&Scenario>, Vec<&Scenario>) =
+        scenarios.iter().copied().partition(|scenario| matches!(scenario.check, Check::Alone(_)));
+    let waiting = Mutex::new(installed.iter().collect::<VecDeque<_>>());
+    let results = Mutex::new(table);
+    let world = World { workspace, folder, server: &server, upstream: &upstream };
+    thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some(installed) = lock(&waiting).pop_front() {
+                    for scenario in &alone {
+                        let outcome = Stage::perform(world, installed, scenario);
+                        lock(&results).enter(installed.sdk.name, scenario.name, outcome);
+                    }
+                    println!("{} is done", installed.sdk.name);
+                }
+            });
+        }
+    });
+    for scenario in together {
+        for (sdk, outcome) in restarts::perform(workspace, folder, &mut server, &upstream, installed, scenario) {
+            lock(&results).enter(sdk, scenario.name, outcome);
+        }
+        println!("{} is done", scenario.name);
+    }
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn chosen_sdks(options: &Options) -> Result<Vec<&'static Sdk>> {
+    for name in &options.languages {
+        if !SDKS.iter().any(|sdk| sdk.language.name() == name || sdk.name == name) {
+            let names: Vec<_> = SDKS.iter().map(|sdk| sdk.name).collect();
+            bail!("there is no SDK {name}; there are: {}", names.join(", "));
+        }
+    }
+    let wanted = |sdk: &&Sdk| {
+        options.languages.is_empty()
+            || options.languages.iter().any(|name| sdk.language.name() == name || sdk.name == name)
+    };
+    Ok(SDKS.iter().filter(wanted).collect())
+}
+
+fn chosen_scenarios(options: &Options) -> Result<Vec<&'static Scenario>> {
+    for name in &options.scenario {
+        if !SCENARIOS.iter().any(|scenario| scenario.name == name) {
+            bail!("there is no scenario {name}; cargo xtask compat --list names them");
+        }
+    }
+    let wanted =
+        |scenario: &&Scenario| options.scenario.is_empty() || options.scenario.iter().any(|name| name == scenario.name);
+    Ok(SCENARIOS.iter().filter(wanted).collect())
+}
+
+fn list() {
+    println!("SDKs");
+    for sdk in SDKS {
+        println!("  {:<14} {} {}", sdk.name, sdk.package, sdk.version);
+    }
+    println!("\nscenarios");
+    for scenario in SCENARIOS {
+        println!("  {:<16} {}", scenario.name, scenario.promise);
+    }
+}
