@@ -5,9 +5,6 @@ use portway_names::{EndpointUrl, HostName, HostPattern, Scheme};
 
 use crate::DomainPolicy;
 
-/// Labels below the base domain that the installation keeps for itself, with everything below them.
-pub(crate) const RESERVED_LABELS: [&str; 5] = ["connect", "api", "dashboard", "admin", "www"];
-
 /// Which names are the installation's own, and which are outside.
 #[derive(Debug)]
 pub(crate) struct NamePolicy {
@@ -58,18 +55,10 @@ impl NamePolicy {
         Ok(())
     }
 
-    /// The base domain itself, and the reserved labels with all below them.
+    /// A reserved name, or a wildcard below one. The base domain's own wildcard is leased; the edge keeps reserved names out of it.
     fn is_reserved(&self, pattern: &HostPattern) -> bool {
-        let host = pattern.name();
-        if *host == self.base_domain {
-            return pattern.exact().is_some();
-        }
-        if !host.is_below(&self.base_domain) {
-            return false;
-        }
-        let above_base = self.base_domain.labels().count();
-        let label = host.labels().rev().nth(above_base);
-        label.is_some_and(|label| RESERVED_LABELS.contains(&label))
+        let base_wildcard = pattern.is_wildcard() && *pattern.name() == self.base_domain;
+        !base_wildcard && portway_access::is_reserved(pattern.name(), &self.base_domain)
     }
 }
 

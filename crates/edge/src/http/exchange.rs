@@ -19,8 +19,8 @@ use super::page::{self, Form};
 use super::target::{self, Asked, Target};
 use super::upstream::Upstream;
 use super::upstream_h2::UpstreamH2;
-use crate::returning;
 use crate::route::Endpoint;
+use crate::{reserved, returning};
 
 /// Answers a request: by the endpoint's upstream, or by a page that says why not. `in_flight` began when the request was read.
 pub(super) async fn answer(
@@ -61,7 +61,7 @@ async fn forward(
     let mut found = target::find(connection, &asked, request.uri());
     if found.is_err() {
         let (edge, scheme) = (&connection.edge, connection.visitor.scheme);
-        returning::find(edge, &[scheme], &asked.name, || edge.routes.http(scheme, &asked.name)).await;
+        returning::find(edge, &[scheme], &asked.name, || reserved::http(edge, scheme, &asked.name)).await;
         found = target::find(connection, &asked, request.uri());
     }
     match found? {
