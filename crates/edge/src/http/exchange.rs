@@ -16,6 +16,7 @@ use super::fault;
 use super::headers::strip_response;
 use super::outgoing::{self, Outgoing};
 use super::page::{self, Form};
+use super::rules;
 use super::target::{self, Asked, Target};
 use super::upstream::Upstream;
 use super::upstream_h2::UpstreamH2;
@@ -57,6 +58,7 @@ async fn forward(
     connection: &Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, PublicError> {
+    rules::check(&request, connection.visitor.scheme, connection.edge.limits().http_header_count)?;
     let asked = target::asked(&request, connection)?;
     let mut found = target::find(connection, &asked, request.uri());
     if found.is_err() {

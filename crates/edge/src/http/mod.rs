@@ -13,6 +13,7 @@ mod idle_timer;
 mod lent_io;
 mod outgoing;
 mod page;
+mod rules;
 mod serve;
 mod target;
 mod tasks;

@@ -256,3 +256,32 @@ async fn idle_http2_connections_end_whatever_frames_they_send() {
     };
     tokio::join!(pings, ended);
 }
+
+#[tokio::test]
+async fn http2_visitors_are_held_to_the_rules_of_http1() {
+    let site = Site::with(|config| config.limits.http_header_count = 20);
+    let upstream = site.endpoint("https://app.example.com", mirror);
+    let mut sender = client(site.visit_tls("app.example.com", true).await).await;
+    let many: Vec<String> = (0..21).map(|number| format!("x-{number}")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "1")).collect();
+    for (uri, fields, status) in [
+        ("https://app.example.com/", &[("transfer_encoding", "chunked")][..], 400),
+        ("https://app.example.com/", &[("content_length", "5")], 400),
+        ("https://app.example.com/", &[("content-length", "00")], 400),
+        ("ftp://app.example.com/", &[], 400),
+        ("http://app.example.com/", &[], 400),
+        ("https://app.example.com/", &many, 431),
+    ] {
+        let mut request = get(uri);
+        for (name, value) in fields {
+            request
+                .headers_mut()
+                .append(http::HeaderName::from_bytes(name.as_bytes()).expect("name"), value.parse().expect("value"));
+        }
+        let response = sender.send_request(request).await.expect("response");
+        assert_eq!(response.status().as_u16(), status, "{uri} {fields:?}");
+        let code = response.headers()["ngrok-error-code"].to_str().expect("text").to_owned();
+        assert!(code.starts_with("ERR_PORTWAY_4"), "{code}");
+    }
+    assert_eq!(upstream.streams(), 0);
+}
