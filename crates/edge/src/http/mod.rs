@@ -7,6 +7,7 @@ mod body;
 mod connection;
 mod exchange;
 mod fault;
+mod frames;
 mod guard;
 mod headers;
 mod idle_timer;
