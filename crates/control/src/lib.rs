@@ -26,4 +26,5 @@ pub use bootstrap::Bootstrap;
 pub use config::{ControlConfig, DEFAULT_LEASE_TTL, DomainPolicy};
 pub use error::OpenError;
 pub use plane::Control;
+pub use portway_store::Health;
 pub use service::ControlService;

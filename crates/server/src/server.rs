@@ -21,6 +21,7 @@ use crate::handover::{self, HandoverError, Predecessor, Successor};
 use crate::ready::{Addresses, Ready};
 use crate::settings::DomainPolicy;
 use crate::sockets::{BindError, Inherited, Listening, Purpose, Sockets};
+use crate::writable::unwritable;
 use crate::{api, bootstrap};
 
 /// What a running server can be told.
@@ -47,6 +48,12 @@ pub enum StartError {
     /// The predecessor.
     #[error(transparent)]
     Handover(#[from] HandoverError),
+    /// The database was opened and then took no writes.
+    #[error("{reason}")]
+    Unwritable {
+        /// What it said, and what to do.
+        reason: String,
+    },
     /// A socket or file of the server's own.
     #[error("{what}: {source}")]
     Io {
@@ -228,12 +235,13 @@ impl Server {
         let connect = config.connect_host();
         let ca_file = std::path::absolute(config.data_dir.join("ca.pem")).map_err(io("path of ca.pem"))?;
         let ready = Ready::new(addresses, &config.domain, &connect, ca_file.display().to_string());
-        let control = write_bootstrap(control, &config, &ready).await?;
+        let control = write_bootstrap(control, &ready).await?;
+        let health = control.health();
         let core = Core::start(&config, control, listeners, addresses, &mut metrics).await?;
         let mut server = Self {
             config,
             core,
-            admin: Admin::new(metrics),
+            admin: Admin::new(metrics, health.clone()),
             ready,
             own_sockets,
             quic_later: None,
@@ -241,7 +249,10 @@ impl Server {
             stop: CancellationToken::new(),
         };
         server.serve_http(sockets.api, sockets.admin).map_err(io("starting the API and admin addresses"))?;
-        server.core.edge.synced().await;
+        tokio::select! {
+            () = server.core.edge.synced() => {}
+            reason = unwritable(&health) => return Err(StartError::Unwritable { reason }),
+        }
         server.admin.enter(Phase::Serving);
         if let Some(successor) = successor {
             let gone = blocking(move || successor.serving()).await?;
@@ -313,9 +324,10 @@ impl Server {
             dns: self.ready.dns_addr,
         };
         let control = open_control(&self.config).await?;
+        let health = control.health();
         let fresh = Core::start(&self.config, control, listeners, addresses, &mut metrics).await?;
         let old = std::mem::replace(&mut self.core, fresh);
-        self.admin.replace_metrics(metrics);
+        self.admin.replace(metrics, health);
         self.core.edge.synced().await;
         old.edge.drain().await;
         Ok(())
@@ -409,10 +421,9 @@ async fn open_control(config: &ServerConfig) -> Result<Control, StartError> {
 }
 
 /// Writes the first start's secrets, and only then lets the control plane forget them.
-async fn write_bootstrap(mut control: Control, config: &ServerConfig, ready: &Ready) -> Result<Control, StartError> {
+async fn write_bootstrap(mut control: Control, ready: &Ready) -> Result<Control, StartError> {
     if let Some(secrets) = control.bootstrap() {
-        bootstrap::write(&config.data_dir, ready, secrets)
-            .map_err(|source| StartError::Io { what: "writing bootstrap.json", source })?;
+        control.write_private(bootstrap::FILE, bootstrap::content(ready, secrets).as_bytes())?;
         control.confirm_bootstrap_written().await?;
     }
     Ok(control)
