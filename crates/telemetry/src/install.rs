@@ -148,8 +148,9 @@ fn filter(variable: Option<&str>, level: &str) -> Result<EnvFilter, LogError> {
     let directives = match level.to_ascii_lowercase().as_str() {
         "off" => "off".to_owned(),
         "crit" | "error" | "eror" => "error".to_owned(),
-        // Others' details help nobody who did not ask for them by name.
-        own @ ("trace" | "debug" | "info" | "warn") => format!("warn,portway={own}"),
+        // Others' details help nobody who did not ask for them by name. What h2 warns of is what a peer does, once for each time that it
+        // does it: a flood of connections would be a flood of lines.
+        own @ ("trace" | "debug" | "info" | "warn") => format!("warn,h2=error,portway={own}"),
         _ if level.contains('=') => level.to_owned(),
         _ => return Err(LogError::Level(level.to_owned())),
     };
@@ -172,8 +173,8 @@ mod tests {
 
     #[test]
     fn levels_are_for_our_own_crates() {
-        assert_eq!(filter(None, "debug").unwrap().to_string(), "portway=debug,warn");
-        assert_eq!(filter(None, "INFO").unwrap().to_string(), "portway=info,warn");
+        assert_eq!(filter(None, "debug").unwrap().to_string(), "portway=debug,h2=error,warn");
+        assert_eq!(filter(None, "INFO").unwrap().to_string(), "portway=info,h2=error,warn");
         assert_eq!(filter(None, "crit").unwrap().to_string(), "error");
         assert_eq!(filter(None, "off").unwrap().to_string(), "off");
         assert_eq!(filter(None, "info,hyper=trace").unwrap().to_string(), "hyper=trace,info");
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn the_variable_wins() {
         assert_eq!(filter(Some("trace"), "info").unwrap().to_string(), "trace");
-        assert_eq!(filter(Some(""), "warn").unwrap().to_string(), "portway=warn,warn");
+        assert_eq!(filter(Some(""), "warn").unwrap().to_string(), "portway=warn,h2=error,warn");
         assert!(matches!(filter(Some("a=b=c"), "info"), Err(LogError::Variable(_))));
     }
 
