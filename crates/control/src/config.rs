@@ -14,9 +14,10 @@ pub const DEFAULT_LEASE_TTL: Duration = Duration::from_secs(90);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DomainPolicy {
     /// Names below the base domain only; others are refused (`ERR_NGROK_319`).
-    BaseDomainOnly,
-    /// Any name that no other account holds. The operator's DNS decides which of them lead anywhere.
     #[default]
+    BaseDomainOnly,
+    /// Any name that no other account holds. The operator's DNS decides which of them lead anywhere; the internal CA, however, certifies every
+    /// one of them, and whoever trusts that CA trusts it for other people's names as well.
     AnyDomain,
 }
 
@@ -38,7 +39,7 @@ pub struct ControlConfig {
 }
 
 impl ControlConfig {
-    /// Defaults for a base domain: agents dial `connect.<base domain>`, any name may be leased.
+    /// Defaults for a base domain: agents dial `connect.<base domain>`, names below the base domain may be leased.
     pub fn new(data_dir: impl Into<PathBuf>, base_domain: HostName) -> Self {
         // A base domain too long to carry the label has no default connect host; agents then dial an address.
         let connect_hosts = HostName::join("connect", &base_domain).into_iter().collect();

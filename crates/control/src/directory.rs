@@ -2,10 +2,10 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 use zeroize::Zeroizing;
 
 use crate::OpenError;
@@ -16,6 +16,8 @@ pub(crate) const DATABASE: &str = "portway.db";
 /// The CA's certificate, for everybody to read.
 pub(crate) const CA_CERTIFICATE: &str = "ca.pem";
 const MASTER_KEY: &str = "master.key";
+/// Files that only their owner may read. An older program, a backup or an operator's hand may have left them open.
+const PRIVATE: [&str; 5] = [MASTER_KEY, DATABASE, "portway.db-wal", "portway.db-shm", "bootstrap.json"];
 /// Held while a server runs on the directory; holds its process id.
 const LOCK: &str = "lock";
 
@@ -41,6 +43,9 @@ impl DataDir {
             fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
         }
         let lock = lock(path)?;
+        for name in PRIVATE {
+            close_to_others(&path.join(name));
+        }
         Ok(DataDir { path: path.to_path_buf(), _lock: lock })
     }
 
@@ -94,17 +99,59 @@ impl DataDir {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, OpenError> {
-    let path = dir.join(LOCK);
-    let failed = |source| OpenError::Io { path: path.clone(), source };
-    let mut file = OpenOptions::new()
+/// Opens a file for writing that is ours alone, and makes it when it is not there. Through a link the lock would be written into
+/// whatever it leads to.
+fn open_own(path: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::Io { path: path.to_path_buf(), source };
+    let foreign = |what| OpenError::Foreign { path: path.to_path_buf(), what };
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(&path)
-        .map_err(failed)?;
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            return Err(foreign("a symbolic link"));
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let found = file.metadata().map_err(failed)?;
+    if !found.is_file() {
+        return Err(foreign("no regular file"));
+    }
+    if found.nlink() > 1 {
+        return Err(foreign("a file that has other names as well"));
+    }
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(foreign("a file of another user"));
+    }
+    Ok(file)
+}
+
+/// Takes the rights of others from a file of ours, and says so: what stood there may have been read.
+fn close_to_others(path: &Path) {
+    let Ok(found) = fs::symlink_metadata(path) else { return };
+    let mode = found.permissions().mode() & 0o777;
+    if !found.is_file() || mode & 0o077 == 0 {
+        return;
+    }
+    let closed = fs::set_permissions(path, fs::Permissions::from_mode(0o600));
+    let (path, mode) = (path.display(), format!("{mode:04o}"));
+    match closed {
+        Ok(()) => tracing::warn!(%path, mode, "others could read this file; it is closed to them now"),
+        Err(error) => tracing::warn!(%path, mode, %error, "others can read this file; close it to them: chmod 600"),
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join(LOCK);
+    let failed = |source| OpenError::Io { path: path.clone(), source };
+    let mut file = open_own(&path)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -159,6 +206,49 @@ mod tests {
         held.write("ca.pem", b"x", 0o644).unwrap();
         let mode = |name: &str| fs::metadata(path.join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(""), mode("master.key"), mode("lock"), mode("ca.pem")), (0o700, 0o600, 0o600, 0o644));
+    }
+
+    #[test]
+    fn files_that_others_could_read_are_closed_to_them() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["master.key", "portway.db", "bootstrap.json", "ca.pem"] {
+            fs::write(dir.path().join(name), [1; 32]).unwrap();
+            fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        let _held = DataDir::hold(dir.path()).unwrap();
+        let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(["master.key", "portway.db", "bootstrap.json"].map(mode), [0o600; 3]);
+        assert_eq!(mode("ca.pem"), 0o644, "the certificate is for everybody");
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (data, victim) = (dir.path().join("data"), dir.path().join("victim"));
+        fs::create_dir(&data).unwrap();
+        fs::write(&victim, "precious").unwrap();
+        let link = |name: &str| std::os::unix::fs::symlink(&victim, data.join(name)).unwrap();
+        link("lock");
+        let refused = DataDir::hold(&data).unwrap_err();
+        assert!(matches!(refused, OpenError::Foreign { what: "a symbolic link", .. }), "{refused}");
+        assert!(refused.to_string().contains("/data/lock is a symbolic link"), "{refused}");
+        fs::remove_file(data.join("lock")).unwrap();
+        fs::hard_link(&victim, data.join("lock")).unwrap();
+        let refused = DataDir::hold(&data).unwrap_err();
+        assert!(matches!(refused, OpenError::Foreign { .. }), "{refused}");
+        fs::remove_file(data.join("lock")).unwrap();
+
+        let held = DataDir::hold(&data).unwrap();
+        for name in ["ca.pem", ".ca.pem.partial", "bootstrap.json", ".bootstrap.json.partial"] {
+            link(name);
+        }
+        held.write("ca.pem", b"new", 0o644).unwrap();
+        held.write("bootstrap.json", b"new", 0o600).unwrap();
+        for name in ["ca.pem", "bootstrap.json"] {
+            assert!(fs::symlink_metadata(data.join(name)).unwrap().is_file(), "{name}");
+            assert_eq!(fs::read(data.join(name)).unwrap(), b"new", "{name}");
+        }
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
     }
 
     #[test]

@@ -16,6 +16,14 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// Something else stands where a file of the server belongs.
+    #[error("{} is {what}; the server writes only to files of its own: look at what it is, then remove it", path.display())]
+    Foreign {
+        /// Where.
+        path: PathBuf,
+        /// What stands there.
+        what: &'static str,
+    },
     /// Another server runs on the directory.
     #[error(
         "another server is running on the data directory {}{}; stop it, start this one with --upgrade to take over from it, or give \

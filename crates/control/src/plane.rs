@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portway_bus::Topic;
-use portway_store::{Store, Timestamp};
+use portway_store::{Health, Store, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,8 @@ const TAIL_EVERY: Duration = Duration::from_millis(250);
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(60);
 /// How often ended leases are removed. Others get a name when it has ended, removed or not; this keeps the table small.
 const ENDED_EVERY: Duration = Duration::from_secs(10);
+/// How often a database that does not take writes is tried again, and looked at whether it does.
+const WRITES_EVERY: Duration = Duration::from_secs(1);
 /// How often old changes are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Changes remembered: an edge that was away for an hour of busy days continues without a snapshot. About 10 MB.
@@ -127,6 +129,19 @@ impl Control {
         Ok(())
     }
 
+    /// Whether the database takes writes. While it does not, names cannot be leased and tokens not revoked.
+    pub fn health(&self) -> Health {
+        self.service.inner.store.health().clone()
+    }
+
+    /// Writes a file of the data directory that only its owner may read: whole or not at all, also in a crash.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_private(&self, name: &str, content: &[u8]) -> Result<(), OpenError> {
+        self.dir.write(name, content, 0o600)
+    }
+
     /// What edges call. Cheap to clone.
     pub fn service(&self) -> ControlService {
         self.service.clone()
@@ -169,8 +184,8 @@ impl Control {
         Zeroizing::new(self.service.inner.master.derive(&format!("outside: {purpose}")))
     }
 
-    /// Runs what the control plane does by itself, until `stop`: certificate renewal, the change feed's tail, the life and end of leases.
-    /// A round that fails is logged and tried again.
+    /// Runs what the control plane does by itself, until `stop`: certificate renewal, the change feed's tail, the life and end of leases,
+    /// another try when the database takes no writes. A round that fails is logged and tried again.
     ///
     /// # Cancel safety
     /// Every step is a transaction; run again to go on.
@@ -178,6 +193,7 @@ impl Control {
         let work = async {
             tokio::join!(
                 self.follow_tail(),
+                self.watch_writes(),
                 self.renew_certificates(),
                 self.keep_leases(),
                 self.end_leases(),
@@ -219,6 +235,29 @@ impl Control {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::error!(%error, "the change feed cannot be read");
                     }
+                }
+            }
+        }
+    }
+
+    /// Tries to write while writes fail, so that it is known when they work again although nobody else wants to write.
+    async fn watch_writes(&self) {
+        let store = &self.service.inner.store;
+        let mut ticks = interval(WRITES_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            ticks.tick().await;
+            let Some(fault) = store.health().fault() else { continue };
+            match store.try_write(Timestamp::now()).await {
+                Ok(()) => {
+                    tracing::info!("the database takes writes again");
+                    failing = false;
+                }
+                Err(_) if failing => {}
+                Err(_) => {
+                    tracing::error!(error = %fault, "the database does not take writes; not ready until it does");
+                    failing = true;
                 }
             }
         }

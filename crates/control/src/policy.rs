@@ -55,7 +55,7 @@ impl NamePolicy {
         Ok(())
     }
 
-    /// The base domain itself, and the reserved labels with all below them.
+    /// A reserved name, or a wildcard below one. The base domain's own wildcard is leased; the edge keeps reserved names out of it.
     fn is_reserved(&self, pattern: &HostPattern) -> bool {
         let host = pattern.name();
         if *host == self.base_domain {

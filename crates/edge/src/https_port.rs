@@ -25,7 +25,7 @@ use crate::ngrok::{self, AgentIo};
 use crate::opening::{self, Opening};
 use crate::state::EdgeShared;
 use crate::visitor::Visitor;
-use crate::{http, plain_http, returning, ssh, tcp};
+use crate::{http, plain_http, reserved, returning, ssh, tcp};
 
 /// What a plain HTTP client on the https port is told.
 const USE_HTTPS: &str = "This is the https address, and the request came in the clear. Use https:// in the URL.";
@@ -133,7 +133,7 @@ fn target(edge: &EdgeShared, server_name: Option<&str>) -> Result<Target, String
     match server_name.parse::<Host>() {
         Ok(Host::Ip(_)) => Ok(Target::Agent(None)),
         Ok(Host::Name(name)) if edge.replica.connect_name(&name).is_some() => Ok(Target::Agent(Some(name))),
-        Ok(Host::Name(name)) if edge.routes.sni(&name).is_some() => Ok(Target::Visitor(name)),
+        Ok(Host::Name(name)) if reserved::sni(edge, &name).is_some() => Ok(Target::Visitor(name)),
         // Nobody serves it now; a page that says so is better than an alert, where there is a certificate for it.
         Ok(Host::Name(name)) if edge.replica.visitor_certs.resolve(&name).is_some() => Ok(Target::Visitor(name)),
         Ok(Host::Name(_)) => Err("no endpoint and no certificate".to_owned()),
@@ -143,7 +143,7 @@ fn target(edge: &EdgeShared, server_name: Option<&str>) -> Result<Target, String
 
 /// Finds out who serves a name, and moves there.
 async fn visitor(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
-    let found = returning::find(&edge, &[Scheme::Https, Scheme::Tls], &name, || edge.routes.sni(&name));
+    let found = returning::find(&edge, &[Scheme::Https, Scheme::Tls], &name, || reserved::sni(&edge, &name));
     let online = Box::pin(found).await;
     let Some(endpoint) = online else { return Box::pin(https(edge, fresh, name, None)).await };
     let shard = endpoint.shard;

@@ -29,6 +29,7 @@ mod ports;
 mod quic_port;
 mod recent;
 mod replica;
+mod reserved;
 mod returning;
 mod route;
 mod session;

@@ -36,7 +36,8 @@ pub struct Config {
     pub max_frame: usize,
     /// Largest DATA payload sent while another stream waits to send, bytes: bounds what a small request waits behind a bulk one.
     pub contended_frame: usize,
-    /// Bytes a stream may hold written but not sent; a write beyond is taken in part.
+    /// Bytes a stream may hold written but not sent; a write beyond is taken in part. A stream whose peer lets it send nothing holds
+    /// 65,536 at most.
     pub send_buffer: usize,
     /// Whether a stream opened by the peer with an id of our parity ends the session. The Go SDKs do so, the Rust ones do not care.
     pub strict_parity: bool,

@@ -190,8 +190,7 @@ impl Machine {
             SendState::Reset(code) => return Err(StreamFault::Reset(code)),
             SendState::Finishing | SendState::Finished => return Err(StreamFault::Finished),
         }
-        let room = self.config.send_buffer.saturating_sub(stream.send.queue.len());
-        let taken = room.min(data.len());
+        let taken = stream.send.room(self.config.send_buffer).min(data.len());
         stream.send.wanted = taken < data.len();
         if taken > 0 {
             stream.send.queue.push_written(data.split_to(taken));

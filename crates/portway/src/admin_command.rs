@@ -164,12 +164,15 @@ fn rfc3339(at: SystemTime) -> String {
     humantime::format_rfc3339_seconds(at).to_string()
 }
 
-/// Rows with their columns aligned; the last column is as long as it is.
+/// Rows with their columns aligned; the last column is as long as it is. What would steer a terminal is shown escaped: descriptions are
+/// what somebody chose.
 fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let shown = |row: &[String; N]| row.each_ref().map(|cell| portway_telemetry::printable(cell).to_string());
+    let rows: Vec<[String; N]> = rows.iter().map(shown).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..N).map(width).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
@@ -185,5 +188,11 @@ mod tests {
     fn columns_are_aligned_without_trailing_space() {
         let rows = [["ID".to_owned(), "NAME".to_owned()], ["longer".to_owned(), String::new()]];
         assert_eq!(columns(&rows), "ID      NAME\nlonger\n");
+    }
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        let text = columns(&[["\x1b]0;owned\x07".to_owned(), "two\nlines\u{202e}".to_owned()]]);
+        assert!(!text.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{text:?}");
     }
 }

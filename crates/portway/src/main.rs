@@ -21,12 +21,16 @@ mod view;
 
 use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser as _};
 use clap_complete::Shell;
 
 use crate::cli::{Cli, Command};
+
+/// How long the program waits at its end for work that cannot be interrupted: a start that was stopped may wait for the disk.
+const LAST_WORK: Duration = Duration::from_secs(2);
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -90,7 +94,11 @@ fn on_one_core(work: impl Future<Output = ExitCode>) -> ExitCode {
 
 fn block_on(mut builder: tokio::runtime::Builder, work: impl Future<Output = ExitCode>) -> ExitCode {
     match builder.enable_all().build() {
-        Ok(runtime) => runtime.block_on(work),
+        Ok(runtime) => {
+            let code = runtime.block_on(work);
+            runtime.shutdown_timeout(LAST_WORK);
+            code
+        }
         Err(error) => {
             let _ = writeln!(stderr(), "portway: the runtime cannot start: {error}");
             ExitCode::FAILURE

@@ -50,15 +50,22 @@ pub(crate) async fn run(args: Args) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // Signals are heard from here on: one that comes while the server starts is an order for when it serves.
-    let signals = match Signals::new() {
+    let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
             let _ = writeln!(stderr(), "portway server: signals cannot be received: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let started = if args.upgrade { Server::upgrade(config).await } else { Server::start(config).await };
+    let start = async { if args.upgrade { Server::upgrade(config).await } else { Server::start(config).await } };
+    let started = tokio::select! {
+        started = start => started,
+        // Nobody is served yet: there is nothing to drain.
+        () = signals.told_to_stop() => {
+            tracing::info!("stopped while starting");
+            return ExitCode::SUCCESS;
+        }
+    };
     let server = match started {
         Ok(server) => server,
         Err(error) => {
@@ -108,6 +115,14 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Waits for SIGTERM or SIGINT.
+    async fn told_to_stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

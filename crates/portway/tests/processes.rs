@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use portway_testkit::{Client, HttpUpstream};
 use rustix::process::{Pid, Signal, kill_process};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
 /// Longest wait for something that must happen. No test asserts how fast.
@@ -236,6 +238,30 @@ fn what_keeps_a_server_from_starting_is_named() -> Result<()> {
     let other = Site { dir: site.dir, https: free_port()?, http: free_port()? };
     let (code, text) = other.refused(&[])?;
     assert_eq!((code, text.contains("another server is running on the data directory")), (Some(1), true), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_start_that_waits_for_the_database_ends_when_it_is_told_to() -> Result<()> {
+    let site = Site::new()?;
+    let (mut server, _) = site.server(&[])?;
+    server.signal(Signal::TERM)?;
+    server.wait()?;
+    let database = SqliteConnectOptions::new().filename(site.data().join("portway.db"));
+    let mut holder = SqliteConnection::connect_with(&database).await?;
+    let writing = holder.begin_with("BEGIN IMMEDIATE").await?;
+
+    let mut waiting = Process { child: site.command(&[]).stderr(Stdio::null()).spawn()? };
+    let ours = format!("{}\n", waiting.child.id());
+    let end = Instant::now() + PATIENCE;
+    // It has the directory now and waits for the write lock.
+    while fs::read_to_string(site.data().join("lock"))? != ours {
+        ensure!(Instant::now() < end, "the server did not take its lock");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    waiting.signal(Signal::TERM)?;
+    assert_eq!(waiting.wait()?.code(), Some(0), "it gave up by itself before it obeyed");
+    writing.rollback().await?;
     Ok(())
 }
 

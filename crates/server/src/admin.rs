@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use http::{StatusCode, header};
+use portway_control::Health;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
@@ -25,21 +26,33 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone)]
 pub(crate) struct Admin {
     phase: Arc<AtomicU8>,
-    metrics: Arc<Mutex<Arc<Registry>>>,
+    shown: Arc<Mutex<Shown>>,
+}
+
+/// What is asked for on each request.
+#[derive(Debug, Clone)]
+struct Shown {
+    metrics: Arc<Registry>,
+    database: Health,
 }
 
 impl Admin {
-    pub(crate) fn new(metrics: Registry) -> Self {
-        Self { phase: Arc::new(AtomicU8::new(Phase::Starting as u8)), metrics: Arc::new(Mutex::new(Arc::new(metrics))) }
+    pub(crate) fn new(metrics: Registry, database: Health) -> Self {
+        let shown = Shown { metrics: Arc::new(metrics), database };
+        Self { phase: Arc::new(AtomicU8::new(Phase::Starting as u8)), shown: Arc::new(Mutex::new(shown)) }
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
     }
 
-    /// Shows other metrics from now on: those of a new edge.
-    pub(crate) fn replace_metrics(&self, metrics: Registry) {
-        *self.metrics.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(metrics);
+    /// Shows others from now on: the metrics of a new edge, the database of a control plane opened again.
+    pub(crate) fn replace(&self, metrics: Registry, database: Health) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Shown { metrics: Arc::new(metrics), database };
+    }
+
+    fn shown(&self) -> Shown {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Serves until `stop` is ready.
@@ -56,16 +69,20 @@ impl Admin {
 }
 
 async fn readiness(State(admin): State<Admin>) -> impl IntoResponse {
+    let not_ready = |reason: String| (StatusCode::SERVICE_UNAVAILABLE, reason);
     match admin.phase.load(Ordering::Acquire) {
-        phase if phase == Phase::Serving as u8 => (StatusCode::OK, "ready\n"),
-        phase if phase == Phase::Draining as u8 => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        // Visitors are served all the same; what needs a write is not.
+        phase if phase == Phase::Serving as u8 => match admin.shown().database.fault() {
+            Some(fault) => not_ready(format!("not ready: {fault}\n")),
+            None => (StatusCode::OK, "ready\n".to_owned()),
+        },
+        phase if phase == Phase::Draining as u8 => not_ready("draining\n".to_owned()),
+        _ => not_ready("starting\n".to_owned()),
     }
 }
 
 async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
-    let metrics = Arc::clone(&admin.metrics.lock().unwrap_or_else(PoisonError::into_inner));
-    match portway_telemetry::render(&metrics) {
+    match portway_telemetry::render(&admin.shown().metrics) {
         Ok(text) => (
             StatusCode::OK,
             [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],

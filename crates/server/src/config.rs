@@ -84,7 +84,7 @@ impl ServerConfig {
             region: settings.region.unwrap_or_else(|| "local".parse().expect("a valid constant")),
             shards: settings.shards.map_or_else(default_shards, usize::from),
             drain_grace: settings.drain_grace.map_or(Duration::from_secs(30), |span| span.0),
-            domain_policy: settings.domain_policy.unwrap_or(DomainPolicy::AnyDomain),
+            domain_policy: settings.domain_policy.unwrap_or(DomainPolicy::BaseDomainOnly),
             limits: settings.limits.over(Limits::default()),
             domain,
         };

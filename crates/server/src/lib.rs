@@ -12,6 +12,7 @@ mod ready;
 mod server;
 mod settings;
 mod sockets;
+mod writable;
 
 pub use config::{ConfigError, ServerConfig};
 pub use handover::HandoverError;

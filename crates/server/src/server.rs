@@ -27,6 +27,7 @@ use crate::handover::{self, Farewell, HandoverError, Predecessor, Successor, Wor
 use crate::ready::{Addresses, Ready};
 use crate::settings::DomainPolicy;
 use crate::sockets::{BindError, Inherited, Listening, Purpose, Sockets};
+use crate::writable::unwritable;
 use crate::{api, bootstrap};
 
 /// What a running server can be told.
@@ -53,6 +54,12 @@ pub enum StartError {
     /// The predecessor.
     #[error(transparent)]
     Handover(#[from] HandoverError),
+    /// The database was opened and then took no writes.
+    #[error("{reason}")]
+    Unwritable {
+        /// What it said, and what to do.
+        reason: String,
+    },
     /// A socket or file of the server's own.
     #[error("{what}: {source}")]
     Io {
@@ -290,11 +297,12 @@ impl Server {
         let ca_file = std::path::absolute(config.data_dir.join("ca.pem")).map_err(io("path of ca.pem"))?;
         let ready = Ready::new(addresses, &config.domain, &connect, ca_file.display().to_string());
         let control = write_bootstrap(control, &config, &ready).await?;
+        let health = control.health();
         let core = Core::start(&config, control, listeners, addresses, &mut metrics).await?;
         let mut server = Self {
             config,
             core,
-            admin: Admin::new(metrics),
+            admin: Admin::new(metrics, health.clone()),
             ready,
             own_sockets,
             quic_later: None,
@@ -302,7 +310,10 @@ impl Server {
             stop: CancellationToken::new(),
         };
         server.serve_http(sockets.api, sockets.admin).map_err(io("starting the API and admin addresses"))?;
-        server.core.edge.synced().await;
+        tokio::select! {
+            () = server.core.edge.synced() => {}
+            reason = unwritable(&health) => return Err(StartError::Unwritable { reason }),
+        }
         server.admin.enter(Phase::Serving);
         if let Some(successor) = successor {
             let stream = blocking(move || successor.serving()).await?;
@@ -376,9 +387,10 @@ impl Server {
             ssh: self.ready.ssh_addr,
         };
         let control = open_control(DataDir::hold(&self.config.data_dir)?, &self.config).await?;
+        let health = control.health();
         let fresh = Core::start(&self.config, control, listeners, addresses, &mut metrics).await?;
         let old = std::mem::replace(&mut self.core, fresh);
-        self.admin.replace_metrics(metrics);
+        self.admin.replace(metrics, health);
         self.core.edge.synced().await;
         old.edge.drain().await;
         Ok(())
@@ -491,12 +503,18 @@ async fn open_control(data_dir: DataDir, config: &ServerConfig) -> Result<Contro
 /// Writes the first start's secrets, and only then lets the control plane forget them. Later starts bring the addresses up to date.
 async fn write_bootstrap(mut control: Control, config: &ServerConfig, ready: &Ready) -> Result<Control, StartError> {
     if let Some(secrets) = control.bootstrap() {
-        bootstrap::write(&config.data_dir, ready, secrets)
-            .map_err(|source| StartError::Io { what: "writing bootstrap.json", source })?;
+        control.write_private(bootstrap::FILE, bootstrap::content(ready, secrets).as_bytes())?;
         control.confirm_bootstrap_written().await?;
-    } else {
-        bootstrap::refresh(&config.data_dir, ready)
-            .map_err(|source| StartError::Io { what: "writing the addresses into bootstrap.json", source })?;
+        return Ok(control);
+    }
+    // A file that was taken away stays away.
+    let old = match std::fs::read(config.data_dir.join(bootstrap::FILE)) {
+        Ok(old) => old,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(control),
+        Err(source) => return Err(StartError::Io { what: "reading bootstrap.json", source }),
+    };
+    if let Some(fresh) = bootstrap::refreshed(&old, ready) {
+        control.write_private(bootstrap::FILE, fresh.as_bytes())?;
     }
     Ok(control)
 }

@@ -57,7 +57,7 @@ pub struct Settings {
     /// How long running streams may take when the server stops, for example 30s [default: 30s]
     #[arg(long, value_name = "TIME", env = "PORTWAY_DRAIN_GRACE")]
     pub drain_grace: Option<Span>,
-    /// Who may use names outside the base domain [default: any-domain]
+    /// Who may use names outside the base domain [default: base-domain-only]
     #[arg(long, value_enum, env = "PORTWAY_DOMAIN_POLICY")]
     pub domain_policy: Option<DomainPolicy>,
     /// Levels to log: error, warn, info, debug, or a filter such as info,portway_edge=debug [default: info]
@@ -110,7 +110,7 @@ pub struct LimitSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum DomainPolicy {
-    /// Any account may serve any name that no other account holds.
+    /// Any account may serve any name that no other account holds; the internal CA certifies it.
     AnyDomain,
     /// Only names below the base domain.
     BaseDomainOnly,

@@ -9,10 +9,10 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Connection, Row, Sqlite, SqliteConnection, Transaction};
 
-use crate::StoreError;
 use crate::error::Fault;
+use crate::{Health, StoreError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -32,14 +32,15 @@ const WAL_LIMIT: &str = "67108864";
 /// transaction, never within. What a finished operation wrote survives a power cut.
 #[derive(Debug, Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     path: PathBuf,
     writer: SqlitePool,
     reader: SqlitePool,
+    pub(crate) health: Health,
 }
 
 impl Store {
@@ -94,7 +95,7 @@ impl Store {
             .connect_with(options)
             .await
             .map_err(|error| StoreError::from_engine(path, error.into()))?;
-        let inner = Inner { path: path.to_path_buf(), writer: pool.clone(), reader: pool };
+        let inner = Inner { path: path.to_path_buf(), writer: pool.clone(), reader: pool, health: Health::default() };
         let store = Store { inner: Arc::new(inner) };
         store.migrate().await?;
         Ok(store)
@@ -137,6 +138,7 @@ impl Store {
             .acquire_timeout(BUSY_TIMEOUT)
             // A file does not close its end: asking before every use would double what a lookup costs.
             .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(usable(connection)))
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(options.clone())
@@ -146,9 +148,10 @@ impl Store {
             .max_connections(READERS)
             .acquire_timeout(BUSY_TIMEOUT)
             .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(usable(connection)))
             .max_lifetime(None)
             .connect_lazy_with(options.pragma("query_only", "ON"));
-        let inner = Inner { path: path.to_path_buf(), writer, reader };
+        let inner = Inner { path: path.to_path_buf(), writer, reader, health: Health::default() };
         Ok(Store { inner: Arc::new(inner) })
     }
 
@@ -204,10 +207,20 @@ impl Store {
         operation.await.map_err(|fault| self.fault(fault))
     }
 
-    /// Names the database in a failure.
+    /// Names the database in a failure, and notes it.
     pub(crate) fn fault(&self, fault: impl Into<Fault>) -> StoreError {
-        StoreError::from_engine(&self.inner.path, fault.into())
+        let error = StoreError::from_engine(&self.inner.path, fault.into());
+        self.inner.health.failed(&error);
+        error
     }
+}
+
+/// Whether a connection may be used again. After some failures, a full disk among them, SQLite undoes the whole transaction by itself; the
+/// ROLLBACK that follows then fails, and the driver believes for ever that a transaction is open and refuses to begin another.
+async fn usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // What dropping a transaction asked for comes before this.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

@@ -44,6 +44,18 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
+    /// The disk does not take what is written. Nothing of the change was kept.
+    #[error(
+        "the disk that holds {} does not take writes ({detail}): it is full or failing; nothing was changed; look at the free space \
+         and the system's log, then try again",
+        path.display()
+    )]
+    Disk {
+        /// The database.
+        path: PathBuf,
+        /// What the engine said.
+        detail: String,
+    },
     /// The file or its directory cannot be written.
     #[error(
         "the database {} cannot be opened for writing; check that its directory and files belong to the user who runs the server \
@@ -93,7 +105,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same operation may work in a moment: the disk is full or somebody else writes.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, StoreError::Full { .. } | StoreError::Busy { .. })
+        matches!(self, StoreError::Full { .. } | StoreError::Disk { .. } | StoreError::Busy { .. })
     }
 
     pub(crate) fn from_engine(path: &Path, error: Fault) -> Self {
@@ -107,6 +119,12 @@ impl StoreError {
         }
         match primary_code(&engine) {
             Some(13) => StoreError::Full { path },
+            Some(10) => match result_code(&engine) {
+                // The first file to find a full disk is often the index of the log, not the log.
+                Some(IOERR_SHMSIZE) => StoreError::Full { path },
+                Some(code) if IOERR_OF_WRITES.contains(&code) => StoreError::Disk { path, detail: engine.to_string() },
+                _ => StoreError::Engine { path, source: Box::new(engine) },
+            },
             Some(8 | 14) => StoreError::ReadOnly { path },
             Some(11 | 26) => StoreError::Corrupt { path, detail: engine.to_string() },
             Some(5 | 6) => StoreError::Busy { path },
@@ -135,10 +153,71 @@ pub(crate) fn is_unique_violation(fault: &Fault) -> bool {
     matches!(fault, Fault::Engine(sqlx::Error::Database(error)) if error.is_unique_violation())
 }
 
+/// SQLITE_IOERR_SHMSIZE: the shared index of the write-ahead log could not grow.
+const IOERR_SHMSIZE: i32 = 4874;
+/// SQLITE_IOERR_WRITE, _FSYNC, _DIR_FSYNC, _TRUNCATE, _SHMOPEN and _SHMMAP: what else a write meets on a full or failing disk.
+const IOERR_OF_WRITES: [i32; 6] = [778, 1034, 1290, 1546, 4618, 5386];
+
 /// SQLite's primary result code (https://www.sqlite.org/rescode.html): the low byte of the extended one.
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    result_code(error).map(|code| code & 0xff)
+}
+
+/// SQLite's extended result code.
+fn result_code(error: &sqlx::Error) -> Option<i32> {
     match error {
-        sqlx::Error::Database(error) => error.code()?.parse::<i32>().ok().map(|code| code & 0xff),
+        sqlx::Error::Database(error) => error.code()?.parse::<i32>().ok(),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::path::Path;
+
+    use super::{Fault, StoreError};
+
+    /// An engine's error with this result code.
+    #[derive(Debug, thiserror::Error)]
+    #[error("(code: {0}) disk I/O error")]
+    struct Refused(i32);
+
+    impl sqlx::error::DatabaseError for Refused {
+        fn message(&self) -> &str {
+            "disk I/O error"
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.to_string().into())
+        }
+
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+
+    #[test]
+    fn every_way_in_which_a_full_disk_shows_speaks_of_space() {
+        for code in [13, 4874, 778, 1034, 1546, 4618, 5386] {
+            let error = Fault::Engine(sqlx::Error::Database(Box::new(Refused(code))));
+            let error = StoreError::from_engine(Path::new("portway.db"), error);
+            assert!(error.is_temporary(), "{code}: {error}");
+            assert!(error.to_string().contains("full") && error.to_string().contains("space"), "{code}: {error}");
+        }
+        let reading = Fault::Engine(sqlx::Error::Database(Box::new(Refused(266))));
+        assert!(!StoreError::from_engine(Path::new("portway.db"), reading).is_temporary());
     }
 }

@@ -79,6 +79,11 @@ pub enum LogError {
     Installed,
 }
 
+/// Other libraries' targets that say less than the rest. What the platform's verifier says is in the error that it returns, which is reported once, in
+/// words of ours. What h2 and russh warn of is what a peer does, once for each time that it does it, and russh names users, who may have an
+/// authtoken in their name.
+const QUIET: &str = "rustls_platform_verifier=off,h2=error,russh=error";
+
 /// Holds the installed log. Dropping it waits, for 3 seconds at most, until the lines so far are written; later lines are written too.
 #[derive(Debug)]
 #[must_use = "dropping the handle at once gives the last lines of the program no time to be written"]
@@ -147,10 +152,9 @@ fn filter(variable: Option<&str>, level: &str) -> Result<EnvFilter, LogError> {
     }
     let directives = match level.to_ascii_lowercase().as_str() {
         "off" => "off".to_owned(),
-        // What the platform's verifier says is in the error that it returns, which is reported once, in words of ours.
-        "crit" | "error" | "eror" => "error,rustls_platform_verifier=off".to_owned(),
+        "crit" | "error" | "eror" => format!("error,{QUIET}"),
         // Others' details help nobody who did not ask for them by name.
-        own @ ("trace" | "debug" | "info" | "warn") => format!("warn,rustls_platform_verifier=off,portway={own}"),
+        own @ ("trace" | "debug" | "info" | "warn") => format!("warn,{QUIET},portway={own}"),
         _ if level.contains('=') => level.to_owned(),
         _ => return Err(LogError::Level(level.to_owned())),
     };
@@ -173,9 +177,18 @@ mod tests {
 
     #[test]
     fn levels_are_for_our_own_crates() {
-        assert_eq!(filter(None, "debug").unwrap().to_string(), "rustls_platform_verifier=off,portway=debug,warn");
-        assert_eq!(filter(None, "INFO").unwrap().to_string(), "rustls_platform_verifier=off,portway=info,warn");
-        assert_eq!(filter(None, "crit").unwrap().to_string(), "rustls_platform_verifier=off,error");
+        assert_eq!(
+            filter(None, "debug").unwrap().to_string(),
+            "rustls_platform_verifier=off,portway=debug,russh=error,h2=error,warn"
+        );
+        assert_eq!(
+            filter(None, "INFO").unwrap().to_string(),
+            "rustls_platform_verifier=off,portway=info,russh=error,h2=error,warn"
+        );
+        assert_eq!(
+            filter(None, "crit").unwrap().to_string(),
+            "rustls_platform_verifier=off,russh=error,h2=error,error"
+        );
         assert_eq!(filter(None, "off").unwrap().to_string(), "off");
         assert_eq!(filter(None, "info,hyper=trace").unwrap().to_string(), "hyper=trace,info");
         assert!(matches!(filter(None, "loud"), Err(LogError::Level(level)) if level == "loud"));
@@ -185,7 +198,10 @@ mod tests {
     #[test]
     fn the_variable_wins() {
         assert_eq!(filter(Some("trace"), "info").unwrap().to_string(), "trace");
-        assert_eq!(filter(Some(""), "warn").unwrap().to_string(), "rustls_platform_verifier=off,portway=warn,warn");
+        assert_eq!(
+            filter(Some(""), "warn").unwrap().to_string(),
+            "rustls_platform_verifier=off,portway=warn,russh=error,h2=error,warn"
+        );
         assert!(matches!(filter(Some("a=b=c"), "info"), Err(LogError::Variable(_))));
     }
 

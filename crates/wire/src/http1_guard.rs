@@ -12,6 +12,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+pub use chunked::is_forbidden_trailer;
 pub use refusal::{GuardError, Refusal};
 
 use chunked::Chunked;

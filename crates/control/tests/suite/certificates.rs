@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use portway_control::DomainPolicy;
 use portway_proto::ReplicaRecord;
 use portway_store::Timestamp;
 use x509_parser::prelude::*;
@@ -100,7 +101,7 @@ async fn they_are_renewed_under_their_id_after_two_thirds_of_their_lifetime() {
 
 #[tokio::test]
 async fn a_leased_name_that_the_wildcard_does_not_cover_has_its_own() {
-    let running = Running::start().await;
+    let running = Running::start_with(|config| config.domain_policy = DomainPolicy::AnyDomain).await;
     for url in ["https://app.portway.localhost", "http://plain.example.com", "tcp://portway.localhost:20001"] {
         running.client.claim(running.wish(1, url).await).await.unwrap();
     }

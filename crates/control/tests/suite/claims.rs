@@ -125,9 +125,12 @@ async fn rules_of_the_credential_hold() {
 
 #[tokio::test]
 async fn names_outside_follow_the_policy() {
-    let strict = Running::start_with(|config| config.domain_policy = DomainPolicy::BaseDomainOnly).await;
+    let strict = Running::start().await;
     assert_eq!(code(&strict, strict.wish(1, "https://example.com").await).await, Some(Code::ERR_NGROK_319));
-    let open = Running::start().await;
+    let store = strict.store().await;
+    let certified = store.certificates().await.unwrap();
+    assert!(!certified.iter().any(|one| one.names.iter().any(|name| name.ends_with("example.com"))));
+    let open = Running::start_with(|config| config.domain_policy = DomainPolicy::AnyDomain).await;
     open.client.claim(open.wish(1, "https://example.com").await).await.unwrap();
     assert_eq!(code(&open, stranger(&open, "http://example.com").await).await, Some(Code::ERR_NGROK_320));
 }

@@ -17,11 +17,12 @@ use super::guarded;
 use super::headers::strip_response;
 use super::outgoing::{self, Outgoing};
 use super::page::{self, Form};
+use super::rules;
 use super::target::{self, Asked, Target};
 use super::upstream::Upstream;
 use super::upstream_h2::UpstreamH2;
 use crate::endpoint::{Address, Endpoint};
-use crate::returning;
+use crate::{reserved, returning};
 
 /// Answers a request: by the endpoint's upstream, or by a page that says why not. `in_flight` began when the request was read.
 pub(super) async fn answer(
@@ -62,11 +63,12 @@ async fn forward(
     in_flight: &mut InFlight,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, PublicError> {
+    rules::check(&request, connection.visitor.scheme, connection.edge.limits().http_header_count)?;
     let asked = target::asked(&request, connection)?;
     let mut found = target::find(connection, &asked, request.uri());
     if found.is_err() {
         let (edge, scheme) = (&connection.edge, connection.visitor.scheme);
-        returning::find(edge, &[scheme], &asked.name, || edge.routes.http(scheme, &asked.name)).await;
+        returning::find(edge, &[scheme], &asked.name, || reserved::http(edge, scheme, &asked.name)).await;
         found = target::find(connection, &asked, request.uri());
     }
     let found = found?;

@@ -2,6 +2,7 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use portway_wire::http1_guard::is_forbidden_trailer;
 
 use super::page::ERROR_CODE;
 
@@ -150,7 +151,9 @@ pub(super) fn strip_response(status: StatusCode, headers: &mut HeaderMap) {
 /// Takes out of trailers what would frame, route or authenticate a message, should somebody behind merge them into the header (RFC 9110
 /// section 6.5.1).
 pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
-    for name in [CONNECTION, TE, UPGRADE, TRANSFER_ENCODING, CONTENT_LENGTH, HOST, KEEP_ALIVE, PROXY_CONNECTION] {
+    let forbidden = |name: &&HeaderName| is_forbidden_trailer(name.as_str().as_bytes());
+    let names: Vec<HeaderName> = trailers.keys().filter(forbidden).cloned().collect();
+    for name in names {
         trailers.remove(name);
     }
     remove_trusted(trailers);
@@ -301,6 +304,24 @@ mod tests {
     #[test]
     fn only_http11_upgrades() {
         assert_eq!(forwarded(&[("connection", "upgrade"), ("upgrade", "websocket")], false), OURS);
+    }
+
+    #[test]
+    fn trailers_frame_and_route_nothing_under_any_spelling() {
+        let mut trailers = map(&[
+            ("grpc-status", "0"),
+            ("x_own", "kept"),
+            ("content-length", "5"),
+            ("content_length", "5"),
+            ("transfer_encoding", "chunked"),
+            ("host", "evil.example"),
+            ("authorization", "x"),
+            ("x_forwarded_for", "6.6.6.6"),
+        ]);
+        strip_trailers(&mut trailers);
+        let mut names: Vec<&str> = trailers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["grpc-status", "x_own"]);
     }
 
     #[test]

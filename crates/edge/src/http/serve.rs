@@ -20,11 +20,11 @@ use super::cut::Cut;
 use super::exchange::answer;
 use super::guard::Guard;
 use super::lent_io::Lent;
-use super::page;
 use super::tasks::{Signal, Tasks};
 use super::turn::CutOff;
 use super::upgrade;
 use super::visitor_io::VisitorIo;
+use crate::metrics::LimitLabel;
 use crate::state::EdgeShared;
 use crate::visitor::Visitor;
 
@@ -36,6 +36,10 @@ const H2_STREAM_WINDOW: u32 = 1024 * 1024;
 
 /// Window of all request bodies of an HTTP/2 connection together. What is unread of them is held here, so it bounds memory.
 const H2_CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
+
+/// Bytes of one response that may wait in an HTTP/2 connection for the visitor to take them: two of the largest chunks that come from a
+/// session. Hyper's own 400 KB are what 128 responses of a visitor that reads nothing would take each.
+const H2_SEND_BUFFER: usize = 128 * 1024;
 
 /// Requests of an HTTP/2 connection that may be reset before they were looked at (rapid reset, CVE-2023-44487): more end it.
 const H2_PENDING_RESETS: usize = 20;
@@ -151,13 +155,19 @@ where
         .max_header_list_size(u32::try_from(limits.http_head_bytes).unwrap_or(u32::MAX))
         .initial_stream_window_size(H2_STREAM_WINDOW)
         .initial_connection_window_size(H2_CONNECTION_WINDOW)
+        .max_send_buf_size(H2_SEND_BUFFER)
         .max_pending_accept_reset_streams(H2_PENDING_RESETS)
         .max_local_error_reset_streams(H2_ERROR_RESETS)
         .serve_connection(TokioIo::new(lent), service);
     drive(&connection, pin!(hyper), http2::Connection::graceful_shutdown).await;
     connection.close_idle();
     let Ok(io) = Arc::try_unwrap(owned).map(Mutex::into_inner) else { return };
-    end(io.unwrap_or_else(PoisonError::into_inner)).await;
+    let io = io.unwrap_or_else(PoisonError::into_inner);
+    if io.is_flooded() {
+        connection.edge.metrics.limits_reached.get_or_create(&LimitLabel { limit: "http2_frames" }).inc();
+        tracing::debug!(visitor = %connection.visitor.peer, "too many HTTP/2 frames without effect; the connection is ended");
+    }
+    end(io).await;
 }
 
 /// Runs a connection with all that belongs to it on this task. When the edge drains, it ends after what is under way.
@@ -168,6 +178,7 @@ where
     let mut tasks = Tasks::new(connection.spawner.clone());
     let mut draining = Signal::new(connection.edge.draining.clone());
     poll_fn(|cx| {
+        connection.turn.woken();
         if draining.poll(cx).is_ready() {
             end(hyper.as_mut());
         }
@@ -185,12 +196,12 @@ async fn end<IO>(mut io: VisitorIo<IO>)
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let refusal = io.refusal();
+    let farewell = io.farewell();
     let unread = io.has_unread();
     let io = io.get_mut();
     let goodbye = async {
-        if let Some(error) = &refusal {
-            io.write_all(&page::raw(error)).await?;
+        if let Some(farewell) = &farewell {
+            io.write_all(farewell).await?;
         }
         io.shutdown().await?;
         if unread {

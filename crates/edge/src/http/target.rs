@@ -13,6 +13,7 @@ use super::connection::Connection;
 use super::fault;
 use super::headers::Provenance;
 use crate::endpoint::Endpoint;
+use crate::reserved;
 use crate::visitor::Visitor;
 
 /// A host as one visitor's connection asked for it. Requests of a connection nearly always ask for the same, so it is worked out once.
@@ -113,12 +114,12 @@ fn same_host(authority: &str, host: &HeaderValue) -> bool {
 /// The endpoint of a host, on the connection it was asked for.
 pub(super) fn find(connection: &Connection, asked: &Asked, uri: &Uri) -> Result<Target, PublicError> {
     let (edge, visitor) = (&connection.edge, &connection.visitor);
-    let found = edge.routes.http(visitor.scheme, &asked.name);
+    let found = reserved::http(edge, visitor.scheme, &asked.name);
     if let Some(sni) = &visitor.sni
         && *sni != asked.name
     {
         // RFC 9110 section 7.4: what was checked for one name (certificate, and later policy) does not hold for another.
-        let by_sni = edge.routes.http(visitor.scheme, sni);
+        let by_sni = reserved::http(edge, visitor.scheme, sni);
         let same = matches!((&found, &by_sni), (Some(a), Some(b)) if a.url == b.url);
         if !same {
             return Err(Code::ERR_PORTWAY_42101.plain());
@@ -130,7 +131,7 @@ pub(super) fn find(connection: &Connection, asked: &Asked, uri: &Uri) -> Result<
         }
         return Ok(Target::Endpoint(endpoint));
     }
-    if visitor.scheme == Scheme::Http && edge.routes.http(Scheme::Https, &asked.name).is_some() {
+    if visitor.scheme == Scheme::Http && reserved::http(edge, Scheme::Https, &asked.name).is_some() {
         return https_location(&asked.name, edge.config.https_port, uri).map(Target::Https);
     }
     if edge.replica.base_domain().is_some_and(|base| asked.name == base || is_reserved(&asked.name, &base)) {

@@ -1,6 +1,6 @@
 //! What the requests of a connection tell its IO: whether one is under way, what to write between, and what became of an upgrade.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -26,6 +26,8 @@ pub(super) struct Turn {
     cut: AtomicBool,
     has_interim: AtomicBool,
     has_reader: AtomicBool,
+    /// Bytes that were read since the connection's task was woken.
+    taken: AtomicUsize,
     slow: Mutex<Slow>,
 }
 
@@ -70,12 +72,28 @@ impl Turn {
             cut: AtomicBool::new(false),
             has_interim: AtomicBool::new(false),
             has_reader: AtomicBool::new(false),
+            taken: AtomicUsize::new(0),
             slow: Mutex::default(),
         }
     }
 
     fn slow(&self) -> MutexGuard<'_, Slow> {
         self.slow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection's task begins to run.
+    pub(super) fn woken(&self) {
+        self.taken.store(0, Ordering::Relaxed);
+    }
+
+    /// So many bytes were read.
+    pub(super) fn take(&self, bytes: usize) {
+        self.taken.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that were read since the task was woken.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// A request is under way.

@@ -1,4 +1,5 @@
-//! The visitor's side as hyper reads and writes it: every byte of HTTP/1 passes a strict watcher first, and nothing waits for ever.
+//! The visitor's side as hyper reads and writes it: every byte of HTTP/1 passes a strict watcher first, frames of HTTP/2 are counted, and
+//! nothing waits for ever.
 //!
 //! The watcher refuses what two parsers could read in two ways. A request it refuses is never seen by hyper as a whole: the requests
 //! before it are answered, then the refusal is written and the connection ends.
@@ -8,14 +9,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use portway_codes::{Code, PublicError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
+use super::frames::Frames;
 use super::guard::{Guard, Phase, Seen};
 use super::idle_timer::IdleTimer;
+use super::page;
 use super::turn::{Turn, UpgradeState};
 use crate::config::Limits;
 
@@ -25,12 +28,18 @@ const AHEAD_MAX: usize = 16 * 1024;
 /// Bytes asked for at once behind a head that came in pieces.
 const READ_MORE: usize = 4 * 1024;
 
+/// Bytes of HTTP/2 that are read in one turn of the connection's task. Its parser goes on for as long as there are any, and the others on
+/// the shard wait: a few thousand of the smallest frames cost a millisecond or two.
+const TURN_MAX: usize = 64 * 1024;
+
 /// The visitor's side of a connection.
 pub(super) struct VisitorIo<IO> {
     io: IO,
     turn: Arc<Turn>,
     /// None: bytes pass as they are.
     guard: Option<Guard>,
+    /// Of HTTP/2.
+    frames: Option<Box<Frames>>,
     /// Read, and not passed on yet: first what the watcher let through, then what it did not.
     ahead: BytesMut,
     /// How much of that it let through.
@@ -74,6 +83,8 @@ enum Reading {
     Refused,
     /// The body under way is broken.
     BrokenBody,
+    /// The visitor sends nothing but work: its connection is cut.
+    Flooded,
 }
 
 impl<IO> VisitorIo<IO>
@@ -93,6 +104,7 @@ where
             io,
             turn,
             head_began: (guard.is_some() && !first.is_empty()).then_some(now),
+            frames: guard.is_none().then(|| Box::new(Frames::new(now))),
             guard,
             unseen: !first.is_empty(),
             ahead: first,
@@ -130,7 +142,7 @@ where
 
     /// Shows the watcher what it has not let through yet, and tells how much of it may pass.
     fn observe(&mut self, bytes: &[u8]) -> usize {
-        let Some(guard) = &mut self.guard else { return bytes.len() };
+        let Some(guard) = &mut self.guard else { return self.count(bytes) };
         let (passed, stop) = match guard.observe(bytes) {
             Seen::Fine(passed) => (passed, None),
             Seen::Refused { passed, error, in_body } => (passed, Some((error, in_body))),
@@ -141,6 +153,17 @@ where
             self.stop(error, in_body);
         }
         passed
+    }
+
+    /// Counts the frames of HTTP/2; of other protocols everything passes.
+    fn count(&mut self, bytes: &[u8]) -> usize {
+        let Some(frames) = &mut self.frames else { return bytes.len() };
+        if !frames.received(bytes, self.moved) {
+            self.stopped = Some(Reading::Flooded);
+            return 0;
+        }
+        self.head_began = if frames.in_head() { self.head_began.or(Some(self.moved)) } else { None };
+        bytes.len()
     }
 
     /// Nothing passes any more behind what was let through.
@@ -240,7 +263,7 @@ where
     }
 
     fn poll_stopped(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        if self.reading == Reading::BrokenBody {
+        if matches!(self.reading, Reading::BrokenBody | Reading::Flooded) {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         if self.reading == Reading::Refused && !(self.turn.is_idle() && self.flushed) {
@@ -299,6 +322,12 @@ where
         Poll::Ready(Ok(()))
     }
 
+    fn count_sent(&mut self, bufs: &[io::IoSlice<'_>], result: &Poll<io::Result<usize>>) {
+        if let (Some(frames), Poll::Ready(Ok(sent))) = (&mut self.frames, result) {
+            frames.sent(bufs, *sent);
+        }
+    }
+
     /// What a write did: bytes moved, or the visitor takes none and may do so only for so long.
     fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if result.is_ready() {
@@ -318,6 +347,10 @@ where
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buf.filled().len();
+        if this.frames.is_some() && this.turn.taken() >= TURN_MAX {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         while buf.filled().len() == before {
             if this.pass_ahead(buf) {
                 break;
@@ -344,6 +377,7 @@ where
             }
             this.show_ahead();
         }
+        this.turn.take(buf.filled().len() - before);
         Poll::Ready(Ok(()))
     }
 }
@@ -358,6 +392,7 @@ where
         }
         self.flushed = false;
         let result = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.count_sent(&[io::IoSlice::new(buf)], &result);
         self.written(cx, result)
     }
 
@@ -371,6 +406,7 @@ where
         }
         self.flushed = false;
         let result = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.count_sent(bufs, &result);
         self.written(cx, result)
     }
 
@@ -403,9 +439,20 @@ impl<IO> VisitorIo<IO>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    /// The refusal that stands behind the last response, when there is one.
-    pub(super) fn refusal(&mut self) -> Option<PublicError> {
-        if self.reading == Reading::Refused { self.refusal.take() } else { None }
+    /// What stands behind the last response when the visitor was refused.
+    pub(super) fn farewell(&mut self) -> Option<Bytes> {
+        if !matches!(self.reading, Reading::Refused | Reading::Flooded) {
+            return None;
+        }
+        match &self.frames {
+            Some(frames) => frames.goodbye(),
+            None => self.refusal.take().map(|error| page::raw(&error)),
+        }
+    }
+
+    /// Whether the visitor sent more frames than it may.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.reading == Reading::Flooded
     }
 
     /// The connection itself, behind everything that was HTTP.

@@ -136,3 +136,56 @@ async fn a_tls_endpoint_can_end_at_the_edge() {
     assert_eq!(&got, b"in the clear");
     echoing.abort();
 }
+
+/// The status line of the answer to a request for `host`, and the page's error code.
+async fn asked(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, host: &str) -> (String, String) {
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // Whoever ends TLS without a word is no matter here.
+    let _ = soon(stream.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let code = answer.lines().find_map(|line| line.strip_prefix("ngrok-error-code: ")).unwrap_or_default().to_owned();
+    (answer.lines().next().unwrap_or_default().to_owned(), code)
+}
+
+#[tokio::test]
+async fn a_wildcard_takes_in_no_name_of_the_installation() {
+    let edge = TestEdge::start().await;
+    let mut agent = edge.agent().await;
+    // Whatever reaches the agent is answered by it, in the clear, also where it would be TLS.
+    let session = agent.session.clone();
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    for url in ["https://*.portway.test", "http://*.portway.test", "tls://*.portway.test"] {
+        let Ok(bound) = agent.bind(url).await else { continue };
+        assert!(bound.url.starts_with(url), "{}", bound.url);
+    }
+    let noted = Arc::clone(&seen);
+    let answering = tokio::spawn(async move {
+        while let Some(mut stream) = session.accept().await {
+            let bytes = stream.read_chunk(65_536).await.unwrap().unwrap_or_default();
+            noted.lock().unwrap().push(String::from_utf8_lossy(&bytes).into_owned());
+            let answer = "HTTP/1.1 299 Mine\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_chunk(answer.into()).await;
+            let _ = stream.finish().await;
+        }
+    });
+    for label in ["dashboard", "api", "www", "admin", "v2.api", "connect"] {
+        let host = format!("{label}.portway.test");
+        let plain = TcpStream::connect(edge.http).await.unwrap();
+        let (status, code) = asked(plain, &host).await;
+        assert_eq!((status.as_str(), code.as_str()), ("HTTP/1.1 404 Not Found", "ERR_NGROK_3200"), "http, {host}");
+        // Deeper names and the connect name have no visitors' certificate.
+        if label.contains('.') || label == "connect" {
+            continue;
+        }
+        let (status, code) = asked(edge.tls(&host, &[b"http/1.1"]).await.unwrap(), &host).await;
+        assert_eq!((status.as_str(), code.as_str()), ("HTTP/1.1 404 Not Found", "ERR_NGROK_3200"), "https, {host}");
+    }
+    assert_eq!(*seen.lock().unwrap(), Vec::<String>::new());
+    let plain = TcpStream::connect(edge.http).await.unwrap();
+    assert_eq!(asked(plain, "any.portway.test").await.0, "HTTP/1.1 299 Mine");
+    let tls = edge.tls("any.portway.test", &[b"http/1.1"]).await.unwrap();
+    assert_eq!(asked(tls, "any.portway.test").await.0, "HTTP/1.1 299 Mine");
+    answering.abort();
+}

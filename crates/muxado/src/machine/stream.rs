@@ -6,6 +6,10 @@ use super::opening::Opening;
 use super::queue::ByteQueue;
 use super::window::{Budget, Window};
 
+/// Bytes that a stream may hold written beyond what the peer lets it send: a full frame is there when the peer lets it go on. A peer that
+/// reads nothing is a visitor that reads nothing, and of those there may be thousands.
+const WRITE_AHEAD: usize = 64 * 1024;
+
 /// Who opened a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -82,6 +86,13 @@ pub(super) enum SendState {
     Finished,
     /// Reset.
     Reset(ErrorCode),
+}
+
+impl Sending {
+    /// Bytes that may be written now, with a buffer of this size.
+    pub(super) fn room(&self, send_buffer: usize) -> usize {
+        send_buffer.min(self.credit as usize + WRITE_AHEAD).saturating_sub(self.queue.len())
+    }
 }
 
 impl Stream {

@@ -150,7 +150,8 @@ impl Machine {
         }
         // A payload is never larger than the credit.
         stream.send.credit -= payload as u32;
-        if stream.send.wanted && stream.send.queue.len() <= self.config.send_buffer / 2 {
+        let send_buffer = self.config.send_buffer;
+        if stream.send.wanted && stream.send.queue.len() <= send_buffer / 2 && stream.send.room(send_buffer) > 0 {
             stream.send.wanted = false;
             self.events.push_back(Event::Writable(id));
         }

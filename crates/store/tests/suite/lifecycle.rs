@@ -164,6 +164,30 @@ async fn a_full_disk_is_named_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn writes_go_on_when_the_disk_has_space_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("portway.db")).await.unwrap();
+    fill(&store).await;
+    assert_eq!(store.health().fault(), None);
+    let mut large = credential(2, 1);
+    large.metadata = "x".repeat(1 << 20);
+    for _ in 0..3 {
+        store.limit_pages(0).await.unwrap();
+        let error = store.add_credential(&large, START).await.unwrap_err();
+        assert!(matches!(error, StoreError::Full { .. }), "{error}");
+        assert_eq!(store.health().fault(), Some(error.to_string()));
+    }
+    store.limit_pages(10_000).await.unwrap();
+    store.add_credential(&large, START).await.unwrap();
+    assert_eq!(store.credentials().await.unwrap().len(), 1);
+    // What went well may have needed no space: only a write made for the purpose says that all is well.
+    assert!(store.health().fault().is_some());
+    store.try_write(START).await.unwrap();
+    assert_eq!(store.health().fault(), None);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn two_stores_on_one_file_see_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("portway.db");

@@ -16,9 +16,9 @@ const fn table(other: &[u8], alphanumeric: bool) -> [bool; 256] {
 }
 
 static TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~", true);
-/// Visible ASCII. Wider than RFC 3986 section 2, since clients send quotes and braces as they are; without `#`, since a parser drops
-/// the fragment and would route another target than it forwards.
-static TARGET: [bool; 256] = table(b"!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~", true);
+/// Wider than RFC 3986 section 2, since clients send quotes and braces as they are; without `#`, since a parser drops the fragment and
+/// would route another target than it forwards, and without `<` and `>`, which parsers refuse (see [`is_parsed`]).
+static TARGET: [bool; 256] = table(b"!\"$%&'()*+,-./:;=?@[\\]^_`{|}~", true);
 static AUTHORITY: [bool; 256] = table(b"-._~%!$&'()*+;=:[]", true);
 
 /// Length of the token at the front.
@@ -29,6 +29,13 @@ pub(super) fn token(bytes: &[u8]) -> usize {
 /// Length of what may be a request target at the front.
 pub(super) fn target(bytes: &[u8]) -> usize {
     leading(bytes, &TARGET)
+}
+
+/// Whether a parser behind the guard takes a target of these bytes: of the WHATWG URL standard's sets, a path may not hold a backtick, a
+/// query no double quote. The guard refuses them first, with a page that says so.
+pub(super) fn is_parsed(target: &[u8]) -> bool {
+    let path = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+    !target[..path].contains(&b'`') && !target[path..].contains(&b'"')
 }
 
 /// Whether all of `bytes` may stand in an authority without user information.

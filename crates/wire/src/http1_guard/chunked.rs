@@ -121,7 +121,7 @@ impl Chunked {
                 2
             }
             Field::Is { name, length, .. } => {
-                if FORBIDDEN_TRAILERS.iter().any(|known| names_match(&seen[..name], known)) {
+                if is_forbidden_trailer(&seen[..name]) {
                     return Err(Refusal::TrailerName);
                 }
                 length
@@ -133,6 +133,13 @@ impl Chunked {
         }
         Ok(Some(length))
     }
+}
+
+/// Whether a trailer field of this name would change framing, routing, authentication or how the message is read, were it merged into
+/// the header (RFC 9110 section 6.5.1); in any case, and with underscores for hyphens, which some servers cannot tell apart.
+#[must_use]
+pub fn is_forbidden_trailer(name: &[u8]) -> bool {
+    FORBIDDEN_TRAILERS.iter().any(|known| names_match(name, known))
 }
 
 /// Compares without case, and with an underscore for a hyphen.

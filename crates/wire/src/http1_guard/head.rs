@@ -106,6 +106,9 @@ impl HeadProgress {
             Some(b'\r' | b'\n' | b' ') => return Err(Refusal::RequestLine),
             Some(_) => return Err(Refusal::Target),
         }
+        if !chars::is_parsed(&rest[..target]) {
+            return Err(Refusal::Target);
+        }
         let Some(http10) = version(&rest[target + 1..])? else { return Ok(false) };
         let start = self.at + method + 1;
         let method = &bytes[self.at..self.at + method];

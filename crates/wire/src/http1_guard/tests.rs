@@ -28,7 +28,7 @@ fn refusal(bytes: &[u8]) -> Option<Refusal> {
 fn good_requests() -> Vec<Vec<u8>> {
     [
         &b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"[..],
-        b"\r\nGET /after/an/empty/line?q={\"a\":1}|b HTTP/1.1\r\nHost: a.example:8443\r\nAccept: */*\r\n\r\n",
+        b"\r\nGET /after/an/{\"empty\":1}/line?q={`a`:1}|b HTTP/1.1\r\nHost: a.example:8443\r\nAccept: */*\r\n\r\n",
         b"GET / HTTP/1.0\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nhOsT:a.example\r\n\r\n",
         b"GET http://a.example/x?y HTTP/1.1\r\nHost: A.example \r\n\r\n",
@@ -151,6 +151,10 @@ fn bad_requests() -> Vec<(&'static [u8], Refusal)> {
         (b"GET /\x7f HTTP/1.1\r\nHost: a\r\n\r\n", Target),
         (b"GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n", Target),
         (b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", Target),
+        (b"GET /a<b HTTP/1.1\r\nHost: a\r\n\r\n", Target),
+        (b"GET /a?b>c HTTP/1.1\r\nHost: a\r\n\r\n", Target),
+        (b"GET /a`b HTTP/1.1\r\nHost: a\r\n\r\n", Target),
+        (b"GET /?a=\"b\" HTTP/1.1\r\nHost: a\r\n\r\n", Target),
         (b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", Target),
         (b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", Target),
         (b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", RequestLine),
@@ -301,7 +305,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
         ]
         .concat()),
     ];
-    ("[A-Z]{1,10}", "/[!-\"$-~]{0,30}", prop::collection::vec(header, 0..6), body).prop_map(
+    ("[A-Z]{1,10}", "/[!\"$-;=@-_a-~]{0,20}(\\?[!$-;=?-~]{0,20})?", prop::collection::vec(header, 0..6), body).prop_map(
         |(method, target, headers, body)| {
             [format!("{method} {target} HTTP/1.1\r\nHost: a.example\r\n{}", headers.concat()).as_bytes(), &body]
                 .concat()

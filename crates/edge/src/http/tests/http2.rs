@@ -256,3 +256,81 @@ async fn idle_http2_connections_end_whatever_frames_they_send() {
     };
     tokio::join!(pings, ended);
 }
+
+/// What an HTTP/2 client says before its first request.
+const OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// Whether what the edge said ends with GOAWAY and ENHANCE_YOUR_CALM (RFC 9113 section 7).
+fn is_calmed(said: &[u8]) -> bool {
+    let goodbye = said.len().checked_sub(17).map(|at| &said[at..]).unwrap_or_default();
+    goodbye.starts_with(&[0, 0, 8, 7]) && goodbye.ends_with(&[0, 0, 0, 0xb])
+}
+
+#[tokio::test]
+async fn frames_without_effect_end_the_connection() {
+    let site = Site::new();
+    for frame in [
+        &b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01"[..],
+        b"\0\0\x08\x06\0\0\0\0\0pingping",
+        b"\0\0\0\x04\0\0\0\0\0",
+        b"\0\0\0\x77\0\0\0\0\0",
+    ] {
+        let mut visitor = site.visit_tls("app.example.com", true).await.into_io();
+        visitor.write_all(OPENING).await.expect("write");
+        let (mut read, mut write) = tokio::io::split(visitor);
+        let flood = async {
+            let many = frame.repeat(100);
+            // The edge may cut us off at any point.
+            while write.write_all(&many).await.is_ok() {}
+        };
+        let mut said = Vec::new();
+        let listen = async {
+            let _ = read.read_to_end(&mut said).await;
+        };
+        tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(flood, listen) }).await.expect("an end");
+        assert!(is_calmed(&said), "{frame:?}: {said:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_ends_the_connection() {
+    let site = Site::with(|config| config.limits.http_head_timeout = Duration::from_millis(50));
+    // A frame that is announced and does not come; a block of which the last frame does not.
+    for begun in [&b"\0\0\x10\x01\x04\0\0\0\x01\x82"[..], b"\0\0\x01\x01\0\0\0\0\x01\x82"] {
+        let mut visitor = site.visit_tls("app.example.com", true).await.into_io();
+        visitor.write_all(&[OPENING, begun].concat()).await.expect("write");
+        let mut said = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(20), visitor.read_to_end(&mut said)).await;
+        ended.expect("an end").expect("in good order");
+        assert!(is_calmed(&said), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn http2_visitors_are_held_to_the_rules_of_http1() {
+    let site = Site::with(|config| config.limits.http_header_count = 20);
+    let upstream = site.endpoint("https://app.example.com", mirror);
+    let mut sender = client(site.visit_tls("app.example.com", true).await).await;
+    let many: Vec<String> = (0..21).map(|number| format!("x-{number}")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "1")).collect();
+    for (uri, fields, status) in [
+        ("https://app.example.com/", &[("transfer_encoding", "chunked")][..], 400),
+        ("https://app.example.com/", &[("content_length", "5")], 400),
+        ("https://app.example.com/", &[("content-length", "00")], 400),
+        ("ftp://app.example.com/", &[], 400),
+        ("http://app.example.com/", &[], 400),
+        ("https://app.example.com/", &many, 431),
+    ] {
+        let mut request = get(uri);
+        for (name, value) in fields {
+            request
+                .headers_mut()
+                .append(http::HeaderName::from_bytes(name.as_bytes()).expect("name"), value.parse().expect("value"));
+        }
+        let response = sender.send_request(request).await.expect("response");
+        assert_eq!(response.status().as_u16(), status, "{uri} {fields:?}");
+        let code = response.headers()["ngrok-error-code"].to_str().expect("text").to_owned();
+        assert!(code.starts_with("ERR_PORTWAY_4"), "{code}");
+    }
+    assert_eq!(upstream.streams(), 0);
+}

@@ -215,11 +215,18 @@ fn a_sender_stops_at_its_credit_and_goes_on_with_more() {
     assert_eq!(frames(&sent(&mut agent)).iter().map(|(_, payload)| payload.len()).sum::<usize>(), 262_144);
     assert_eq!(events(&mut agent), []);
     let mut more = Bytes::from(vec![2; 300_000]);
-    assert_eq!(agent.write(id, &mut more), Ok(262_144));
+    // Without credit a stream holds a frame, not its whole buffer.
+    assert_eq!(agent.write(id, &mut more), Ok(65_536));
+    assert_eq!(agent.write(id, &mut more), Ok(0));
     assert!(!agent.wants_transmit());
-    feed(&mut agent, &credit(3, 200_000)).unwrap();
-    assert_eq!(frames(&sent(&mut agent)).iter().map(|(_, payload)| payload.len()).sum::<usize>(), 200_000);
+    feed(&mut agent, &credit(3, 50_000)).unwrap();
+    assert_eq!(frames(&sent(&mut agent)).iter().map(|(_, payload)| payload.len()).sum::<usize>(), 50_000);
     assert_eq!(events(&mut agent), [Event::Writable(id)]);
+    assert_eq!(agent.write(id, &mut more), Ok(50_000));
+    feed(&mut agent, &credit(3, 200_000)).unwrap();
+    assert_eq!(frames(&sent(&mut agent)).iter().map(|(_, payload)| payload.len()).sum::<usize>(), 65_536);
+    assert_eq!(events(&mut agent), [Event::Writable(id)]);
+    assert_eq!(agent.write(id, &mut more), Ok(300_000 - 65_536 - 50_000));
 }
 
 #[test]
