@@ -77,7 +77,7 @@ impl Bootstrap {
 const HASH_MEMORY_KIB: u32 = 1024;
 const HASH_PASSES: u32 = 1;
 
-/// argon2id (RFC 9106) of a generated password, off the runtime's threads: it takes milliseconds.
+/// argon2id (RFC 9106 section 3.2) of a generated password, off the runtime's threads: it takes milliseconds.
 async fn hash(password: SecretString) -> String {
     let hashing = tokio::task::spawn_blocking(move || {
         let params =

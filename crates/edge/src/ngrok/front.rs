@@ -273,7 +273,7 @@ impl NgrokFront {
     }
 
     /// Ends the session. What the agent can be told is why its endpoints are no more.
-    pub(crate) async fn refuse(&mut self, session: &Session, endpoints: &[Online], refused: &Refused) {
+    pub(crate) async fn refuse(&self, session: &Session, endpoints: &[Online], refused: &Refused) {
         if self.identity.hears_stop_tunnel {
             let told = endpoints.iter().filter_map(|online| match &online.endpoint.address {
                 Address::Ngrok { id, .. } => Some(tell(session.clone(), stop_tunnel(id, &refused.error))),
