@@ -84,8 +84,9 @@ def main():
         quitting.wait()
         say("closed", what="session")
     else:
-        code = re.search(r"ERR_(?:NGROK|PORTWAY)_\d+", heard)
-        say("error", code=code[0] if code else "", text=heard)
+        # The last one: before it may stand why an earlier login failed.
+        codes = re.findall(r"ERR_(?:NGROK|PORTWAY)_\d+", heard)
+        say("error", code=codes[-1] if codes else "", text=heard)
 
 
 main()

@@ -128,6 +128,10 @@ async fn unix_sockets_and_tls_are_upstreams() {
     let mut got = [0; 6];
     soon(socket.read_exact(&mut got)).await.expect("read");
     assert_eq!(&got, b"sealed");
+    // Cut, not ended: neither a close_notify nor an end of the connection below it.
+    stream.reset(ErrorCode::STREAM_CANCELLED);
+    let error = soon(socket.read_exact(&mut got)).await.expect_err("a cut must not look like an end");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 async fn tls_upstream() -> (String, tokio_rustls::TlsAcceptor, TcpListener) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use portway_codes::Code;
 use portway_names::{HostName, SessionId};
-use portway_proto::CredentialRecord;
+use portway_proto::{CredentialRecord, is_authtoken};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
@@ -24,7 +24,11 @@ pub(crate) async fn authenticate(
     connect_name: Option<&HostName>,
     peer: SocketAddr,
 ) -> Result<Arc<CredentialRecord>, Refused> {
-    let digest = digest_of(authtoken.expose_secret().as_bytes());
+    let text = authtoken.expose_secret();
+    if !is_authtoken(text) {
+        return Err(Refused::for_good(Code::ERR_NGROK_105));
+    }
+    let digest = digest_of(text.as_bytes());
     let found = find(edge, &digest, connect_name, peer).await?;
     found.ok_or_else(|| {
         edge.admission.bad_token(peer);

@@ -156,7 +156,7 @@ impl TryFrom<Hello> for AgentHello {
 
 /// Whether the text has the form `<KSUID>_<secret>`, both of base 62. A text that cannot be an authtoken is told apart from one
 /// that is not known: people who copied half of it look in the right place then.
-fn is_authtoken(text: &str) -> bool {
+pub fn is_authtoken(text: &str) -> bool {
     let base62 = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
     text.len() <= MAX_AUTHTOKEN_LEN
         && text.split_once('_').is_some_and(|(id, secret)| {

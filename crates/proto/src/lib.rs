@@ -18,7 +18,7 @@ pub use bind::{BindRequest, ProxyVersion};
 pub use claim::Claim;
 pub use connection::AddressError;
 pub use field::{FieldError, FieldFault};
-pub use hello::{AgentHello, HelloError, VERSION_MAJOR, VERSION_MINOR};
+pub use hello::{AgentHello, HelloError, VERSION_MAJOR, VERSION_MINOR, is_authtoken};
 pub use record::{
     CertificateName, CertificateRecord, ConnectNameRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord,
     SettingsRecord,

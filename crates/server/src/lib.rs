@@ -8,6 +8,7 @@ mod api;
 mod bootstrap;
 mod config;
 mod handover;
+mod quic_later;
 mod ready;
 mod server;
 mod settings;

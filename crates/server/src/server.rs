@@ -1,15 +1,13 @@
 //! A running server: how it starts, hands over and stops.
 
 use std::io;
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
 use portway_control::{Control, ControlConfig, DataDir};
 use portway_edge::{
-    Edge, EdgeConfig, EdgeStatus, HostKeyError, HostKeys, Listeners, QuicKeys, QuicSocket, ResumeKey, SshFront,
-    SshLimits,
+    Edge, EdgeConfig, EdgeStatus, HostKeyError, HostKeys, Listeners, QuicKeys, ResumeKey, SshFront, SshLimits,
 };
 use portway_rpc::in_memory;
 use prometheus_client::registry::Registry;
@@ -19,11 +17,11 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::{Admin, Phase};
 use crate::config::ServerConfig;
-use crate::handover::{self, Farewell, HandoverError, Predecessor, Successor, Word};
+use crate::handover::{self, HandoverError, Predecessor, Successor, Word};
+use crate::quic_later::{self, LaterQuic};
 use crate::ready::{Addresses, Ready};
 use crate::settings::DomainPolicy;
 use crate::sockets::{BindError, Inherited, Listening, Purpose, Sockets};
@@ -86,14 +84,6 @@ pub struct Server {
     quic_later: Option<LaterQuic>,
     tasks: JoinSet<()>,
     stop: CancellationToken,
-}
-
-/// A QUIC socket that a predecessor reads.
-#[derive(Debug)]
-struct LaterQuic {
-    /// Taken when the edge serves it, with datagrams that the predecessor relays.
-    socket: Option<UdpSocket>,
-    farewell: Farewell,
 }
 
 #[derive(Debug)]
@@ -170,7 +160,8 @@ impl Server {
                 Some(stream) = accept(&gate) => {
                     match self.hand_over(stream).await {
                         Ok(Some(predecessor)) => {
-                            let _leaving = self.leave_quic(predecessor).await;
+                            let later = self.quic_later.take();
+                            let _leaving = quic_later::leave(&self.core.edge, later, predecessor).await;
                             break self.drain().await;
                         }
                         Ok(None) => {}
@@ -186,55 +177,7 @@ impl Server {
 
     /// The predecessor says what becomes of the QUIC socket.
     fn hear(&mut self, word: Word) {
-        let Some(later) = &mut self.quic_later else { return };
-        let socket = later.socket.take();
-        let relay = match word {
-            Word::Relay(relay) => Some(relay),
-            Word::Free => {
-                tracing::info!("the predecessor has no QUIC session left");
-                self.quic_later = None;
-                None
-            }
-        };
-        let served = match socket {
-            Some(socket) => self.core.edge.serve_quic(socket, relay),
-            None => Ok(self.core.edge.quic_sockets().iter().for_each(QuicSocket::take_over)),
-        };
-        match served {
-            Ok(()) => tracing::info!("serving QUIC"),
-            Err(error) => tracing::error!(%error, "QUIC is not served; agents use TCP"),
-        }
-    }
-
-    /// Sends QUIC newcomers to the successor, and tells it when the last QUIC session here is over, however long the rest of the drain takes:
-    /// the end of the stream says so. The task is to be kept through the drain.
-    async fn leave_quic(&mut self, predecessor: Predecessor) -> Option<AbortOnDropHandle<()>> {
-        let sockets = self.core.edge.quic_sockets();
-        let relayed = async {
-            let (here, there) = UnixDatagram::pair()?;
-            if let Some(socket) = sockets.first() {
-                socket.pass_on(here)?;
-            }
-            blocking(move || predecessor.relay(&there).map(|()| predecessor).map_err(HandoverError::from)).await
-        };
-        let predecessor = match relayed.await {
-            Ok(predecessor) => predecessor,
-            Err(error) => {
-                tracing::warn!(%error, "agents over QUIC have to wait for the end of this server's sessions");
-                return None;
-            }
-        };
-        let ended = self.core.edge.quic_ended();
-        let later = self.quic_later.take();
-        Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            if let Some(mut later) = later {
-                // The predecessor of this server still reads the socket.
-                while !matches!(later.farewell.next().await, Word::Free) {}
-                sockets.iter().for_each(QuicSocket::take_over);
-            }
-            ended.await;
-            drop(predecessor);
-        })))
+        self.quic_later = self.quic_later.take().and_then(|later| later.hear(word, &mut self.core.edge));
     }
 
     /// Tells the operator which changes wait for a new process. Sockets, names and limits are fixed for the life of an edge, and an
@@ -317,8 +260,8 @@ impl Server {
         server.admin.enter(Phase::Serving);
         if let Some(successor) = successor {
             let stream = blocking(move || successor.serving()).await?;
-            let farewell = Farewell::new(stream).map_err(io("listening to the predecessor"))?;
-            server.quic_later = Some(LaterQuic { socket: quic_later, farewell });
+            let later = LaterQuic::new(quic_later, stream).map_err(io("listening to the predecessor"))?;
+            server.quic_later = Some(later);
         }
         Ok(server)
     }
@@ -398,7 +341,7 @@ impl Server {
 
     fn sockets(&self) -> io::Result<Vec<(Purpose, Listening)>> {
         let Listeners { https, mut quic, http, ssh, tcp } = self.core.edge.listeners()?;
-        if let Some(socket) = self.quic_later.as_ref().and_then(|later| later.socket.as_ref()) {
+        if let Some(socket) = self.quic_later.as_ref().and_then(LaterQuic::socket) {
             quic.push(socket.try_clone()?);
         }
         let api = self.own_sockets.api.try_clone()?;
@@ -546,7 +489,7 @@ async fn offer(
 
 async fn next_word(later: &mut Option<LaterQuic>) -> Word {
     match later {
-        Some(later) => later.farewell.next().await,
+        Some(later) => later.next().await,
         None => std::future::pending().await,
     }
 }
@@ -558,7 +501,7 @@ async fn accept(gate: &Option<UnixListener>) -> Option<tokio::net::UnixStream> {
     }
 }
 
-async fn blocking<T, F>(work: F) -> Result<T, HandoverError>
+pub(crate) async fn blocking<T, F>(work: F) -> Result<T, HandoverError>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, HandoverError> + Send + 'static,

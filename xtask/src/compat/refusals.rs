@@ -22,9 +22,17 @@ pub(super) fn bad_token(stage: &Stage<'_>) -> Result<Outcome> {
 }
 
 pub(super) fn no_token(stage: &Stage<'_>) -> Result<Outcome> {
-    // Without one, an SSH client is asked for a key instead.
-    let code = if stage.installed.sdk.name == "ssh" { "ERR_NGROK_1100" } else { "ERR_NGROK_105" };
-    refused_token(stage, "", code)
+    if stage.installed.sdk.name != "ssh" {
+        return refused_token(stage, "", "ERR_NGROK_105");
+    }
+    // An SSH client is asked for a key instead, and told why it failed at its next try.
+    match answered(stage, "http-named", "")? {
+        Answered::Missing => Ok(Outcome::Missing),
+        Answered::Refused(refusal) => {
+            ensure!(refusal.text.contains("Permission denied"), "no login was refused: {}", refusal.text);
+            Ok(Outcome::Passed)
+        }
+    }
 }
 
 pub(super) fn acl(stage: &Stage<'_>) -> Result<Outcome> {

@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use portway_names::Scheme;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::connection::{Connection, InFlight};
 use super::cut::Cut;
@@ -52,6 +52,9 @@ const HYPER_BUFFER_MIN: usize = 16 * 1024;
 
 /// Hyper reads so many fields into memory it has; for more it allocates for each request.
 const HYPER_FIELDS: usize = 100;
+
+/// How long a drain waits for the first request of a connection: a visitor sends it with the end of its handshake.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// How long and how much is read from a visitor after the last response, so that it reads that response before it learns that its
 /// connection is closed (RFC 9112 section 9.6).
@@ -170,16 +173,24 @@ where
     end(io).await;
 }
 
-/// Runs a connection with all that belongs to it on this task. When the edge drains, it ends after what is under way.
+/// Runs a connection with all that belongs to it on this task. When the edge drains, it ends after what is under way; a visitor who has only
+/// just come is let ask once, as nobody has told it that it came too late.
 async fn drive<C>(connection: &Connection, mut hyper: Pin<&mut C>, end: fn(Pin<&mut C>))
 where
     C: Future,
 {
     let mut tasks = Tasks::new(connection.spawner.clone());
     let mut draining = Signal::new(connection.edge.draining.clone());
+    let mut first_request: Option<Pin<Box<Sleep>>> = None;
     poll_fn(|cx| {
         connection.turn.woken();
         if draining.poll(cx).is_ready() {
+            first_request = Some(Box::pin(sleep(FIRST_REQUEST)));
+        }
+        if let Some(wait) = &mut first_request
+            && (connection.turn.has_begun() || wait.as_mut().poll(cx).is_ready())
+        {
+            first_request = None;
             end(hyper.as_mut());
         }
         // How it ended does not matter: the visitor was told what could be told.

@@ -20,6 +20,7 @@ pub(super) struct Turn {
     /// Milliseconds after `start` when the last request ended.
     idle_since_ms: AtomicU64,
     in_flight: AtomicU32,
+    begun: AtomicBool,
     upgrade: AtomicU8,
     /// The response under way ends with the connection.
     unframed: AtomicBool,
@@ -67,6 +68,7 @@ impl Turn {
             start: Instant::now(),
             idle_since_ms: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
+            begun: AtomicBool::new(false),
             upgrade: AtomicU8::new(0),
             unframed: AtomicBool::new(false),
             cut: AtomicBool::new(false),
@@ -99,7 +101,13 @@ impl Turn {
     /// A request is under way.
     pub(super) fn begin(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.begun.store(true, Ordering::Relaxed);
         self.upgrade.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether there was a request.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// A request is over.

@@ -236,7 +236,6 @@ async fn log_in(
     shard: usize,
 ) -> Result<Admitted, Refused> {
     let peer = session.peer_addr();
-    check_token(auth)?;
     let credential = login::authenticate(edge, &auth.authtoken, connect_name, peer).await?;
     let (session_id, registration) = login::register(edge, &credential, peer)?;
     let (agent, generation) = resume(edge, auth, &credential);
@@ -253,14 +252,6 @@ async fn log_in(
         generation,
     };
     Ok((agent, registration, auth.clone()))
-}
-
-/// What cannot be a token is not looked for.
-fn check_token(auth: &Auth) -> Result<(), Refused> {
-    use secrecy::ExposeSecret as _;
-    let token = auth.authtoken.expose_secret();
-    let fits = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits { Ok(()) } else { Err(Refused::for_good(Code::ERR_NGROK_105)) }
 }
 
 /// Which agent it is, and how many sessions it had: the one of its cookie, or a fresh one. What was sealed for another account, for another

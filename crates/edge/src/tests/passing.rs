@@ -189,3 +189,12 @@ async fn a_wildcard_takes_in_no_name_of_the_installation() {
     assert_eq!(asked(tls, "any.portway.test").await.0, "HTTP/1.1 299 Mine");
     answering.abort();
 }
+
+#[tokio::test]
+async fn every_version_of_http_is_agreed_on_by_its_name() {
+    let edge = TestEdge::start().await;
+    for name in [&b"h2"[..], b"http/1.1", b"http/1.0"] {
+        let tls = edge.tls("app.portway.test", &[name]).await.unwrap();
+        assert_eq!(tls.get_ref().1.alpn_protocol(), Some(name));
+    }
+}

@@ -3,10 +3,13 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use portway_names::Host;
 use portway_tls::TlsProblem;
 use quinn::{ConnectionError, TransportErrorCode};
+use tokio::time::timeout;
 
 use super::DialCause;
 use crate::quic::{Handle, client_config, client_endpoint, close_reason};
@@ -22,6 +25,10 @@ mod alert {
     pub(super) const UNRECOGNIZED_NAME: u8 = 112;
     pub(super) const NO_APPLICATION_PROTOCOL: u8 = 120;
 }
+
+/// When a handshake that has not ended is begun anew beside the first. Its packets are sent again after 1, 3 and 7 s, and a server that comes
+/// back in between is not to wait for the last of them.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// Connects to one address and begins a session there.
 pub(super) async fn dial(
@@ -39,9 +46,15 @@ pub(super) async fn dial(
         Host::Name(name) => name.to_string(),
         Host::Ip(ip) => ip.to_string(),
     };
-    let connecting = endpoint.connect_with(client, address, &name).map_err(|error| invalid(error.to_string()))?;
-    let connection = connecting.await.map_err(|error| cause(error, &name))?;
-    Ok(Session::quic(Handle::new(connection, Role::Agent, config.clone(), local)))
+    let mut tries = FuturesUnordered::new();
+    loop {
+        let next = endpoint.connect_with(client.clone(), address, &name);
+        tries.push(next.map_err(|error| invalid(error.to_string()))?);
+        if let Ok(Some(result)) = timeout(TRY_AGAIN, tries.next()).await {
+            let connection = result.map_err(|error| cause(error, &name))?;
+            return Ok(Session::quic(Handle::new(connection, Role::Agent, config.clone(), local)));
+        }
+    }
 }
 
 /// The address that packets to `peer` leave from at present; the session's own socket is bound to none, so that it may move.

@@ -219,6 +219,24 @@ async fn a_session_is_closed_by_its_code_and_text() {
 }
 
 #[tokio::test]
+async fn a_silent_edge_is_asked_anew_over_quic() {
+    let silent = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let target = format!("localhost:{}", address.port()).parse().unwrap();
+    let dialer = Dialer::new(target, &Pki::new().roots()).unwrap().addresses(vec![address]);
+    let dial = tokio::spawn(async move { dialer.dial_carrier(Carrier::Quic).await.map(drop) });
+    // Each handshake has a connection id of its own, which it keeps when it sends its first packet again.
+    let mut handshakes = std::collections::HashSet::new();
+    while handshakes.len() < 3 {
+        let mut packet = [0; 2048];
+        assert!(silent.recv(&mut packet).await.unwrap() > 26);
+        handshakes.insert(packet[6..14].to_vec());
+    }
+    assert!(!dial.is_finished());
+    dial.abort();
+}
+
+#[tokio::test]
 async fn a_proxy_of_another_kind_is_suspected() {
     let server = Server::start(SessionConfig::edge()).await;
     // An HTTP proxy that waits for a request line.

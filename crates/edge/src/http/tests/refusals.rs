@@ -252,3 +252,22 @@ async fn a_draining_edge_ends_connections_between_requests() {
     assert_eq!(visitor.rest().await, (String::new(), true));
     assert_eq!(idle.rest().await, (String::new(), true));
 }
+
+#[tokio::test]
+async fn a_draining_edge_answers_those_who_have_just_come() {
+    let site = Site::new();
+    site.endpoint("http://app.example.com", mirror);
+    let mut served = site.visit().await;
+    served.send("GET / HTTP/1.1\r\nHost: app.example.com\r\n\r\n").await;
+    served.response().await;
+    let (mut visitor, mut silent) = (site.visit().await, site.visit().await);
+    // One byte, so that it is being served.
+    visitor.send("G").await;
+    silent.send("G").await;
+    site.edge.draining.cancel();
+    assert_eq!(served.rest().await, (String::new(), true));
+    visitor.send("ET / HTTP/1.1\r\nHost: app.example.com\r\n\r\n").await;
+    assert_eq!(status(&visitor.response().await.0), 200);
+    assert_eq!(visitor.rest().await, (String::new(), true));
+    silent.rest().await;
+}
