@@ -74,7 +74,7 @@ impl Portway {
         let first_tcp_port = free_range()?;
         let mut command = Self::command(program, scratch);
         command.arg("server").arg("--data-dir").arg(&data);
-        for flag in ["--https-addr", "--http-addr", "--api-addr", "--admin-addr", "--dns-addr"] {
+        for flag in ["--https-addr", "--http-addr", "--api-addr", "--admin-addr", "--dns-addr", "--ssh-addr"] {
             command.args([flag, "127.0.0.1:0"]);
         }
         command.arg("--tcp-ports").arg(format!("{first_tcp_port}-{}", first_tcp_port + TCP_PORTS - 1));

@@ -24,6 +24,7 @@ const ADDRESSES: &[(&str, &str)] = &[
     ("--api-addr", "api_addr"),
     ("--admin-addr", "admin_addr"),
     ("--dns-addr", "dns_addr"),
+    ("--ssh-addr", "ssh_addr"),
 ];
 
 /// A running server with a data directory of its own.

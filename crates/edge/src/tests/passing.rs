@@ -174,13 +174,13 @@ async fn a_wildcard_takes_in_no_name_of_the_installation() {
         let host = format!("{label}.portway.test");
         let plain = TcpStream::connect(edge.http).await.unwrap();
         let (status, code) = asked(plain, &host).await;
-        assert_eq!((status.as_str(), code.as_str()), ("HTTP/1.1 404 Not Found", "ERR_NGROK_3200"), "http, {host}");
+        assert_eq!((status.as_str(), code.as_str()), ("HTTP/1.1 404 Not Found", "ERR_NGROK_3209"), "http, {host}");
         // Deeper names and the connect name have no visitors' certificate.
         if label.contains('.') || label == "connect" {
             continue;
         }
         let (status, code) = asked(edge.tls(&host, &[b"http/1.1"]).await.unwrap(), &host).await;
-        assert_eq!((status.as_str(), code.as_str()), ("HTTP/1.1 404 Not Found", "ERR_NGROK_3200"), "https, {host}");
+        assert_eq!((status.as_str(), code.as_str()), ("HTTP/1.1 404 Not Found", "ERR_NGROK_3209"), "https, {host}");
     }
     assert_eq!(*seen.lock().unwrap(), Vec::<String>::new());
     let plain = TcpStream::connect(edge.http).await.unwrap();
