@@ -5,7 +5,9 @@
 mod acl;
 mod ip;
 mod rule;
+mod ssh_key;
 
 pub use acl::{Acl, BindAllowed, BindDenied, DenyReason};
 pub use ip::{Cidr, CidrError, IpSet};
 pub use rule::{AclError, MAX_RULE_LEN, MAX_RULES};
+pub use ssh_key::{SshKey, SshKeyError};

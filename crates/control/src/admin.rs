@@ -5,9 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use portway_access::{Acl, AclError};
+use portway_access::{Acl, AclError, SshKey, SshKeyError};
 use portway_names::{AccountId, CredentialId};
-use portway_store::{Credential, Store, StoreError, Timestamp};
+use portway_store::{Credential, Digest, Store, StoreError, Timestamp};
 use secrecy::SecretString;
 
 use crate::directory::DATABASE;
@@ -57,6 +57,17 @@ pub enum AdminError {
     /// A rule that cannot be understood.
     #[error(transparent)]
     Acl(#[from] AclError),
+    /// A file that was named.
+    #[error("{} cannot be read: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A text that is no public key.
+    #[error("the SSH key cannot be used: {0}")]
+    SshKey(#[from] SshKeyError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -119,23 +130,47 @@ impl Admin {
         description: &str,
         acl: &[String],
     ) -> Result<(CredentialId, SecretString), AdminError> {
+        let token = random::token(Timestamp::now());
+        let id = self.add(description, acl, random::token_digest(&token)).await?;
+        Ok((id, token.into()))
+    }
+
+    async fn add(&self, description: &str, acl: &[String], digest: Digest) -> Result<CredentialId, AdminError> {
         let rules = Acl::parse(acl.iter().map(String::as_str))?;
         let accounts = self.store.accounts().await?;
         let account = accounts.first().ok_or_else(|| AdminError::NoAccount(self.data_dir.clone()))?;
         let now = Timestamp::now();
-        let token = random::token(now);
         let credential = Credential {
             id: CredentialId::new(random::ksuid(now)),
             account: account.id,
             account_name: account.name.clone(),
-            digest: random::token_digest(&token),
+            digest,
             acl: rules.rules().collect(),
             description: description.to_owned(),
             metadata: String::new(),
             created: now,
         };
         self.store.add_credential(&credential, now).await?;
-        Ok((credential.id, token.into()))
+        Ok(credential.id)
+    }
+
+    /// Lets a public SSH key open sessions for the first account with `ssh -R`. Without rules it may bind anything.
+    ///
+    /// # Errors
+    /// When a rule or the key is malformed, or the database cannot be written.
+    ///
+    /// # Cancel safety
+    /// It happens or it does not.
+    pub async fn register_ssh_key(
+        &self,
+        description: &str,
+        acl: &[String],
+        public_key: &str,
+    ) -> Result<CredentialId, AdminError> {
+        let key = SshKey::parse(public_key)?;
+        let description =
+            if description.is_empty() { format!("SSH key {}", key.comment) } else { description.to_owned() };
+        self.add(description.trim_end(), acl, random::digest_of(&key.secret())).await
     }
 
     /// Ends an authtoken: its sessions end within two seconds.

@@ -51,7 +51,12 @@ pub(crate) fn token(now: Timestamp) -> String {
 
 /// What is kept of a token.
 pub(crate) fn token_digest(token: &str) -> Digest {
-    let digest = digest(&SHA256, token.as_bytes());
+    digest_of(token.as_bytes())
+}
+
+/// What is kept of anything that opens sessions.
+pub(crate) fn digest_of(secret: &[u8]) -> Digest {
+    let digest = digest(&SHA256, secret);
     Digest::new(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
 }
 

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use portway_access::SshKey;
 use portway_codes::Code;
+use portway_mux::Session;
 use portway_names::{HostName, SessionId};
 use portway_proto::{CredentialRecord, is_authtoken};
 use secrecy::{ExposeSecret, SecretString};
@@ -12,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::admission::Limit;
 use crate::bind::{Refused, new_ksuid};
-use crate::metrics::ReasonLabel;
+use crate::metrics::{HandshakeLabel, HandshakeStage, ReasonLabel};
 use crate::replica::Digest;
 use crate::sessions::Registration;
 use crate::state::EdgeShared;
@@ -43,14 +45,10 @@ pub(crate) async fn authenticate_key(
     connect_name: Option<&HostName>,
     peer: SocketAddr,
 ) -> Result<Arc<CredentialRecord>, Refused> {
-    let found = find(edge, &ssh_key_digest(openssh), connect_name, peer).await?;
-    found.ok_or_else(|| Refused::for_good(Code::ERR_NGROK_1102))
-}
-
-/// What stands for a public key where authtokens stand for themselves. No authtoken has a byte 0 in it, so nobody logs in by knowing a
-/// public key.
-pub(crate) fn ssh_key_digest(openssh: &str) -> Digest {
-    digest_of(&[b"ssh key\0", openssh.as_bytes()].concat())
+    let unknown = || Refused::for_good(Code::ERR_NGROK_1102);
+    let key = SshKey::parse(openssh).map_err(|_| unknown())?;
+    let found = find(edge, &digest_of(&key.secret()), connect_name, peer).await?;
+    found.ok_or_else(unknown)
 }
 
 async fn find(
@@ -86,7 +84,7 @@ async fn look_up(edge: &EdgeShared, digest: &Digest) -> Result<Option<Arc<Creden
 }
 
 /// Looking a digest up leaks nothing by time: who could steer the comparison would have to find preimages of SHA-256.
-fn digest_of(secret: &[u8]) -> Digest {
+pub(crate) fn digest_of(secret: &[u8]) -> Digest {
     let hash = digest(&SHA256, secret);
     let mut out = Digest::default();
     out.copy_from_slice(hash.as_ref());
@@ -116,4 +114,11 @@ pub(crate) fn count_refusal(edge: &EdgeShared, peer: SocketAddr, refused: &Refus
     let reason = refused.error.code.name();
     edge.metrics.refused.get_or_create(&ReasonLabel { reason }).inc();
     tracing::info!(%peer, code = reason, "agent session refused");
+}
+
+/// Gives a peer up that has not said who it is in a way that can be understood: it would not understand a refusal either.
+pub(crate) fn give_up(edge: &EdgeShared, session: &Session, why: &str) {
+    tracing::debug!(peer = %session.peer_addr(), why, "agent connection given up");
+    edge.metrics.handshake_failures.get_or_create(&HandshakeLabel { stage: HandshakeStage::AgentHello }).inc();
+    session.abort();
 }

@@ -21,7 +21,7 @@ use crate::endpoint::{About, Address, Endpoint, EndpointOptions};
 use crate::front::{Front, Heard};
 use crate::link::AgentLink;
 use crate::login;
-use crate::metrics::{HandshakeLabel, HandshakeStage, Kind};
+use crate::metrics::Kind;
 use crate::session::AgentSession;
 use crate::sessions::Registration;
 use crate::state::EdgeShared;
@@ -63,11 +63,11 @@ async fn begin(
     let (mut control, hello) = match greeted {
         Ok(Ok(greeted)) => greeted,
         Ok(Err(fault)) => {
-            give_up(&edge, &session, &fault.to_string());
+            login::give_up(&edge, &session, &fault.to_string());
             return None;
         }
         Err(_) => {
-            give_up(&edge, &session, "no Hello in time");
+            login::give_up(&edge, &session, "no Hello in time");
             return None;
         }
     };
@@ -88,13 +88,6 @@ async fn greet(edge: &EdgeShared, session: &Session) -> Result<(ControlStream, a
     Ok((control, first))
 }
 
-/// The peer speaks something else: it would not understand a refusal.
-fn give_up(edge: &EdgeShared, session: &Session, why: &str) {
-    tracing::debug!(peer = %session.peer_addr(), why, "agent connection given up");
-    edge.metrics.handshake_failures.get_or_create(&HandshakeLabel { stage: HandshakeStage::AgentHello }).inc();
-    session.abort();
-}
-
 async fn admit(
     edge: &Arc<EdgeShared>,
     first: agent_message::Message,
@@ -111,7 +104,7 @@ async fn admit(
     let credential = login::authenticate(edge, &hello.authtoken, connect_name, peer).await?;
     let (session_id, registration) = login::register(edge, &credential, peer)?;
     tracing::info!(session = %session_id, account = %credential.account, %peer, carrier = %session.carrier(),
-        version = ?hello.agent_version, client = ?hello.client_type, "agent session online");
+        version = hello.agent_version, client = hello.client_type, "agent session online");
     let agent = Agent {
         edge: Arc::clone(edge),
         shard,

@@ -39,6 +39,7 @@ enum Command {
         after_help = "Examples:
   portway admin authtokens create --description 'build server'
   TOKEN=$(portway admin authtokens create --acl 'bind:*.ci.example.com')
+  portway admin authtokens add-ssh-key ~/.ssh/id_ed25519.pub --acl 'bind:*.ci.example.com'
   portway admin authtokens list
   portway admin authtokens revoke cr_2a…"
     )]
@@ -56,6 +57,18 @@ enum Authtokens {
     Create {
         /// What it is for
         #[arg(long, default_value = "")]
+        description: String,
+        /// A rule for what it may bind, such as bind:*.example.com; may be given several times; none: anything
+        #[arg(long, value_name = "RULE")]
+        acl: Vec<String>,
+    },
+    /// Let a public SSH key in, for `ssh -R`; prints the id, by which it is revoked like an authtoken
+    AddSshKey {
+        /// File with the public key, such as ~/.ssh/id_ed25519.pub
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// What it is for [default: the comment in the file]
+        #[arg(long, default_value = "", hide_default_value = true)]
         description: String,
         /// A rule for what it may bind, such as bind:*.example.com; may be given several times; none: anything
         #[arg(long, value_name = "RULE")]
@@ -85,7 +98,9 @@ pub(crate) async fn run(args: Args) -> ExitCode {
         Err(error) => {
             let _ = writeln!(stderr(), "portway admin: {error}");
             match error {
-                AdminError::NoDataDir(_) | AdminError::Acl(_) => ExitCode::from(2),
+                AdminError::NoDataDir(_) | AdminError::Acl(_) | AdminError::SshKey(_) | AdminError::File { .. } => {
+                    ExitCode::from(2)
+                }
                 _ => ExitCode::FAILURE,
             }
         }
@@ -106,6 +121,11 @@ async fn execute(args: Args) -> Result<String, AdminError> {
                 let _ = writeln!(stderr(), "id: {id}");
                 format!("{token}\n")
             })
+        }
+        Command::Authtokens(Authtokens::AddSshKey { file, description, acl }) => {
+            let key = std::fs::read_to_string(&file).map_err(|source| AdminError::File { path: file, source })?;
+            let id = admin.register_ssh_key(&description, &acl, &key).await?;
+            Ok(if args.json { line(&json!({ "id": id.to_string() })) } else { format!("{id}\n") })
         }
         Command::Authtokens(Authtokens::Revoke { id }) => {
             admin.revoke(&id).await?;

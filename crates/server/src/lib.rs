@@ -13,6 +13,7 @@ mod ready;
 mod server;
 mod settings;
 mod sockets;
+mod ssh;
 mod writable;
 
 pub use config::{ConfigError, ServerConfig};

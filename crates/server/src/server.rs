@@ -6,12 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use portway_control::{Control, ControlConfig, DataDir};
-use portway_edge::{
-    Edge, EdgeConfig, EdgeStatus, HostKeyError, HostKeys, Listeners, QuicKeys, ResumeKey, SshFront, SshLimits,
-};
+use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, QuicKeys, ResumeKey};
 use portway_rpc::in_memory;
 use prometheus_client::registry::Registry;
-use secrecy::{ExposeSecret, SecretString};
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -26,7 +23,7 @@ use crate::ready::{Addresses, Ready};
 use crate::settings::DomainPolicy;
 use crate::sockets::{BindError, Inherited, Listening, Purpose, Sockets};
 use crate::writable::unwritable;
-use crate::{api, bootstrap};
+use crate::{api, bootstrap, ssh};
 
 /// What a running server can be told.
 #[derive(Debug)]
@@ -67,9 +64,6 @@ pub enum StartError {
         source: io::Error,
     },
 }
-
-/// Stands between the host keys where they are kept; no key in OpenSSH's form has it.
-const HOST_KEY_END: &str = "\0";
 
 /// A server that serves. Give it to [`Server::run`]; dropped, it stops at once without draining.
 #[derive(Debug)]
@@ -387,7 +381,7 @@ impl Core {
         let edge_config = EdgeConfig {
             quic_keys: QuicKeys::from_secret(&control.derive_key("quic")),
             resume_key: ResumeKey::from_secret(&control.derive_key("resume")),
-            ssh: Some(ssh_front(&control).await?),
+            ssh: Some(ssh::front(&control).await?),
             ..edge_config(config, addresses)
         };
         let edge = Edge::start(edge_config, listeners, client, metrics).await?;
@@ -413,17 +407,6 @@ impl Core {
             control.close().await;
         }
     }
-}
-
-/// The SSH front with the installation's host keys, which are made on the first start.
-async fn ssh_front(control: &Control) -> Result<Arc<SshFront>, StartError> {
-    let unusable = |source: HostKeyError| StartError::Io { what: "SSH host keys", source: io::Error::other(source) };
-    let fresh = HostKeys::generate().map_err(unusable)?.to_openssh().map_err(unusable)?;
-    let joined = || fresh.iter().map(ExposeSecret::expose_secret).collect::<Vec<_>>().join(HOST_KEY_END);
-    let kept = control.secret_or_make("ssh host keys", || joined().into_bytes().into()).await?;
-    let texts: Vec<SecretString> = String::from_utf8_lossy(&kept).split(HOST_KEY_END).map(SecretString::from).collect();
-    let keys = HostKeys::from_openssh(&texts).map_err(unusable)?;
-    Ok(Arc::new(SshFront::new(&keys, SshLimits::default())))
 }
 
 /// Opens the control plane on a thread of its own: making a CA and migrating a database keep a thread busy.

@@ -72,3 +72,16 @@ async fn it_works_on_a_stopped_servers_directory() {
     admin.revoke(&id).await.unwrap();
     assert_eq!(admin.authtokens().await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_public_ssh_key_is_a_credential_like_others() {
+    let running = Running::start().await;
+    let admin = Admin::open(running.dir.path()).await.unwrap();
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@laptop";
+    let id = admin.register_ssh_key("", &["bind:*.portway.localhost".to_owned()], key).await.unwrap();
+    let found = admin.authtokens().await.unwrap().into_iter().find(|one| one.id == id).unwrap();
+    assert_eq!((found.description.as_str(), found.acl.len()), ("SSH key me@laptop", 1));
+    let private = "-----BEGIN OPENSSH PRIVATE KEY-----";
+    assert!(matches!(admin.register_ssh_key("", &[], private).await, Err(AdminError::SshKey(_))));
+    admin.revoke(&id).await.unwrap();
+}

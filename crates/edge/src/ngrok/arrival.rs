@@ -29,7 +29,7 @@ use crate::bind::{Agent, Refused};
 use crate::front::Front;
 use crate::link::AgentLink;
 use crate::login;
-use crate::metrics::{HandshakeLabel, HandshakeStage, Kind};
+use crate::metrics::Kind;
 use crate::native::Arrival;
 use crate::session::AgentSession;
 use crate::sessions::Registration;
@@ -128,11 +128,11 @@ async fn begin(
     let asked = match timeout_at(deadline, first_auth(&edge, &session)).await {
         Ok(Ok(asked)) => asked,
         Ok(Err(fault)) => {
-            give_up(&edge, &session, &fault.to_string());
+            login::give_up(&edge, &session, &fault.to_string());
             return None;
         }
         Err(_) => {
-            give_up(&edge, &session, "no Auth in time");
+            login::give_up(&edge, &session, "no Auth in time");
             return None;
         }
     };
@@ -198,12 +198,6 @@ async fn first_auth(edge: &EdgeShared, session: &Session) -> Result<Request, Req
     }
 }
 
-fn give_up(edge: &EdgeShared, session: &Session, why: &str) {
-    tracing::debug!(peer = %session.peer_addr(), why, "agent connection given up");
-    edge.metrics.handshake_failures.get_or_create(&HandshakeLabel { stage: HandshakeStage::AgentHello }).inc();
-    session.abort();
-}
-
 type Admitted = (Agent, Registration, Auth);
 
 /// Logs an agent in. A fault that passes is waited out.
@@ -240,7 +234,7 @@ async fn log_in(
     let (session_id, registration) = login::register(edge, &credential, peer)?;
     let (agent, generation) = resume(edge, auth, &credential);
     tracing::info!(session = %session_id, account = %credential.account, %peer, leg = auth.leg,
-        version = ?auth.agent_version, client = ?auth.client_type, "SDK session online");
+        version = auth.agent_version, client = auth.client_type, "SDK session online");
     let agent = Agent {
         edge: Arc::clone(edge),
         shard,

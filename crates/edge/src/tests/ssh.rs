@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::login::ssh_key_digest;
+use crate::login::digest_of;
 use crate::testing::{FakeControl, TOKEN, TestEdge, eventually, soon};
 
 async fn edge() -> TestEdge {
@@ -125,8 +125,7 @@ async fn a_registered_key_logs_in_within_its_rules() {
         return;
     }
     let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
-    let public = public.split(' ').take(2).collect::<Vec<_>>().join(" ");
-    let digest = ssh_key_digest(&public);
+    let digest = digest_of(&portway_access::SshKey::parse(&public).unwrap().secret());
     let record = CredentialRecord { digest, ..FakeControl::credential("key", 1, &["bind:mine.portway.test"]) };
     edge.control.put(ReplicaRecord::Credential(record));
     let identity = format!("IdentityFile={}", key.display());
