@@ -29,7 +29,7 @@ const NEEDS: &[Need] = &[
     Need { program: "openssl", package: "openssl", purpose: Purpose::Tests },
     Need { program: "h2load", package: "nghttp2-client", purpose: Purpose::Tests },
     Need { program: "python3", package: "python3", purpose: Purpose::Tests },
-    Need { program: "ssh", package: "openssh-client", purpose: Purpose::Compat },
+    Need { program: "ssh", package: "openssh-client", purpose: Purpose::Tests },
     Need { program: "node", package: "nodejs", purpose: Purpose::Compat },
     Need { program: "npm", package: "npm", purpose: Purpose::Compat },
     Need { program: "javac", package: "default-jdk-headless", purpose: Purpose::Compat },

@@ -14,7 +14,7 @@ enum Answered {
 }
 
 pub(super) fn wrong_token(stage: &Stage<'_>) -> Result<Outcome> {
-    refused_token(stage, "2pNobodyKnowsThisTokenAtAll00_7nUnknownUnknownUnknow", "ERR_NGROK_107")
+    refused_token(stage, "2pNobodyKnowsThisTokenAtAll_7nUnknownUnknownUnknow", "ERR_NGROK_107")
 }
 
 pub(super) fn bad_token(stage: &Stage<'_>) -> Result<Outcome> {
