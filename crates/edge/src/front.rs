@@ -65,8 +65,9 @@ impl Front {
     pub(crate) async fn next(&mut self) -> Result<Heard, ControlFault> {
         match self {
             Front::Native(control, session) => native::next(control, session).await,
-            Front::Ngrok(front, session) => front.next(session).await,
-            Front::Ssh(front) => front.next().await,
+            // Boxed: every native agent's session would be as large as one of these.
+            Front::Ngrok(front, session) => Box::pin(front.next(session)).await,
+            Front::Ssh(front) => Box::pin(front.next()).await,
         }
     }
 
