@@ -152,30 +152,27 @@ impl Control {
         &self.ca_pem
     }
 
-    /// A secret of something outside the control plane, kept sealed: what `make` gives when there is none of this name yet.
+    /// A secret of something outside the control plane, as [`Control::keep_secret`] got it; none when there is none of this name.
     ///
     /// # Errors
-    /// When the store cannot be read or written, or the secret does not open.
+    /// When the store cannot be read, or the secret does not open.
+    pub async fn secret(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, OpenError> {
+        let Inner { store, master, .. } = &*self.service.inner;
+        let Some(sealed) = store.secret(&outside(name)).await? else { return Ok(None) };
+        let opened = master.open(&outside_context(name), &sealed);
+        opened.map(Some).map_err(|_| OpenError::MasterKeyWrong { path: self.dir.master_key_path() })
+    }
+
+    /// Keeps a secret of something outside the control plane, sealed; one of this name must not be there.
+    ///
+    /// # Errors
+    /// When there is one, or the store cannot be written.
     ///
     /// # Cancel safety
     /// It is kept or it is not.
-    pub async fn secret_or_make(
-        &self,
-        name: &str,
-        make: impl FnOnce() -> Zeroizing<Vec<u8>>,
-    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let (store, master) = (&self.service.inner.store, &self.service.inner.master);
-        let (name, context) = (format!("outside {name}"), format!("portway secret outside {name}"));
-        match store.secret(&name).await? {
-            Some(sealed) => master
-                .open(&context, &sealed)
-                .map_err(|_| OpenError::MasterKeyWrong { path: self.dir.master_key_path() }),
-            None => {
-                let fresh = make();
-                store.add_secret(&name, &master.seal(&context, &fresh)).await?;
-                Ok(fresh)
-            }
-        }
+    pub async fn keep_secret(&self, name: &str, secret: &[u8]) -> Result<(), OpenError> {
+        let Inner { store, master, .. } = &*self.service.inner;
+        Ok(store.add_secret(&outside(name), &master.seal(&outside_context(name), secret)).await?)
     }
 
     /// A key for something outside the control plane that must be the same at every start, such as the one QUIC resets are made with after
@@ -312,6 +309,15 @@ impl Control {
             }
         }
     }
+}
+
+/// Secrets from outside cannot be mistaken for the control plane's own.
+fn outside(name: &str) -> String {
+    format!("outside {name}")
+}
+
+fn outside_context(name: &str) -> String {
+    format!("portway secret outside {name}")
 }
 
 /// The master key. A new one is made only for a store without secrets: a key that is lost cannot be replaced.
