@@ -90,7 +90,7 @@ async fn begin(edge: Arc<EdgeShared>, accepted: Accepted<Arc<CredentialRecord>>,
         account: credential.account_name.clone(),
         region: edge.config.region.to_string(),
         handles: vec![None; wishes.len()],
-        urls: Vec::new(),
+        urls: vec![None; wishes.len()],
         wishes: wishes.into_iter().enumerate().collect(),
         events,
         terminal: Some(terminal),
@@ -190,7 +190,8 @@ pub(crate) struct SshFront {
     wishes: VecDeque<(usize, Wanted)>,
     /// The endpoints online, by the place of their `-R`.
     handles: Vec<Option<u32>>,
-    urls: Vec<String>,
+    /// Their URLs, in the order in which the user asked for them.
+    urls: Vec<Option<String>>,
     events: Events<Arc<CredentialRecord>>,
     /// None when the user has been told the last word.
     terminal: Option<Terminal>,
@@ -213,12 +214,14 @@ impl SshFront {
 
     /// An endpoint is online; the user is told when all are.
     pub(crate) fn bound(&mut self, request: u32, online: &Online) {
-        if let Some(place) = self.handles.get_mut(request as usize) {
-            *place = Some(online.endpoint.handle);
+        let place = request as usize;
+        if let (Some(handle), Some(url)) = (self.handles.get_mut(place), self.urls.get_mut(place)) {
+            *handle = Some(online.endpoint.handle);
+            *url = Some(online.public_url().to_string());
         }
-        self.urls.push(online.public_url().to_string());
-        if let Some(terminal) = self.terminal.as_ref().filter(|_| self.urls.len() == self.handles.len()) {
-            terminal.online(&self.account, &self.region, &self.urls);
+        let all: Option<Vec<&String>> = self.urls.iter().map(Option::as_ref).collect();
+        if let (Some(terminal), Some(urls)) = (&self.terminal, all) {
+            terminal.online(&self.account, &self.region, &urls);
         }
     }
 
