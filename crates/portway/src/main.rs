@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Err(error) => return not_parsed(&error),
     };
     match command {
-        Command::Server(args) => on_all_cores(server_command::run(*args)),
+        Command::Server(args) => beside_shards(server_command::run(*args)),
         Command::Quickstart(args) => on_all_cores(quickstart::run(*args)),
         Command::Admin(args) => on_one_core(admin_command::run(*args)),
         Command::Http(args) | Command::Https(args) => on_one_core(agent_command::http(*args)),
@@ -85,6 +85,13 @@ fn small_pages() {
 /// Runs a command whose work is spread over threads.
 fn on_all_cores(work: impl Future<Output = ExitCode>) -> ExitCode {
     block_on(tokio::runtime::Builder::new_multi_thread(), work)
+}
+
+/// Runs the server: its shards have threads of their own, so what is left, the control plane above all, gets one.
+fn beside_shards(work: impl Future<Output = ExitCode>) -> ExitCode {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1);
+    block_on(builder, work)
 }
 
 /// Runs a command whose work is one thread's: the agent is faster so, see `docs/performance.md`.
