@@ -226,7 +226,7 @@ impl ResponseBody {
     }
 
     /// The upstream answered in full: its stream may serve the next request.
-    fn complete(&mut self, cx: &mut Context<'_>) {
+    fn complete(&mut self, cx: &Context<'_>) {
         if let Kind::Http1 { upstream, connection, .. } = std::mem::replace(&mut self.kind, Kind::Empty) {
             connection.give_back(upstream, cx);
         }
@@ -244,13 +244,7 @@ impl Body for ResponseBody {
                 let bytes = std::mem::take(bytes);
                 if bytes.is_empty() { None } else { Some(Ok(Frame::data(bytes))) }
             }
-            Kind::Http1 { incoming, upstream, .. } => match Pin::new(&mut *incoming).poll_frame(cx) {
-                Poll::Ready(frame) => frame,
-                Poll::Pending => {
-                    upstream.drive(cx);
-                    ready!(Pin::new(incoming).poll_frame(cx))
-                }
-            },
+            Kind::Http1 { incoming, upstream, .. } => ready!(upstream.poll_frame(incoming, cx)),
             Kind::Http2(incoming) => ready!(Pin::new(incoming).poll_frame(cx)),
             Kind::Compressed(compressed) => return compressed.poll_frame(cx),
             Kind::Broken(error) => return Poll::Ready(error.take().map(Err)),

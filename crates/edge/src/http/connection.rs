@@ -116,7 +116,7 @@ impl Connection {
     }
 
     /// An idle stream to exactly this registration of an endpoint. Dead ones, and those of a registration that was replaced, go.
-    pub(super) fn take_idle(&self, endpoint: &Arc<Endpoint>, cx: &mut Context<'_>) -> Option<Box<Upstream>> {
+    pub(super) fn take_idle(&self, endpoint: &Arc<Endpoint>, cx: &Context<'_>) -> Option<Box<Upstream>> {
         let mut state = self.state();
         let mut at = state.idle.len();
         while at > 0 {
@@ -125,7 +125,7 @@ impl Connection {
             if !Arc::ptr_eq(&upstream.endpoint, endpoint) {
                 continue;
             }
-            if upstream.poll_idle(cx) {
+            if upstream.is_idle(cx) {
                 return Some(state.idle.remove(at));
             }
             if upstream.is_dead() {
@@ -136,7 +136,7 @@ impl Connection {
     }
 
     /// Takes a stream back whose response is complete. One whose request is still being sent goes on with that.
-    pub(super) fn give_back(&self, mut upstream: Box<Upstream>, cx: &mut Context<'_>) {
+    pub(super) fn give_back(&self, mut upstream: Box<Upstream>, cx: &Context<'_>) {
         if !upstream.settle(cx) {
             return;
         }
@@ -148,7 +148,7 @@ impl Connection {
     }
 
     /// Drives the streams between requests: what ends or speaks out of turn is dropped.
-    pub(super) fn poll_idle(&self, cx: &mut Context<'_>) {
+    pub(super) fn poll_idle(&self, cx: &Context<'_>) {
         let mut state = self.state();
         if !state.idle.is_empty() {
             state.idle.retain_mut(|upstream| {

@@ -200,6 +200,10 @@ fn remove_named_by_connection(headers: &mut HeaderMap) {
     let mut named = Vec::new();
     for value in headers.get_all(CONNECTION) {
         for token in tokens(value) {
+            // The usual words name no field, besides one that goes anyway.
+            if token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close") {
+                continue;
+            }
             if let Ok(name) = HeaderName::from_bytes(token)
                 && !matches!(name, HOST | CONTENT_LENGTH)
             {

@@ -15,6 +15,7 @@ mod guarded;
 mod headers;
 mod idle_timer;
 mod lent_io;
+mod nudge;
 mod outgoing;
 mod page;
 mod rules;

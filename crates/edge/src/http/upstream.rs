@@ -2,15 +2,19 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use http::{Method, Request, Response};
+use http_body::Frame;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{TrySendError, http1};
+use tokio::task::unconstrained;
 
 use super::body::{Gate, RequestBody};
+use super::nudge::Nudge;
 use super::upstream_io::{Link, UpstreamIo};
 use crate::endpoint::Endpoint;
 
@@ -25,20 +29,49 @@ pub(super) struct Upstream {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) link: Arc<Link>,
     sender: http1::SendRequest<RequestBody>,
-    driver: http1::Connection<UpstreamIo, RequestBody>,
-    /// The driver has ended and must not be polled again.
-    ended: bool,
+    driver: Driver,
     /// Requests answered on it.
     served: u64,
     gate: Option<Arc<Gate>>,
+}
+
+/// What moves the bytes of an upstream.
+struct Driver {
+    http: http1::Connection<UpstreamIo, RequestBody>,
+    nudge: Arc<Nudge>,
+    /// The nudge, as what wakes `http`.
+    waker: Waker,
+    /// It has ended and must not be polled again.
+    ended: bool,
+}
+
+impl Driver {
+    fn new(http: http1::Connection<UpstreamIo, RequestBody>) -> Driver {
+        let (nudge, waker) = Nudge::new();
+        Driver { http, nudge, waker, ended: false }
+    }
+
+    /// Moves bytes both ways as far as it goes without waiting, when something happened since the last time. Its error reaches whoever
+    /// waits for a response or a body; without one there is nobody to tell.
+    fn drive(&mut self, cx: &Context<'_>) {
+        self.nudge.follow(cx.waker());
+        if self.ended || !self.nudge.take() {
+            return;
+        }
+        let Driver { http, nudge, waker, .. } = self;
+        self.ended = nudge.while_working(|| http.poll_without_shutdown(&mut Context::from_waker(waker))).is_ready();
+        if nudge.is_woken() {
+            cx.waker().wake_by_ref();
+        }
+    }
 }
 
 impl Upstream {
     /// HTTP/1.1 over a stream just opened.
     pub(super) async fn new(endpoint: Arc<Endpoint>, io: UpstreamIo) -> hyper::Result<Box<Upstream>> {
         let link = io.link();
-        let (sender, driver) = http1::Builder::new().max_buf_size(RESPONSE_HEAD_MAX).handshake(io).await?;
-        Ok(Box::new(Upstream { endpoint, link, sender, driver, ended: false, served: 0, gate: None }))
+        let (sender, http) = http1::Builder::new().max_buf_size(RESPONSE_HEAD_MAX).handshake(io).await?;
+        Ok(Box::new(Upstream { endpoint, link, sender, driver: Driver::new(http), served: 0, gate: None }))
     }
 
     /// Sends a request and waits for the head of its response. `gate`: what holds its body back.
@@ -52,14 +85,13 @@ impl Upstream {
         self.gate = gate;
         let repeatable = self.served > 0 && request.body().is_end_stream() && is_idempotent(request.method());
         self.link.begin(repeatable);
-        let response = pin!(self.sender.try_send_request(request));
-        let (driver, ended) = (&mut self.driver, &mut self.ended);
-        let mut response = response;
+        let Upstream { sender, driver, .. } = self;
+        let response = driver.nudge.while_working(|| sender.try_send_request(request));
+        // Only the driver brings the response, and this task drives: nothing else has to wake it, but a budget of tokio would.
+        let mut response = pin!(unconstrained(response));
         let answer = poll_fn(|cx| {
-            if !*ended {
-                *ended = driver.poll_without_shutdown(cx).is_ready();
-            }
-            response.as_mut().poll(cx)
+            driver.drive(cx);
+            response.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await;
         self.served += 1;
@@ -67,15 +99,31 @@ impl Upstream {
     }
 
     /// Moves bytes both ways as far as it goes without waiting.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        if !self.ended {
-            // Its error reaches whoever waits for a response or a body; without one there is nobody to tell.
-            self.ended = self.driver.poll_without_shutdown(cx).is_ready();
+    pub(super) fn drive(&mut self, cx: &Context<'_>) {
+        self.driver.drive(cx);
+    }
+
+    /// The next piece of the body of the response under way.
+    pub(super) fn poll_frame(
+        &mut self,
+        body: &mut Incoming,
+        cx: &Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        // Only the driver brings it.
+        let mut next = |driver: &Driver| {
+            driver.nudge.while_working(|| Pin::new(&mut *body).poll_frame(&mut Context::from_waker(Waker::noop())))
+        };
+        match next(&self.driver) {
+            Poll::Pending => {
+                self.driver.drive(cx);
+                next(&self.driver)
+            }
+            frame => frame,
         }
     }
 
     /// Ends the exchange: whether the stream may be kept. One that said more than its response is not.
-    pub(super) fn settle(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn settle(&mut self, cx: &Context<'_>) -> bool {
         self.link.end();
         let continued = self.gate.take().is_none_or(|gate| gate.is_open());
         self.drive(cx);
@@ -84,13 +132,13 @@ impl Upstream {
 
     /// Whether it is finished for good.
     pub(super) fn is_dead(&self) -> bool {
-        self.ended || self.sender.is_closed()
+        self.driver.ended || self.sender.is_closed()
     }
 
     /// Whether a request can be sent now: the one before is sent and answered in full.
-    pub(super) fn poll_idle(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn is_idle(&mut self, cx: &Context<'_>) -> bool {
         self.drive(cx);
-        !self.is_dead() && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())))
+        !self.is_dead() && self.sender.is_ready()
     }
 
     /// Whether a request was answered on it before.
@@ -102,10 +150,10 @@ impl Upstream {
     pub(super) async fn into_raw(mut self: Box<Self>) -> (UpstreamIo, bytes::Bytes) {
         poll_fn(|cx| {
             self.drive(cx);
-            if self.ended { Poll::Ready(()) } else { Poll::Pending }
+            if self.driver.ended { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
-        let parts = self.driver.into_parts();
+        let parts = self.driver.http.into_parts();
         (parts.io, parts.read_buf)
     }
 }
