@@ -60,33 +60,57 @@ def main():
     for option in options:
         ssh += ["-o", option]
     ssh += ["-l", f"v2+{token}" if token else "v2", host, *command]
-    child = subprocess.Popen(ssh, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    quitting = threading.Event()
-
-    def commands():
-        for line in sys.stdin:
-            if line.strip() == "close":
-                # A connection has one endpoint: it is closed by ending.
-                child.terminate()
-                say("closed", what="endpoint")
-        quitting.set()
-        child.terminate()
-
-    threading.Thread(target=commands, daemon=True).start()
-    heard, bound = "", False
-    for line in child.stdout:
-        heard += line
-        if found := re.match(r"Forwarding\s+(\S+)", line):
-            bound = True
-            say("bound", url=found[1], metadata=None, forwards_to=None)
-    child.wait()
-    if bound:
-        quitting.wait()
+    connection = Connection(ssh)
+    threading.Thread(target=connection.obey, daemon=True).start()
+    heard = connection.run()
+    # OpenSSH does not connect again by itself; whoever wants it to runs it in a loop.
+    while connection.bound and not connection.over.wait(1):
+        connection.run()
+    if connection.bound:
+        connection.quitting.wait()
         say("closed", what="session")
     else:
         # The last one: before it may stand why an earlier login failed.
         codes = re.findall(r"ERR_(?:NGROK|PORTWAY)_\d+", heard)
         say("error", code=codes[-1] if codes else "", text=heard)
+
+
+class Connection:
+    """`ssh`, run as often as it takes."""
+
+    def __init__(self, command):
+        self.command, self.child, self.bound = command, None, False
+        # Closed, and to be ended.
+        self.over, self.quitting = threading.Event(), threading.Event()
+
+    def run(self):
+        """Runs it until it ends, and returns what it said."""
+        self.child = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        if self.over.is_set():
+            self.child.terminate()
+        heard = ""
+        for line in self.child.stdout:
+            heard += line
+            if found := re.match(r"Forwarding\s+(\S+)", line):
+                self.bound = True
+                say("bound", url=found[1], metadata=None, forwards_to=None)
+        self.child.wait()
+        return heard
+
+    def obey(self):
+        """Does what standard input says."""
+        for line in sys.stdin:
+            if line.strip() == "close":
+                # A connection has one endpoint: it is closed by ending.
+                self.over.set()
+                self.child.terminate()
+                say("closed", what="endpoint")
+        self.over.set()
+        self.quitting.set()
+        if self.child:
+            self.child.terminate()
 
 
 main()

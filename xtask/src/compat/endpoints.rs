@@ -75,22 +75,33 @@ pub(super) fn metadata(stage: &Stage<'_>) -> Result<Outcome> {
 
 pub(super) fn download(stage: &Stage<'_>) -> Result<Outcome> {
     let Some(Online { client, url, .. }) = stage.online("http-named")? else { return Ok(Outcome::Missing) };
-    let visitor = stage.visitor();
-    visitor.until(&url, "/", |answer| answer.text() == HELLO)?;
-    let size = if stage.is_newest() { LARGE } else { SMALLER };
-    let came = visitor.download(&url, &format!("/bytes?{size}"))?;
-    ensure!(came == size, "{came} bytes of {size} came");
+    stage.visitor().until(&url, "/", |answer| answer.text() == HELLO)?;
+    download_from(stage, &url)?;
     client.finish()?;
     Ok(Outcome::Passed)
+}
+
+/// Downloads much through an endpoint.
+pub(super) fn download_from(stage: &Stage<'_>, url: &str) -> Result<()> {
+    let size = if stage.is_newest() { LARGE } else { SMALLER };
+    let came = stage.visitor().download(url, &format!("/bytes?{size}"))?;
+    ensure!(came == size, "{came} bytes of {size} came");
+    Ok(())
 }
 
 pub(super) fn websocket(stage: &Stage<'_>) -> Result<Outcome> {
     let Some(Online { client, url, .. }) = stage.online("http-named")? else { return Ok(Outcome::Missing) };
     stage.visitor().until(&url, "/", |answer| answer.text() == HELLO)?;
-    let came = stage.visitor().websocket(stage.world.workspace, &url, "/ws", "a message")?;
-    ensure!(came == "a message", "instead of the message: {came:?}");
+    upgrade_to_websocket(stage, &url)?;
     client.finish()?;
     Ok(Outcome::Passed)
+}
+
+/// Sends a WebSocket message through an endpoint, and has it back.
+pub(super) fn upgrade_to_websocket(stage: &Stage<'_>, url: &str) -> Result<()> {
+    let came = stage.visitor().websocket(stage.world.workspace, url, "/ws", "a message")?;
+    ensure!(came == "a message", "instead of the message: {came:?}");
+    Ok(())
 }
 
 pub(super) fn pooling(stage: &Stage<'_>) -> Result<Outcome> {

@@ -1,18 +1,18 @@
 //! Scenarios in which something happens to the server while the programs of all SDKs are online.
 
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::client::Client;
-use super::endpoints::HELLO;
+use super::endpoints::{HELLO, download_from, upgrade_to_websocket};
 use super::scenario::{Check, Scenario};
 use super::sdk::Installed;
 use super::server::Server;
 use super::stage::{Outcome, Stage, World};
 use super::upstream::Upstream;
-use super::visitor::Visitor;
 use crate::program::wait_for;
 use crate::workspace::Workspace;
 
@@ -27,7 +27,7 @@ struct Witness<'a> {
     url: String,
 }
 
-/// Does what the scenario does and returns what became of every SDK.
+/// Does what the scenario does and returns what became of every SDK: all of them are back, and serve at the same time.
 pub(super) fn perform(
     workspace: &Workspace,
     folder: &Path,
@@ -51,15 +51,26 @@ pub(super) fn perform(
         outcomes.push((installed.sdk.name, outcome));
     }
     let Check::Together(change) = scenario.check else { return outcomes };
-    let changed = if witnesses.is_empty() { Ok(()) } else { change(server) };
-    for witness in witnesses {
-        let name = witness.installed.sdk.name;
-        let outcome = match &changed {
-            Ok(()) => returned(server, folder, witness),
-            Err(error) => Err(anyhow::anyhow!("{error:#}")),
-        };
-        outcomes.push((name, outcome.map_or_else(|error| Outcome::Failed(format!("{error:#}")), |()| Outcome::Passed)));
+    if let Err(error) = if witnesses.is_empty() { Ok(()) } else { change(server) } {
+        let failed = |witness: &Witness<'_>| (witness.installed.sdk.name, Outcome::Failed(format!("{error:#}")));
+        outcomes.extend(witnesses.iter().map(failed));
+        return outcomes;
     }
+    let world = World { workspace, folder, server, upstream };
+    thread::scope(|scope| {
+        let serving = witnesses.into_iter().map(|witness| {
+            let name = witness.installed.sdk.name;
+            (name, scope.spawn(move || serves_again(world, witness, scenario)))
+        });
+        for (name, serving) in serving.collect::<Vec<_>>() {
+            let outcome = match serving.join() {
+                Ok(Ok(())) => Outcome::Passed,
+                Ok(Err(error)) => Outcome::Failed(format!("{error:#}")),
+                Err(_) => Outcome::Failed("the visitor panicked".to_owned()),
+            };
+            outcomes.push((name, outcome));
+        }
+    });
     outcomes
 }
 
@@ -71,21 +82,20 @@ fn witness<'a>(
     if let Some(why) = Stage::impossible(world, installed) {
         return Ok(Err(Outcome::Skipped(why)));
     }
-    // OpenSSH does not reconnect.
-    if installed.sdk.name == "ssh" {
-        return Ok(Err(Outcome::Missing));
-    }
     let stage = Stage::new(world, installed, scenario.name)?;
     let Some(online) = stage.online("http-named")? else { return Ok(Err(Outcome::Missing)) };
     stage.visitor().until(&online.url, "/", |answer| answer.text() == HELLO)?;
     Ok(Ok(Witness { installed, client: online.client, url: online.url }))
 }
 
-fn returned(server: &Server, folder: &Path, witness: Witness<'_>) -> Result<()> {
-    let visitor = Visitor::new(server, folder);
+/// Waits until the endpoint is back, and uses it as a browser would use an application.
+fn serves_again(world: World<'_>, witness: Witness<'_>, scenario: &Scenario) -> Result<()> {
+    let Witness { installed, client, url } = witness;
+    let stage = Stage::new(world, installed, scenario.name)?;
+    let visitor = stage.visitor();
     let mut last = String::new();
     let answered = wait_for("the endpoint", BACK, || {
-        match visitor.get(&witness.url, "/", &["--max-time", "5"]) {
+        match visitor.get(&url, "/", &["--max-time", "5"]) {
             Ok(answer) if answer.text() == HELLO => return Ok(Some(())),
             Ok(answer) => last = answer.summary(),
             Err(error) => last = format!("{error:#}"),
@@ -93,5 +103,7 @@ fn returned(server: &Server, folder: &Path, witness: Witness<'_>) -> Result<()> 
         Ok(None)
     });
     answered.with_context(|| format!("the last answer was: {last}"))?;
-    witness.client.finish()
+    upgrade_to_websocket(&stage, &url)?;
+    download_from(&stage, &url)?;
+    client.finish()
 }

@@ -66,8 +66,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     alone("user-agent", "denied programs do not get in", middleware::user_agent),
     alone("websocket-tcp", "what comes in WebSocket messages reaches a TCP service", middleware::websocket_tcp),
     alone("mutual-tls", "only who shows a certificate gets in", middleware::mutual_tls),
-    together("upgrade", "after a server took over from another the same URL answers", Server::upgrade),
-    together("restart", "after the server was restarted the same URL answers", Server::restart),
+    together(
+        "upgrade",
+        "after a server took over from another all are back, and serve WebSockets and downloads at once",
+        Server::upgrade,
+    ),
+    together(
+        "restart",
+        "after the server was restarted all are back, and serve WebSockets and downloads at once",
+        Server::restart,
+    ),
 ];
 
 #[cfg(test)]
