@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::client::Client;
 use super::endpoints::HELLO;
 use super::scenario::{Check, Scenario};
-use super::sdk::Installed;
 use super::server::Server;
 use super::stage::{Outcome, Stage, World};
 use super::upstream::Upstream;
 use super::visitor::Visitor;
 use crate::program::wait_for;
+use crate::sdk::{Client, Installed};
 use crate::workspace::Workspace;
 
 /// How long SDKs may take to come back. The Rust family tries at once, after 50 ms, after 2.5 s, and then after two minutes:
