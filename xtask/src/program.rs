@@ -45,9 +45,11 @@ impl Program {
         let errors = scratch.join(format!("{name}.err"));
         command.stdout(fs::File::create(&output).context("creating a log")?);
         command.stderr(fs::File::create(&errors).context("creating a log")?);
+        // Held over the start: the end by a signal misses nobody then.
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = command.spawn().with_context(|| format!("starting {name}: {command:?}"))?;
         let input = child.stdin.take();
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).push(child.id());
+        running.push(child.id());
         Ok(Self { name: name.to_owned(), child, input, output, started: Instant::now() })
     }
 
@@ -147,8 +149,9 @@ pub(crate) fn end_on_signals(scratch: PathBuf) -> Result<()> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            for pid in running.into_iter().flat_map(family) {
+            // Held until the end, so that nothing is started any more.
+            let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+            for pid in running.iter().copied().flat_map(family) {
                 send(pid, Signal::KILL);
             }
             drop(fs::remove_dir_all(&scratch));
