@@ -30,6 +30,13 @@ function connect() {
   return builder.authtoken(env.COMPAT_AUTHTOKEN).connect();
 }
 
+// Sessions that do nothing, beside the first.
+async function idle() {
+  const sessions = [];
+  for (let count = 1; count < Number(env.COMPAT_SESSIONS ?? 1); count++) sessions.push(await connect());
+  return sessions;
+}
+
 // Binds, and forwards connections to a port of this machine.
 async function bind(builder, port) {
   // It sets what forwardsTo said to the address, which the scenario "metadata" wants to read back.
@@ -104,10 +111,11 @@ async function run(session) {
 async function main() {
   // Lines are collected from the start, so that an early end of the input is not missed.
   const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-  let session, listeners;
+  let session, sessions, listeners;
   try {
     session = await connect();
-    say("connected");
+    sessions = await idle();
+    say("connected", { sessions: 1 + sessions.length });
     listeners = await run(session);
   } catch (error) {
     if (error instanceof Unsupported) say("unsupported", { text: error.message });
@@ -126,7 +134,7 @@ async function main() {
     }
   }
   for (const listener of listeners) await listener.close();
-  await session.close();
+  for (const each of [session, ...sessions]) await each.close();
   say("closed", { what: "session" });
   process.exit(0);
 }

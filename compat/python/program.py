@@ -40,6 +40,11 @@ async def connect():
     return await builder.connect()
 
 
+async def idle():
+    """Sessions that do nothing, beside the first."""
+    return [await connect() for _ in range(1, int(ENV.get("COMPAT_SESSIONS", "1")))]
+
+
 async def bind(builder, port):
     """Binds, and forwards connections to a port of this machine."""
     if hasattr(builder, "listen_and_forward") and SCENARIO != "metadata":
@@ -133,7 +138,8 @@ async def main():
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     try:
         session = await connect()
-        say("connected")
+        sessions = await idle()
+        say("connected", sessions=1 + len(sessions))
         listeners = await run(session)
     except Unsupported as missing:
         say("unsupported", text=str(missing))
@@ -150,7 +156,8 @@ async def main():
             say("closed", what="endpoint")
     for listener in listeners:
         await listener.close()
-    await session.close()
+    for each in (session, *sessions):
+        await each.close()
     say("closed", what="session")
 
 

@@ -10,6 +10,7 @@ mod metric;
 mod peers;
 mod portway;
 mod report;
+mod sdk;
 mod system;
 mod upstream;
 
@@ -25,6 +26,7 @@ use self::load::Load;
 use self::measure::{Dose, Figures, Probe};
 use self::metric::Values;
 use self::portway::{Portway, Shape};
+use self::sdk::Sdks;
 use self::system::{Running, Site, System};
 use self::upstream::{BULK, KeyPair, Nginx};
 use crate::program;
@@ -32,9 +34,21 @@ use crate::workspace::Workspace;
 
 /// Idle agents held to learn what one of them takes.
 const IDLE_AGENTS: u32 = 1000;
+/// The same of an SDK, whose program has to hold them as well.
+const IDLE_SDK_SESSIONS: u32 = 200;
+/// What is measured beside SDKs when nothing else is named: what their figures are compared with.
+const BESIDE_SDKS: &[&str] = &["direct", "portway-tcp", "portway-http"];
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask bench --quick
+  cargo xtask bench --only direct,portway-tcp,rathole --rounds 3
+  cargo xtask bench --agent node,go --rounds 3 --seconds 1
+      the table for ngrok's SDKs of Node.js and Go, with ratios to Portway's own agent";
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
     /// Rounds; each measures every system once
     #[arg(long, default_value_t = 5)]
@@ -48,6 +62,10 @@ pub(crate) struct Options {
     /// Measure these systems only (repeatable, or separated by commas); the beginning of a name is enough
     #[arg(long, value_name = "SYSTEM", value_delimiter = ',')]
     only: Vec<String>,
+    /// Measure an official ngrok SDK as the agent (repeatable, or separated by commas), beside direct, portway-tcp and
+    /// portway-http unless --only names others
+    #[arg(long, value_name = "SDK", value_delimiter = ',', value_parser = ["node", "python", "rust", "go", "ssh"])]
+    agent: Vec<String>,
     /// Write everything that was measured to a file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -61,7 +79,7 @@ pub(crate) struct Options {
 
 /// Runs the bench.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let chosen = choose(&options.only)?;
+    let chosen = choose(&options.only, &options.agent)?;
     let programs = match &options.programs {
         Some(folder) => folder.clone(),
         None => workspace.target()?.join("release"),
@@ -69,6 +87,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if !options.no_build && options.programs.is_none() {
         build(workspace);
     }
+    let agents = chosen.iter().filter_map(|system| if let System::Sdk(agent) = system { Some(*agent) } else { None });
+    let sdks = Sdks::install(workspace, agents);
     allow_many_files();
     let scratch = tempfile::Builder::new().prefix("portway-bench-").tempdir().context("making a folder")?;
     let scratch = scratch.path();
@@ -82,14 +102,13 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let raw = programs.join("examples/raw_copy");
     let raw = raw.is_file().then_some(raw.as_path());
     let mut bench = Bench { load, values: Values::default(), running: Vec::new() };
-    let mut site = Site { scratch, nginx: &nginx, keys: &keys, upstream, raw, portway: None };
-    let shapes =
-        chosen.iter().filter_map(|system| if let System::Portway(shape) = system { Some(*shape) } else { None });
-    let shapes: Vec<Shape> = if program.is_file() { shapes.collect() } else { Vec::new() };
-    for shape in &shapes {
-        bench.at_rest(*shape, &program, &programs.join("examples/idle_agents"), site);
+    let mut site = Site { scratch, nginx: &nginx, keys: &keys, upstream, raw, portway: None, sdks: &sdks };
+    let behind = chosen.iter().filter(|system| system.is_behind_portway() && program.is_file());
+    let behind: Vec<System> = behind.copied().collect();
+    for system in &behind {
+        bench.at_rest(*system, &program, &programs.join("examples/idle_agents"), site);
     }
-    let portway = (!shapes.is_empty()).then(|| Portway::start(&program, scratch)).transpose()?;
+    let portway = (!behind.is_empty()).then(|| Portway::start(&program, scratch)).transpose()?;
     site.portway = portway.as_ref();
     for system in chosen {
         bench.start(system, &site);
@@ -125,10 +144,9 @@ struct Bench {
 
 impl Bench {
     /// Looks at Portway before any load, on servers of their own: memory that load leaves behind would hide what is asked.
-    fn at_rest(&mut self, shape: Shape, program: &Path, agents: &Path, site: Site<'_>) {
-        let system = System::Portway(shape);
+    fn at_rest(&mut self, system: System, program: &Path, agents: &Path, site: Site<'_>) {
         let fresh = |what: &str| -> Result<(PathBuf, Portway)> {
-            let folder = site.scratch.join(format!("{}-{what}", shape.name()));
+            let folder = site.scratch.join(format!("{}-{what}", system.name()));
             fs::create_dir(&folder).context("making a folder")?;
             let server = Portway::start(program, &folder)?;
             Ok((folder, server))
@@ -138,12 +156,17 @@ impl Bench {
             measure::measure_idle(&Running::start(system, &site, &self.load)?, Some(&server))
         });
         self.note(system, 0, "idle", idle);
-        if !matches!(shape, Shape::Tcp | Shape::TcpOverQuic) {
-            return;
-        }
-        let held = fresh("agents").and_then(|(folder, server)| {
-            measure::measure_agents(&server, agents, &folder, shape.carrier(), IDLE_AGENTS)
-        });
+        let held = match system {
+            System::Portway(shape @ (Shape::Tcp | Shape::TcpOverQuic)) => fresh("agents").and_then(|(_, server)| {
+                let hold = || server.hold(agents, shape.carrier(), IDLE_AGENTS);
+                measure::measure_agents(&server.server, IDLE_AGENTS, hold)
+            }),
+            System::Sdk(agent) if agent.counts_sessions() => fresh("agents").and_then(|(folder, server)| {
+                let hold = || agent.hold(site.sdks, &server, &folder, IDLE_SDK_SESSIONS);
+                measure::measure_agents(&server.server, IDLE_SDK_SESSIONS, hold)
+            }),
+            _ => return,
+        };
         self.note(system, 0, "idle agents", held);
     }
 
@@ -154,7 +177,7 @@ impl Bench {
             Err(error) => return println!("skipped: {}: {error:#}", system.name()),
         };
         println!("started: {}: {}", system.name(), system.title());
-        if system.is_tunnel() && !matches!(system, System::Portway(_)) {
+        if system.is_tunnel() && !system.is_behind_portway() {
             let figures = measure::measure_idle(&running, None);
             self.note(system, 0, "idle", figures);
         }
@@ -204,18 +227,26 @@ impl Bench {
     }
 }
 
-/// Systems that are named in `only`, in full or by the beginning of their names; all of them when nothing is named.
-fn choose(only: &[String]) -> Result<Vec<System>> {
-    let exists = |name: &str| System::ALL.iter().any(|system| system.name() == name);
+/// Systems that are named in `only`, in full or by the beginning of their names, and those of the SDKs `agents`; every
+/// system that is no SDK when nothing is named.
+fn choose(only: &[String], agents: &[String]) -> Result<Vec<System>> {
+    let mut wanted = only.to_vec();
+    if only.is_empty() && !agents.is_empty() {
+        wanted.extend(BESIDE_SDKS.iter().map(|name| (*name).to_owned()));
+    }
+    wanted.extend(agents.iter().map(|language| format!("sdk-{language}-")));
+    if wanted.is_empty() {
+        return Ok(System::all().filter(|system| system.native().is_none()).collect());
+    }
+    let exists = |name: &str| System::all().any(|system| system.name() == name);
     let matches = |wanted: &str, name: &str| if exists(wanted) { name == wanted } else { name.starts_with(wanted) };
-    for wanted in only {
-        if !System::ALL.iter().any(|system| matches(wanted, system.name())) {
-            let known: Vec<&str> = System::ALL.iter().map(|system| system.name()).collect();
+    for wanted in &wanted {
+        if !System::all().any(|system| matches(wanted, system.name())) {
+            let known: Vec<&str> = System::all().map(System::name).collect();
             bail!("no system is named {wanted}; there are: {}", known.join(", "));
         }
     }
-    let chosen = |system: &&System| only.is_empty() || only.iter().any(|wanted| matches(wanted, system.name()));
-    Ok(System::ALL.iter().filter(chosen).copied().collect())
+    Ok(System::all().filter(|system| wanted.iter().any(|wanted| matches(wanted, system.name()))).collect())
 }
 
 /// Builds what is measured. What does not build is missing from the run, which says so.
@@ -243,15 +274,27 @@ fn allow_many_files() {
 mod tests {
     use super::*;
 
+    fn names(only: &[&str], agents: &[&str]) -> Vec<&'static str> {
+        let owned = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+        choose(&owned(only), &owned(agents)).expect("known").iter().map(|system| system.name()).collect()
+    }
+
     #[test]
     fn systems_are_chosen_by_the_beginning_of_their_names() {
-        let names = |only: &[&str]| -> Vec<&str> {
-            let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
-            choose(&only).expect("known").iter().map(|system| system.name()).collect()
-        };
-        assert_eq!(names(&["rathole", "direct"]), ["direct", "rathole-tcp", "rathole-tls"]);
-        assert_eq!(names(&["portway-tcp"]), ["portway-tcp"]);
-        assert_eq!(names(&[]).len(), System::ALL.len());
-        assert!(choose(&["nothing".to_owned()]).is_err());
+        assert_eq!(names(&["rathole", "direct"], &[]), ["direct", "rathole-tcp", "rathole-tls"]);
+        assert_eq!(names(&["portway-tcp"], &[]), ["portway-tcp"]);
+        assert!(choose(&["nothing".to_owned()], &[]).is_err());
+        let all = names(&[], &[]);
+        assert!(all.contains(&"frp-http") && !all.iter().any(|name| name.starts_with("sdk-")), "{all:?}");
+    }
+
+    #[test]
+    fn sdks_are_measured_beside_what_they_are_compared_with() {
+        let node = ["sdk-node-tcp", "sdk-node-http"];
+        assert_eq!(names(&[], &["node"]), [BESIDE_SDKS, &node].concat());
+        assert_eq!(names(&["direct"], &["node"]), [&["direct"], &node[..]].concat());
+        for language in ["node", "python", "rust", "go", "ssh"] {
+            assert_eq!(names(&[], &[language]).len(), BESIDE_SDKS.len() + 2, "{language}");
+        }
     }
 }

@@ -3,15 +3,12 @@
 //! `compat/` has one small program for each SDK; all of them take the same settings and scenario names and print the same
 //! events ([compat/README.md](../../compat/README.md)). Here they are installed, run, visited and judged.
 
-mod client;
 mod endpoints;
-mod install;
 mod middleware;
 mod raw;
 mod refusals;
 mod restarts;
 mod scenario;
-mod sdk;
 mod server;
 mod stage;
 mod table;
@@ -29,12 +26,12 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use self::scenario::{Check, SCENARIOS, Scenario};
-use self::sdk::{Installed, SDKS, Sdk};
 use self::server::Server;
 use self::stage::{Outcome, Stage, World};
 use self::table::Table;
 use self::upstream::Upstream;
 use crate::program::end_on_signals;
+use crate::sdk::{Build, Installed, SDKS, Sdk, install};
 use crate::setup;
 use crate::workspace::Workspace;
 
@@ -83,11 +80,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
 pub(crate) fn check(workspace: &Workspace, options: &Options) -> Result<Counts> {
     let (sdks, scenarios) = (chosen_sdks(options)?, chosen_scenarios(options)?);
     setup::ensure(setup::Purpose::Compat)?;
-    let target = workspace.target()?.join("compat");
     let mut table = Table::new(&sdks, &scenarios);
     let mut installed = Vec::new();
     for sdk in sdks {
-        match install::install(workspace, &target, sdk) {
+        match install(workspace, sdk, Build::Debug) {
             Ok(Ok(ready)) => installed.push(ready),
             Ok(Err(why)) => table.skip(sdk.name, &why),
             Err(error) => {

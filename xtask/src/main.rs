@@ -10,6 +10,7 @@ mod fuzz;
 mod gate;
 mod layers;
 mod program;
+mod sdk;
 mod setup;
 mod tidy;
 mod workspace;

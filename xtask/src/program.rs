@@ -1,8 +1,9 @@
 //! Programs under test: started, watched, and ended by their process id, also when we are interrupted.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 pub(crate) struct Program {
     name: String,
     child: Child,
+    /// Its standard input, when it has one: closed, it asks some programs to end.
+    input: Option<ChildStdin>,
     output: PathBuf,
     started: Instant,
 }
@@ -29,14 +32,25 @@ pub(crate) struct Program {
 impl Program {
     /// Starts `command`, with its output in a file of `scratch`.
     pub(crate) fn start(name: &str, scratch: &Path, command: &mut Command) -> Result<Self> {
+        Self::spawn(name, scratch, command.stdin(Stdio::null()))
+    }
+
+    /// Like [`Program::start`], with a standard input that can be written to.
+    pub(crate) fn start_with_input(name: &str, scratch: &Path, command: &mut Command) -> Result<Self> {
+        Self::spawn(name, scratch, command.stdin(Stdio::piped()))
+    }
+
+    fn spawn(name: &str, scratch: &Path, command: &mut Command) -> Result<Self> {
         let output = scratch.join(format!("{name}.out"));
         let errors = scratch.join(format!("{name}.err"));
-        command.stdin(Stdio::null());
         command.stdout(fs::File::create(&output).context("creating a log")?);
         command.stderr(fs::File::create(&errors).context("creating a log")?);
-        let child = command.spawn().with_context(|| format!("starting {name}: {command:?}"))?;
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).push(child.id());
-        Ok(Self { name: name.to_owned(), child, output, started: Instant::now() })
+        // Held over the start: the end by a signal misses nobody then.
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut child = command.spawn().with_context(|| format!("starting {name}: {command:?}"))?;
+        let input = child.stdin.take();
+        running.push(child.id());
+        Ok(Self { name: name.to_owned(), child, input, output, started: Instant::now() })
     }
 
     /// Time since it was started.
@@ -47,6 +61,30 @@ impl Program {
     /// What it printed to stdout up to now.
     pub(crate) fn output(&self) -> String {
         fs::read_to_string(&self.output).unwrap_or_default()
+    }
+
+    /// Writes `text` to its standard input.
+    pub(crate) fn tell(&mut self, text: &str) -> Result<()> {
+        let input = self.input.as_mut().context("the program has no input")?;
+        input.write_all(text.as_bytes()).with_context(|| format!("writing to {}", self.name))
+    }
+
+    /// Closes its standard input and waits until it has ended without a failure, for at most `limit`.
+    pub(crate) fn finish(mut self, limit: Duration) -> Result<()> {
+        drop(self.input.take());
+        let asked = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().context("asking for a child")? {
+                if status.success() {
+                    return Ok(());
+                }
+                bail!("the program ended with {status}: {}", self.last_words());
+            }
+            if asked.elapsed() > limit {
+                bail!("the program did not end after its input was closed: {}", self.last_words());
+            }
+            pause();
+        }
     }
 
     /// Fails when it has ended, with the last lines it wrote.
@@ -78,7 +116,9 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         let family = family(self.child.id());
-        send(self.child.id(), Signal::TERM);
+        for pid in &family {
+            send(*pid, Signal::TERM);
+        }
         let asked = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) {
             if asked.elapsed() > PATIENCE {
@@ -109,8 +149,9 @@ pub(crate) fn end_on_signals(scratch: PathBuf) -> Result<()> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            for pid in running.into_iter().flat_map(family) {
+            // Held until the end, so that nothing is started any more.
+            let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+            for pid in running.iter().copied().flat_map(family) {
                 send(pid, Signal::KILL);
             }
             drop(fs::remove_dir_all(&scratch));

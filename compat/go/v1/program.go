@@ -194,15 +194,17 @@ func serve(listener net.Listener, address string) {
 }
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	// Not a deadline of the context: it would end the session as well.
+	impatience := time.AfterFunc(patience, cancel)
 	session, err := connect(ctx)
 	if err != nil {
 		report(err)
 		return
 	}
 	say("connected", nil)
-	bound, err := run(context.Background(), session, os.Args[1])
+	bound, err := run(ctx, session, os.Args[1])
 	if errors.Is(err, errUnsupported) {
 		say("unsupported", map[string]any{"text": err.Error()})
 		return
@@ -210,6 +212,7 @@ func main() {
 		report(err)
 		return
 	}
+	impatience.Stop()
 	for _, each := range bound {
 		say("bound", map[string]any{
 			"url": each.URL(), "id": each.ID(), "metadata": each.Metadata(), "forwards_to": each.ForwardsTo(),

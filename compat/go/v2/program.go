@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -77,6 +78,22 @@ func newAgent() (ngrok.Agent, error) {
 	)
 }
 
+// Sessions that do nothing, beside the first.
+func idle(ctx context.Context) ([]ngrok.Agent, error) {
+	var agents []ngrok.Agent
+	for count, _ := strconv.Atoi(env("SESSIONS")); len(agents)+1 < count; {
+		agent, err := newAgent()
+		if err == nil {
+			err = agent.Connect(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+		agents = append(agents, agent)
+	}
+	return agents, nil
+}
+
 func run(ctx context.Context, agent ngrok.Agent, scenario string) ([]ngrok.EndpointForwarder, error) {
 	one := func(upstream *ngrok.Upstream, options ...ngrok.EndpointOption) ([]ngrok.EndpointForwarder, error) {
 		bound, err := agent.Forward(ctx, upstream, options...)
@@ -127,18 +144,24 @@ func run(ctx context.Context, agent ngrok.Agent, scenario string) ([]ngrok.Endpo
 }
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	// Not a deadline of the context: it would end the session as well.
+	impatience := time.AfterFunc(patience, cancel)
 	agent, err := newAgent()
 	if err == nil {
 		err = agent.Connect(ctx)
+	}
+	var agents []ngrok.Agent
+	if err == nil {
+		agents, err = idle(ctx)
 	}
 	if err != nil {
 		report(err)
 		return
 	}
-	say("connected", nil)
-	bound, err := run(context.Background(), agent, os.Args[1])
+	say("connected", map[string]any{"sessions": 1 + len(agents)})
+	bound, err := run(ctx, agent, os.Args[1])
 	if errors.Is(err, errUnsupported) {
 		say("unsupported", map[string]any{"text": err.Error()})
 		return
@@ -146,6 +169,7 @@ func main() {
 		report(err)
 		return
 	}
+	impatience.Stop()
 	for _, each := range bound {
 		say("bound", map[string]any{"url": each.URL().String(), "id": each.ID(), "metadata": each.Metadata()})
 	}
@@ -158,6 +182,8 @@ func main() {
 	for _, each := range bound {
 		each.Close()
 	}
-	agent.Disconnect()
+	for _, each := range append(agents, agent) {
+		each.Disconnect()
+	}
 	say("closed", map[string]any{"what": "session"})
 }

@@ -107,6 +107,15 @@ async fn run(session: &Session, scenario: &str) -> Result<Vec<Bound>, Failure> {
     }
 }
 
+/// Sessions that do nothing, beside the first.
+async fn idle() -> Result<Vec<Session>, Failure> {
+    let mut sessions = Vec::new();
+    for _ in 1..env::var("COMPAT_SESSIONS").map_or(1, |count| count.parse().expect("a number")) {
+        sessions.push(version::connect().await?);
+    }
+    Ok(sessions)
+}
+
 fn report(failure: &Failure) {
     let mut text = failure.to_string();
     let mut source = failure.source();
@@ -119,14 +128,15 @@ fn report(failure: &Failure) {
 
 pub async fn main() -> io::Result<()> {
     let scenario = env::args().nth(1).unwrap_or_default();
-    let mut session = match version::connect().await {
-        Ok(session) => session,
+    let connected = async { Ok::<_, Failure>((version::connect().await?, idle().await?)) };
+    let (mut session, mut sessions) = match connected.await {
+        Ok(sessions) => sessions,
         Err(failure) => {
             report(&failure);
             return Ok(());
         }
     };
-    say("connected", json!({}));
+    say("connected", json!({ "sessions": 1 + sessions.len() }));
     let bound = match run(&session, &scenario).await {
         Ok(bound) if bound.is_empty() => {
             say("unsupported", json!({ "text": scenario }));
@@ -152,7 +162,9 @@ pub async fn main() -> io::Result<()> {
         // One that is closed already is what we want.
         let _ = session.close_tunnel(id).await;
     }
-    let _ = session.close().await;
+    for each in std::iter::once(&mut session).chain(&mut sessions) {
+        let _ = each.close().await;
+    }
     say("closed", json!({ "what": "session" }));
     // The thread that reads standard input may still wait for it.
     std::process::exit(0);

@@ -1,6 +1,7 @@
 //! The project's goals for speed, as data: `docs/performance.md` explains them.
 
 use super::metric::{Metric, Spread, Values};
+use super::system::System;
 
 /// A goal: a figure, and how far it has to be.
 pub(super) struct Goal {
@@ -40,6 +41,13 @@ impl Limit {
 }
 
 impl Goal {
+    /// Whether a run of `systems` is to be judged by it: goals for an SDK are for runs that measure that SDK.
+    pub(super) fn is_asked(&self, systems: &[System]) -> bool {
+        let (Figure::Ratio(_, name, _) | Figure::Difference(_, name, _) | Figure::Value(_, name)) = self.figure;
+        let sdk = System::all().any(|system| system.native().is_some() && system.name() == name);
+        !sdk || systems.iter().any(|system| system.name() == name)
+    }
+
     /// Its figure in this run; `None` when something it needs was not measured.
     pub(super) fn value(&self, values: &Values) -> Option<Spread> {
         match self.figure {
@@ -136,16 +144,23 @@ pub(super) const GOALS: &[Goal] = &[
     value("agents taken per s of edge CPU, QUIC carrier", Metric::AgentsPerCpuSecond, QUIC, AtLeast(900.0)),
     value("agent start to first answer, ms", Metric::FirstAnswer, TCP, AtMost(150.0)),
     ratio("agent start to first answer / rathole-tls", Metric::FirstAnswer, TCP, RATHOLE, AtMost(2.0)),
+    ratio("Node SDK, TCP endpoint: requests at 64 / native", Metric::Rps64, "sdk-node-tcp", TCP, AtLeast(0.5)),
+    ratio("Node SDK, HTTP endpoint: requests at 64 / native", Metric::Rps64, "sdk-node-http", HTTP, AtLeast(0.5)),
+    ratio("Node SDK, HTTP endpoint: median latency / native", Metric::P50At1, "sdk-node-http", HTTP, AtMost(2.0)),
+    ratio("Rust SDK, HTTP endpoint: median latency / native", Metric::P50At1, "sdk-rust-http", HTTP, AtMost(2.0)),
+    value("idle session of the Node SDK at the edge, KiB", Metric::IdleAgent, "sdk-node-tcp", AtMost(64.0)),
+    value("idle session of the Python SDK at the edge, KiB", Metric::IdleAgent, "sdk-python-tcp", AtMost(64.0)),
+    value("idle session of the Rust SDK at the edge, KiB", Metric::IdleAgent, "sdk-rust-tcp", AtMost(64.0)),
+    value("idle session of the Go SDK at the edge, KiB", Metric::IdleAgent, "sdk-go-tcp", AtMost(64.0)),
 ];
 
 #[cfg(test)]
 mod tests {
-    use super::super::system::System;
     use super::*;
 
     #[test]
     fn every_goal_names_systems_that_exist() {
-        let known = |name: &str| System::ALL.iter().any(|system| system.name() == name);
+        let known = |name: &str| System::all().any(|system| system.name() == name);
         for goal in GOALS {
             let ok = match goal.figure {
                 Figure::Ratio(_, ours, theirs) | Figure::Difference(_, ours, theirs) => known(ours) && known(theirs),
@@ -153,6 +168,15 @@ mod tests {
             };
             assert!(ok, "{}", goal.what);
         }
+    }
+
+    #[test]
+    fn goals_for_an_sdk_are_for_runs_with_it() {
+        let asked = |name: &str| {
+            let systems: Vec<System> = System::all().filter(|system| system.name() == name).collect();
+            GOALS.iter().filter(|goal| goal.is_asked(&systems)).count()
+        };
+        assert_eq!(asked("sdk-node-http"), asked("direct") + 2);
     }
 
     #[test]

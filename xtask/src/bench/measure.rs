@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::load::{Load, Requests};
 use super::metric::Metric;
 use super::portway::Portway;
-use super::system::{Running, System};
+use super::system::Running;
 use super::upstream::{BULK_PATH, SMALL_PATH, SPLIT_PATH};
 use crate::program::Program;
 
@@ -57,7 +57,7 @@ pub(super) fn measure(
     probe: Probe,
     dose: Dose,
 ) -> Result<Figures> {
-    let server = portway.filter(|_| matches!(running.system, System::Portway(_))).map(|portway| &portway.server);
+    let server = portway.filter(|_| running.system.is_behind_portway()).map(|portway| &portway.server);
     let programs: Vec<&Program> = running.programs.iter().chain(server).collect();
     let cpu = || programs.iter().map(|program| program.cpu()).sum::<Duration>();
     let before = cpu();
@@ -108,7 +108,7 @@ pub(super) fn measure(
 
 /// What a tunnel takes before any load: memory, and the time to its first answer.
 pub(super) fn measure_idle(running: &Running, portway: Option<&Portway>) -> Result<Figures> {
-    let server = portway.filter(|_| matches!(running.system, System::Portway(_))).map(|portway| &portway.server);
+    let server = portway.filter(|_| running.system.is_behind_portway()).map(|portway| &portway.server);
     let programs: Vec<&Program> = running.programs.iter().chain(server).collect();
     let memory = || programs.iter().map(|program| program.pss()).sum::<u64>() as f64;
     let before = memory();
@@ -131,24 +131,13 @@ pub(super) fn measure_idle(running: &Running, portway: Option<&Portway>) -> Resu
     Ok(Figures { values, errors: 0 })
 }
 
-/// What idle agents take at the edge, and how fast it takes them in: `program` connects `count` of them and holds them.
-pub(super) fn measure_agents(
-    portway: &Portway,
-    program: &std::path::Path,
-    scratch: &std::path::Path,
-    carrier: &str,
-    count: u32,
-) -> Result<Figures> {
-    let (memory, cpu) = (portway.server.pss(), portway.server.cpu());
-    let mut command = std::process::Command::new(program);
-    command.arg(count.to_string()).arg(carrier).envs(portway.environment()?);
-    let mut agents = Program::start(&format!("agents-{carrier}"), scratch, &mut command)?;
-    super::program::wait_for("the idle agents", Duration::from_secs(60), || {
-        agents.alive()?;
-        Ok(agents.output().contains("ready").then_some(()))
-    })?;
-    let used = portway.server.cpu().saturating_sub(cpu).as_secs_f64();
-    let grown = portway.server.pss().saturating_sub(memory) as f64 / 1024.0;
+/// What idle agents take at the edge, and how fast it takes them in: `hold` connects `count` of them and returns the
+/// program that holds them.
+pub(super) fn measure_agents(server: &Program, count: u32, hold: impl FnOnce() -> Result<Program>) -> Result<Figures> {
+    let (memory, cpu) = (server.pss(), server.cpu());
+    let _agents = hold()?;
+    let used = server.cpu().saturating_sub(cpu).as_secs_f64();
+    let grown = server.pss().saturating_sub(memory) as f64 / 1024.0;
     ensure!(grown > 0.0, "memory did not grow by {count} agents");
     let count = f64::from(count);
     Ok(Figures {

@@ -1,5 +1,6 @@
 //! Portway as an operator starts it: one server, and an agent for each endpoint that is measured.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +14,8 @@ use crate::program::{Program, wait_for};
 
 /// How long the server may take until its ready line.
 const START: Duration = Duration::from_secs(30);
+/// How long idle agents may take until all of them are connected.
+const HELD: Duration = Duration::from_secs(60);
 /// Ports the server may use for TCP endpoints.
 const TCP_PORTS: u16 = 400;
 
@@ -63,7 +66,7 @@ pub(super) struct Portway {
     pub(super) server: Program,
     /// What `bootstrap.json` and the ready line say.
     facts: Value,
-    ca: String,
+    ca: PathBuf,
     first_tcp_port: u16,
 }
 
@@ -91,7 +94,7 @@ impl Portway {
         for (key, value) in ready.as_object().into_iter().flatten() {
             facts[key] = value.clone();
         }
-        let ca = data.join("ca.pem").display().to_string();
+        let ca = data.join("ca.pem");
         Ok(Self { program: program.to_path_buf(), scratch: scratch.to_path_buf(), server, facts, ca, first_tcp_port })
     }
 
@@ -115,6 +118,18 @@ impl Portway {
         Ok((agent, public, port))
     }
 
+    /// Starts `count` native agents, connected by `carrier`, that do nothing: one program, which is ready when this returns.
+    pub(super) fn hold(&self, program: &Path, carrier: &str, count: u32) -> Result<Program> {
+        let mut command = Command::new(program);
+        command.arg(count.to_string()).arg(carrier).envs(self.environment()?);
+        let mut agents = Program::start(&format!("agents-{carrier}"), &self.scratch, &mut command)?;
+        wait_for("the idle agents", HELD, || {
+            agents.alive()?;
+            Ok(agents.output().contains("ready").then_some(()))
+        })?;
+        Ok(agents)
+    }
+
     /// The program as an agent.
     fn agent(&self) -> Command {
         Self::command(&self.program, &self.scratch)
@@ -123,17 +138,24 @@ impl Portway {
     /// Flags that tell an agent where to go and who it is.
     fn log_in(&self, command: &mut Command) -> Result<()> {
         command.args(["--authtoken", self.fact("authtoken")?, "--connect-url", self.fact("connect_addr")?]);
-        command.args(["--ca", &self.ca, "--log", "stdout", "--log-format", "json"]);
+        command.arg("--ca").arg(&self.ca).args(["--log", "stdout", "--log-format", "json"]);
         Ok(())
     }
 
     /// Environment for programs that log in by themselves.
-    pub(super) fn environment(&self) -> Result<[(&'static str, &str); 3]> {
-        let connect = ("PORTWAY_CONNECT_URL", self.fact("connect_addr")?);
-        Ok([connect, ("PORTWAY_AUTHTOKEN", self.fact("authtoken")?), ("PORTWAY_CA", &self.ca)])
+    fn environment(&self) -> Result<[(&'static str, &OsStr); 3]> {
+        let connect = ("PORTWAY_CONNECT_URL", self.fact("connect_addr")?.as_ref());
+        let authtoken = ("PORTWAY_AUTHTOKEN", self.fact("authtoken")?.as_ref());
+        Ok([connect, authtoken, ("PORTWAY_CA", self.ca.as_os_str())])
     }
 
-    fn fact(&self, key: &str) -> Result<&str> {
+    /// The certificates that agents trust.
+    pub(super) fn ca(&self) -> &Path {
+        &self.ca
+    }
+
+    /// A text of `bootstrap.json` or of the ready line.
+    pub(super) fn fact(&self, key: &str) -> Result<&str> {
         self.facts[key].as_str().with_context(|| format!("neither bootstrap.json nor the ready line has {key}"))
     }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::goals::GOALS;
+use super::goals::{GOALS, Goal};
 use super::metric::{Metric, Values};
 use super::system::System;
 use crate::workspace::Workspace;
@@ -18,17 +18,23 @@ pub(super) fn print(values: &Values, systems: &[System]) {
         if measured.is_empty() {
             continue;
         }
-        println!("\n{:<46} {:>10} {:>21} {:>10}", metric.title(), "median", "least - most", "/ direct");
+        let native = if systems.iter().any(|system| system.native().is_some()) { "/ native" } else { "" };
+        println!("\n{:<46} {:>10} {:>21} {:>10} {native:>10}", metric.title(), "median", "least - most", "/ direct");
         for (system, spread) in measured {
             let range = format!("{} - {}", number(spread.least), number(spread.most));
-            let ratio = values.compare(*metric, system.name(), "direct", |value, direct| value / direct);
-            let ratio = ratio.map_or_else(String::new, |ratio| format!("{:.2}", ratio.median));
-            println!("  {:<44} {:>10} {range:>21} {ratio:>10}", system.name(), number(spread.median));
+            let ratio = |other| {
+                let ratio = values.compare(*metric, system.name(), other, |value, other| value / other);
+                ratio.map_or_else(String::new, |ratio| format!("{:.2}", ratio.median))
+            };
+            let (direct, native) = (ratio("direct"), system.native().map_or_else(String::new, ratio));
+            let median = number(spread.median);
+            println!("  {:<44} {median:>10} {range:>21} {direct:>10} {native:>10}", system.name());
         }
     }
     println!("\n{:<52} {:>10} {:>19} {:>9}  met", "goal", "median", "least - most", "wanted");
     let (mut met, mut missed) = (0, 0);
-    for goal in GOALS {
+    let asked: Vec<&Goal> = GOALS.iter().filter(|goal| goal.is_asked(systems)).collect();
+    for goal in &asked {
         let Some(spread) = goal.value(values) else {
             println!("{:<52} {:>10} {:>19} {:>9}  not measured", goal.what, "", "", goal.limit.text());
             continue;
@@ -39,7 +45,7 @@ pub(super) fn print(values: &Values, systems: &[System]) {
         let verdict = if holds { "yes" } else { "NO" };
         println!("{:<52} {:>10} {range:>19} {:>9}  {verdict}", goal.what, number(spread.median), goal.limit.text());
     }
-    println!("\n{met} goals met, {missed} missed, {} not measured", GOALS.len() - met - missed);
+    println!("\n{met} goals met, {missed} missed, {} not measured", asked.len() - met - missed);
 }
 
 /// Everything that was measured, as one JSON document.
@@ -51,7 +57,7 @@ pub(super) fn json(workspace: &Workspace, values: &Values, systems: &[System], r
         });
         (system.name().to_owned(), Value::Object(metrics.collect()))
     };
-    let goals = GOALS.iter().map(|goal| {
+    let goals = GOALS.iter().filter(|goal| goal.is_asked(systems)).map(|goal| {
         let spread = goal.value(values);
         json!({
             "goal": goal.what,

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use super::load::Load;
 use super::peers;
 use super::portway::{Portway, Shape};
+use super::sdk::{AGENTS, Agent, Sdks};
 use super::upstream::{KeyPair, Nginx, SMALL_PATH, free_port};
 use crate::program::{Program, wait_for};
 
@@ -23,6 +24,7 @@ pub(super) enum System {
     NginxHttp,
     NginxHttps,
     Portway(Shape),
+    Sdk(&'static Agent),
     RatholeTcp,
     RatholeTls,
     Bore,
@@ -32,8 +34,8 @@ pub(super) enum System {
 }
 
 impl System {
-    /// All of them, in the order of the report.
-    pub(super) const ALL: &[Self] = &[
+    /// All but the SDKs, in the order of the report.
+    const ALL: &[Self] = &[
         Self::Direct,
         Self::RawOneHop,
         Self::Raw,
@@ -52,6 +54,11 @@ impl System {
         Self::FrpHttp,
     ];
 
+    /// All of them, in the order of the report.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().chain(AGENTS.iter().map(Self::Sdk))
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",
@@ -60,6 +67,7 @@ impl System {
             Self::NginxHttp => "nginx-http",
             Self::NginxHttps => "nginx-https",
             Self::Portway(shape) => shape.name(),
+            Self::Sdk(agent) => agent.name,
             Self::RatholeTcp => "rathole-tcp",
             Self::RatholeTls => "rathole-tls",
             Self::Bore => "bore",
@@ -78,6 +86,7 @@ impl System {
             Self::NginxHttp => "nginx as HTTP proxy, one hop",
             Self::NginxHttps => "nginx ending TLS, one hop",
             Self::Portway(shape) => shape.title(),
+            Self::Sdk(agent) => agent.title,
             Self::RatholeTcp => "rathole without encryption",
             Self::RatholeTls => "rathole over TLS",
             Self::Bore => "bore (does not encrypt)",
@@ -85,6 +94,16 @@ impl System {
             Self::FrpTls => "frp, tcp type, over TLS",
             Self::FrpHttp => "frp, http type",
         }
+    }
+
+    /// Whether Portway's server is the side that faces visitors.
+    pub(super) fn is_behind_portway(self) -> bool {
+        matches!(self, Self::Portway(_) | Self::Sdk(_))
+    }
+
+    /// The same endpoint with Portway's own agent, for an SDK.
+    pub(super) fn native(self) -> Option<&'static str> {
+        if let Self::Sdk(agent) = self { Some(agent.native()) } else { None }
     }
 
     /// Whether it has a server and an agent, so that memory per tunnelled connection means something.
@@ -104,11 +123,16 @@ pub(super) struct Site<'a> {
     pub(super) raw: Option<&'a Path>,
     /// The server of Portway, when it runs.
     pub(super) portway: Option<&'a Portway>,
+    pub(super) sdks: &'a Sdks,
 }
 
 impl<'a> Site<'a> {
     fn raw(&self) -> Result<&'a Path> {
         self.raw.context("the copying program is not built")
+    }
+
+    fn portway(&self) -> Result<&'a Portway> {
+        self.portway.context("the server of portway does not run")
     }
 }
 
@@ -157,8 +181,11 @@ impl Running {
                 }
             }
             System::Portway(shape) => {
-                let server = site.portway.context("the server of portway does not run")?;
-                let (agent, url, port) = server.publish(shape, site.upstream)?;
+                let (agent, url, port) = site.portway()?.publish(shape, site.upstream)?;
+                Self { system, url, port, programs: vec![agent], first_answer: Duration::ZERO }
+            }
+            System::Sdk(agent) => {
+                let (agent, url, port) = agent.publish(site.sdks, site.portway()?, site.scratch, site.upstream)?;
                 Self { system, url, port, programs: vec![agent], first_answer: Duration::ZERO }
             }
             System::RatholeTcp => {

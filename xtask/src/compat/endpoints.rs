@@ -3,9 +3,8 @@
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use super::client::First;
-use super::sdk::Language;
 use super::stage::{Online, Outcome, Stage};
+use crate::sdk::{First, Language};
 
 /// Bytes of a large download.
 const LARGE: u64 = 200_000_000;
@@ -52,7 +51,7 @@ pub(super) fn plain(stage: &Stage<'_>) -> Result<Outcome> {
 }
 
 pub(super) fn two(stage: &Stage<'_>) -> Result<Outcome> {
-    let Some(Online { client, url, .. }) = stage.online("two-endpoints")? else { return Ok(Outcome::Missing) };
+    let Some(Online { mut client, url, .. }) = stage.online("two-endpoints")? else { return Ok(Outcome::Missing) };
     let First::Bound(second) = client.first()? else { anyhow::bail!("the second endpoint was not bound") };
     let second = second["url"].as_str().unwrap_or_default();
     ensure!(second.contains(&stage.second_host()?) && !second.contains(&url), "{url} and {second}");

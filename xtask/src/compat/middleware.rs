@@ -113,7 +113,7 @@ pub(super) fn user_agent(stage: &Stage<'_>) -> Result<Outcome> {
 
 pub(super) fn websocket_tcp(stage: &Stage<'_>) -> Result<Outcome> {
     // Behind this endpoint is a service that knows nothing of HTTP.
-    let port = stage.world.upstream.tcp.to_string();
+    let port = stage.world.upstream.ports.tcp.to_string();
     let online = stage.online_with("websocket-tcp", &[("UPSTREAM_PORT", &port)])?;
     let Some(Online { client, url, .. }) = online else { return Ok(Outcome::Missing) };
     let came = stage.visitor().websocket(stage.world.workspace, &url, "/", "a message")?;

@@ -2,10 +2,10 @@
 
 use anyhow::{Result, bail, ensure};
 
-use super::client::{First, Refusal};
 use super::endpoints::HELLO;
 use super::stage::{Outcome, Stage};
 use super::visitor::Answer;
+use crate::sdk::{First, Refusal};
 
 /// What came of a bind.
 enum Answered {
@@ -51,7 +51,7 @@ pub(super) fn acl(stage: &Stage<'_>) -> Result<Outcome> {
 
 /// What a server does with labels is its own affair, as long as the application is told clearly.
 pub(super) fn labels(stage: &Stage<'_>) -> Result<Outcome> {
-    let client = stage.start("labels", &[])?;
+    let mut client = stage.start("labels", &[])?;
     match client.first()? {
         First::Unsupported => return Ok(Outcome::Missing),
         First::Refused(refusal) => expect(&refusal, "ERR_NGROK_358")?,
@@ -83,7 +83,7 @@ fn applied_or_refused(
     names: &[&str],
     applied: impl Fn(&Answer) -> bool,
 ) -> Result<Outcome> {
-    let client = stage.start(what, &[])?;
+    let mut client = stage.start(what, &[])?;
     match client.first()? {
         First::Unsupported => Ok(Outcome::Missing),
         First::Refused(Refusal { code, text }) => {
@@ -112,7 +112,7 @@ fn refused_token(stage: &Stage<'_>, token: &str, code: &str) -> Result<Outcome> 
 }
 
 fn answered(stage: &Stage<'_>, what: &str, token: &str) -> Result<Answered> {
-    let client = stage.start(what, &[("AUTHTOKEN", token)])?;
+    let mut client = stage.start(what, &[("AUTHTOKEN", token)])?;
     match client.first()? {
         First::Unsupported => Ok(Answered::Missing),
         First::Refused(refusal) => Ok(Answered::Refused(refusal)),

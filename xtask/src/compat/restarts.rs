@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::client::Client;
 use super::endpoints::{HELLO, download_from, upgrade_to_websocket};
 use super::scenario::{Check, Scenario};
-use super::sdk::Installed;
 use super::server::Server;
 use super::stage::{Outcome, Stage, World};
 use super::upstream::Upstream;
 use crate::program::wait_for;
+use crate::sdk::{Client, Installed};
 use crate::workspace::Workspace;
 
 /// How long SDKs may take to come back. The Rust family tries at once, after 50 ms, after 2.5 s, and then after two minutes:

@@ -6,18 +6,15 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::client::{Client, First, Refusal};
 use super::scenario::{Check, Scenario};
-use super::sdk::{Installed, Language};
 use super::server::Server;
 use super::upstream::Upstream;
 use super::visitor::Visitor;
+use crate::sdk::{Client, First, Installed, Language, Refusal, Settings};
 use crate::workspace::Workspace;
 
 /// A policy that refuses every request with a status that nothing else gives.
 const POLICY: &str = r#"{"on_http_request":[{"actions":[{"type":"deny","config":{"status_code":418}}]}]}"#;
-/// Gives the rest of its arguments an `/etc/hosts` of their own.
-const OWN_HOSTS: &str = r#"mount --bind "$1" /etc/hosts && shift && exec "$@""#;
 
 /// What came out of a scenario.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -117,7 +114,7 @@ impl<'a> Stage<'a> {
 
     /// Like [`Stage::online`], with settings of its own.
     pub(super) fn online_with(&self, what: &str, settings: &[(&str, &str)]) -> Result<Option<Online>> {
-        let client = self.start(what, settings)?;
+        let mut client = self.start(what, settings)?;
         match client.first()? {
             First::Unsupported => Ok(None),
             First::Refused(Refusal { code, text }) => bail!("refused: {text} ({code})"),
@@ -129,40 +126,20 @@ impl<'a> Stage<'a> {
     }
 
     fn command(&self, what: &str) -> Result<Command> {
-        let Installed { sdk, program, arguments } = self.installed;
-        let (by_name, by_address) = self.world.server.connect()?;
-        let mut command = if sdk.needs_name {
-            let mut command = Command::new("unshare");
-            command.args(["--mount", "--map-root-user", "sh", "-c", OWN_HOSTS, "sh"]).arg(self.hosts(by_name)?);
-            command.arg(program);
-            command
-        } else {
-            Command::new(program)
+        let World { server, upstream, .. } = self.world;
+        let (host, second_host) = (self.host()?, self.second_host()?);
+        let settings = Settings {
+            folder: &self.folder,
+            connect: server.connect()?,
+            ca: &server.ca(),
+            authtoken: server.authtoken(),
+            ssh: server.address("ssh_addr"),
+            names: [&host, &second_host],
+            ports: upstream.ports,
         };
-        command.args(arguments).arg(what).current_dir(&self.folder);
-        for name in ["NGROK_AUTHTOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-            command.env_remove(name).env_remove(name.to_lowercase());
-        }
-        let Upstream { http, tls, tcp, .. } = self.world.upstream;
-        let key = |name| self.world.upstream.key(name);
-        command.env("COMPAT_CONNECT_ADDR", if sdk.needs_name { by_name } else { by_address });
-        command.env("COMPAT_CA", self.world.server.ca()).env("COMPAT_AUTHTOKEN", self.world.server.authtoken());
-        command.env("COMPAT_NAME", self.host()?).env("COMPAT_NAME_2", self.second_host()?);
-        command.env("COMPAT_UPSTREAM_PORT", http.to_string()).env("COMPAT_TCP_PORT", tcp.to_string());
-        command.env("COMPAT_TLS_PORT", tls.to_string()).env("COMPAT_POLICY", POLICY);
-        command.env("COMPAT_CLIENT_CA", key("ca.pem"));
-        command.env("COMPAT_CERT", key("server.pem")).env("COMPAT_KEY", key("server.key"));
-        if let Some(address) = self.world.server.address("ssh_addr") {
-            command.env("COMPAT_SSH_ADDR", address.to_string());
-        }
+        let mut command = self.installed.command(what, &settings)?;
+        command.env("COMPAT_POLICY", POLICY).env("COMPAT_CLIENT_CA", upstream.key("ca.pem"));
+        command.env("COMPAT_CERT", upstream.key("server.pem")).env("COMPAT_KEY", upstream.key("server.key"));
         Ok(command)
-    }
-
-    /// A file of hosts in which the connect name is this machine.
-    fn hosts(&self, connect: &str) -> Result<PathBuf> {
-        let name = connect.rsplit_once(':').map_or(connect, |(name, _)| name);
-        let path = self.folder.join("hosts");
-        fs::write(&path, format!("127.0.0.1 localhost {name}\n")).context("writing a file of hosts")?;
-        Ok(path)
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Counts;
 use super::scenario::Scenario;
-use super::sdk::Sdk;
 use super::stage::Outcome;
+use crate::sdk::Sdk;
 
 /// Outcomes by SDK and scenario.
 pub(super) struct Table {
@@ -83,8 +83,8 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::super::scenario::SCENARIOS;
-    use super::super::sdk::SDKS;
     use super::*;
+    use crate::sdk::SDKS;
 
     #[test]
     fn outcomes_are_counted() {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::program::{Program, wait_for};
+use crate::sdk::Ports;
 use crate::workspace::Workspace;
 
 /// How long the services may take until they listen.
@@ -18,9 +19,7 @@ const KEY: &[&str] = &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v
 
 /// HTTP, HTTP over TLS and an echo over TCP, in one program.
 pub(super) struct Upstream {
-    pub(super) http: u64,
-    pub(super) tls: u64,
-    pub(super) tcp: u64,
+    pub(super) ports: Ports,
     keys: PathBuf,
     /// Ends when this is dropped.
     _program: Program,
@@ -41,8 +40,12 @@ impl Upstream {
             program.alive()?;
             Ok(serde_json::from_str::<Value>(program.output().trim()).ok())
         })?;
-        let port = |name: &str| ports[name].as_u64().with_context(|| format!("the upstream has no port {name}"));
-        Ok(Self { http: port("http")?, tls: port("tls")?, tcp: port("tcp")?, keys, _program: program })
+        let port = |name: &str| {
+            let port = ports[name].as_u64().and_then(|port| u16::try_from(port).ok());
+            port.with_context(|| format!("the upstream has no port {name}"))
+        };
+        let ports = Ports { http: port("http")?, tls: port("tls")?, tcp: port("tcp")? };
+        Ok(Self { ports, keys, _program: program })
     }
 
     /// A file of the small CA: `ca.pem`, `server.pem`, `server.key`, `client.pem`, `client.key`.

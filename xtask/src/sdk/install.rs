@@ -7,15 +7,24 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::sdk::{Installed, Language, Sdk};
+use super::{Installed, Language, Sdk};
 use crate::setup;
 use crate::workspace::Workspace;
 
 /// A program and its first arguments.
 type Run = (PathBuf, Vec<PathBuf>);
 
+/// How the programs of languages are built that know a difference.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Build {
+    /// Soon built.
+    Debug,
+    /// As an application would be shipped.
+    Release,
+}
+
 /// Installs one SDK and builds its program; or says why not, with the word *install* when it could be had.
-pub(super) fn install(workspace: &Workspace, target: &Path, sdk: &'static Sdk) -> Result<Result<Installed, String>> {
+pub(crate) fn install(workspace: &Workspace, sdk: &'static Sdk, build: Build) -> Result<Result<Installed, String>> {
     for (program, how) in needs(sdk.language) {
         if setup::find(program).is_none() {
             return Ok(Err(format!("needs {program}; {how}")));
@@ -28,12 +37,12 @@ pub(super) fn install(workspace: &Workspace, target: &Path, sdk: &'static Sdk) -
         return Ok(Err("needs unshare(1) and the right to mount, so that the connect name resolves".to_owned()));
     }
     let source = workspace.root().join("compat").join(sdk.language.name());
-    let folder = target.join(sdk.language.name());
+    let folder = workspace.target()?.join("compat").join(sdk.language.name());
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let run = match sdk.language {
         Language::Python => python(&source, &folder, sdk),
         Language::Node => node(&source, &folder, sdk),
-        Language::Rust => rust(workspace, &source, &folder, sdk),
+        Language::Rust => rust(workspace, &source, &folder, sdk, build),
         Language::Go => go(&source, &folder, sdk),
         Language::Ssh => Ok(("python3".into(), vec![source.join("program.py")])),
         // Its native half is not published everywhere, which nobody here could change.
@@ -94,11 +103,16 @@ fn node(source: &Path, folder: &Path, sdk: &Sdk) -> Result<Run> {
     Ok(("node".into(), vec![program]))
 }
 
-fn rust(workspace: &Workspace, source: &Path, folder: &Path, sdk: &Sdk) -> Result<Run> {
-    let mut build = workspace.cargo();
-    build.args(["build", "--quiet", "--locked", "--bins", "--manifest-path"]).arg(source.join("Cargo.toml"));
-    succeed(build.arg("--target-dir").arg(folder))?;
-    Ok((folder.join("debug").join(sdk.variant), Vec::new()))
+fn rust(workspace: &Workspace, source: &Path, folder: &Path, sdk: &Sdk, build: Build) -> Result<Run> {
+    let (profile, outcome) = match build {
+        Build::Debug => ("dev", "debug"),
+        Build::Release => ("release", "release"),
+    };
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--quiet", "--locked", "--profile", profile, "--bin", sdk.variant]);
+    cargo.arg("--manifest-path").arg(source.join("Cargo.toml"));
+    succeed(cargo.arg("--target-dir").arg(folder))?;
+    Ok((folder.join(outcome).join(sdk.variant), Vec::new()))
 }
 
 fn go(source: &Path, folder: &Path, sdk: &Sdk) -> Result<Run> {
