@@ -16,7 +16,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::connection::{Connection, InFlight};
-use super::cut::Cut;
 use super::exchange::answer;
 use super::guard::Guard;
 use super::lent_io::Lent;
@@ -24,6 +23,7 @@ use super::tasks::{Signal, Tasks};
 use super::turn::CutOff;
 use super::upgrade;
 use super::visitor_io::VisitorIo;
+use crate::cut::Cut;
 use crate::metrics::LimitLabel;
 use crate::state::EdgeShared;
 use crate::visitor::Visitor;

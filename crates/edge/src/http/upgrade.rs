@@ -5,10 +5,10 @@ use portway_mux::{PipeLimits, pipe};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::connection::Upgraded;
-use super::cut::Cut;
 use super::visitor_io::VisitorIo;
 use super::websocket;
 use crate::config::Limits;
+use crate::cut::Cut;
 
 /// Joins the two sides until both have ended. Each direction ends by itself.
 ///
