@@ -172,6 +172,29 @@ async fn sessions_and_endpoints_have_limits() {
 }
 
 #[tokio::test]
+async fn a_session_that_binds_in_a_loop_is_told_to_wait() {
+    let edge = TestEdge::start_with(|config| {
+        config.limits.binds_per_minute = 1;
+        config.limits.endpoints_per_session = 2;
+    })
+    .await;
+    let mut agent = edge.agent().await;
+    for _ in 0..4 {
+        // What is refused counts as well: it costs as much.
+        assert_ne!(agent.bind("https://*.*.portway.test").await.unwrap_err().code, "ERR_NGROK_350");
+    }
+    let claims = edge.control.claims();
+    let refused = agent.bind("https://a.portway.test").await.unwrap_err();
+    assert_eq!((refused.code.as_str(), refused.retryable), ("ERR_NGROK_350", true));
+    assert!(refused.text.contains("1 a minute after the first 4. Try again in "), "{}", refused.text);
+    assert_eq!(edge.control.claims(), claims);
+    assert!(edge.metrics().contains("limits_reached_total{limit=\"binds_per_minute\"} 1"));
+    // Another session has its own.
+    let mut other = TestAgent::connect(&edge, TOKEN, [2; 16], 1).await.unwrap();
+    other.bind("https://a.portway.test").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_newer_session_takes_its_names_over_and_a_late_one_does_not() {
     let edge = TestEdge::start_with(|config| config.shards = 2).await;
     let mut first = TestAgent::connect(&edge, TOKEN, [1; 16], 1).await.unwrap();
