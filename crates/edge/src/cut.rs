@@ -27,6 +27,11 @@ impl Cut for TlsStream<ReadAhead<TcpStream>> {
     }
 }
 
+#[cfg(test)]
+impl Cut for tokio::io::DuplexStream {
+    fn reset_on_close(&self) {}
+}
+
 /// A visitor's connection that is reset when it is dropped before the visitor was told the end. Whatever ends its task early, a shard that
 /// stops as well, thereby looks like what it is.
 pub(crate) struct CutOnDrop<IO: Cut> {
