@@ -268,7 +268,7 @@ impl AgentSession {
         }
         if !Arc::ptr_eq(&online.credential, &self.agent.credential) {
             // The rules changed while the bind was under way.
-            if let Err(denied) = self.agent.credential.acl.permit_bind(&online.endpoint.url) {
+            if let Err(denied) = online.permitted_by(&self.agent.credential.acl) {
                 online.close();
                 return self.refuse_wish(request, denied.into()).await;
             }
@@ -329,7 +329,7 @@ impl AgentSession {
             .endpoints
             .iter()
             .filter_map(|(handle, online)| {
-                let denied = credential.acl.permit_bind(&online.endpoint.url).err()?;
+                let denied = online.permitted_by(&credential.acl).err()?;
                 Some((*handle, PublicError::from(&denied)))
             })
             .collect();

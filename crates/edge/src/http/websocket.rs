@@ -48,7 +48,8 @@ pub(super) async fn accept(
     request: &Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let key = asks_for_websocket(request).ok_or_else(|| Code::ERR_NGROK_3206.plain())?;
-    let io = connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, endpoint))?;
+    let io =
+        connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, &connection.edge, endpoint))?;
     connection.edge.visited(endpoint, connection.visitor.peer);
     let mut response = Response::new(ResponseBody::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
