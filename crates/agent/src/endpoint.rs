@@ -13,6 +13,7 @@ use crate::binding::{Served, Target};
 use crate::error::BindError;
 use crate::listener::{LISTEN_BACKLOG, Listener};
 use crate::metrics::Metrics;
+use crate::promised::Promised;
 use crate::supervisor::Command;
 use crate::upstream::{Upstream, UpstreamTls};
 
@@ -343,9 +344,10 @@ impl BindSpec {
         })
     }
 
-    /// Whether the streams of the endpoint carry HTTP/1.
-    pub(crate) fn speaks_http1(&self) -> bool {
-        self.kind.is_http() && !self.options.upstream_http2
+    /// What the upstream of an http endpoint is to speak.
+    pub(crate) fn promised(&self) -> Option<Promised> {
+        let promised = if self.options.upstream_http2 { Promised::Http2 } else { Promised::Http1 };
+        self.kind.is_http().then_some(promised)
     }
 
     /// The message that asks for the endpoint, at `assigned` when it had a URL before.

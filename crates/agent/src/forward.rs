@@ -17,6 +17,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::agent::Core;
 use crate::binding::{Handles, Served, Target};
 use crate::listener::Connection;
+use crate::promised::{FirstLook, Promised};
 use crate::sniff::Sniffed;
 use crate::status::Event;
 use crate::upstream::{Upstream, UpstreamIo};
@@ -94,16 +95,21 @@ impl Visit<'_> {
             Err(failure) => {
                 self.served.counters.failed();
                 stream.reset(failure.code);
-                if let Some(held_back) = self.served.failure_log.ready(Instant::now()) {
-                    let left_out = (held_back > 0).then_some(held_back);
-                    tracing::warn!(url = &*url, err = %failure, left_out, "the local service was not reached");
-                }
-                self.core.publish(|| Event::UpstreamFailed { url: url.clone(), error: failure.to_string() });
+                self.upstream_failed(&url, failure.to_string(), "was not reached");
             }
         }
         let duration = open.elapsed();
         drop(open);
         self.core.publish(|| Event::ConnectionClosed { url, client: self.client, duration });
+    }
+
+    /// Tells whoever runs the agent that a visitor got an error page.
+    fn upstream_failed(&self, url: &Arc<str>, error: String, what: &str) {
+        if let Some(held_back) = self.served.failure_log.ready(Instant::now()) {
+            let left_out = (held_back > 0).then_some(held_back);
+            tracing::warn!(url = &**url, err = error, left_out, "the local service {what}");
+        }
+        self.core.publish(|| Event::UpstreamFailed { url: url.clone(), error });
     }
 
     /// Carries bytes both ways. Unless the upstream was told that the visitor has ended, it is told that the connection was cut: what it
@@ -133,11 +139,19 @@ impl Visit<'_> {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        if self.core.watch_requests && self.served.spec.speaks_http1() {
+        let Some(promised) = self.served.spec.promised() else { return pipe(io, stream, early).await };
+        let look = |first: &[u8]| {
+            if let Some(why) = promised.broken_by(first) {
+                let error = format!("{} is not what was promised: {why}", self.served.spec.forwards_to);
+                self.upstream_failed(url, error, "does not speak what its endpoint promises");
+            }
+        };
+        let mut io = FirstLook::new(io, look);
+        if self.core.watch_requests && promised == Promised::Http1 {
             let publish = |event| self.core.publish(|| event);
             pipe(&mut Sniffed::new(io, url.clone(), publish), stream, early).await
         } else {
-            pipe(io, stream, early).await
+            pipe(&mut io, stream, early).await
         }
     }
 }

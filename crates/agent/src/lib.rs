@@ -42,6 +42,7 @@ mod forward;
 mod link;
 mod listener;
 mod metrics;
+mod promised;
 mod proxy;
 mod registrations;
 mod sniff;

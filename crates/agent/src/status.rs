@@ -116,7 +116,7 @@ pub enum Event {
         /// Time from the request's first byte to the answer's first byte.
         duration: Duration,
     },
-    /// An upstream could not be reached, so a visitor was turned away.
+    /// An upstream could not be reached, or does not speak what its endpoint promises, so a visitor was turned away.
     UpstreamFailed {
         /// Public URL of the endpoint.
         url: Arc<str>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fake_edge::{FakeEdge, FakeLink};
-use portway_agent::{Agent, BindError, CarrierChoice, ConnectError, Endpoint, EndpointState, Status};
+use portway_agent::{Agent, BindError, CarrierChoice, ConnectError, Endpoint, EndpointState, Event, Status};
 use portway_mux::{Carrier, ErrorCode, Stream, StreamError};
 use portway_proto::agent::v1::{BindRefused, EndpointClosed, GoAway, Refusal, Unbound, agent_message, edge_message};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -95,6 +95,40 @@ async fn an_upstream_that_is_down_resets_with_its_code() {
     assert_eq!(endpoint.metrics().failed, 1);
     let code = soon(reset_code(link.visit(handle + 100).await)).await;
     assert_eq!(code, Some(ErrorCode::UNKNOWN_ENDPOINT));
+}
+
+#[tokio::test]
+async fn an_upstream_that_speaks_something_else_is_told_of() {
+    let edge = FakeEdge::start().await;
+    let (agent, _endpoint, mut link, _) = soon(online(&edge, &echo().await)).await;
+    let (mut events, mut endpoints) = (agent.events(), Vec::new());
+    let alert = &b"\x15\x03\x01\0\x02\x02\x46"[..];
+    let settings = b"\0\0\0\x04\0\0\0\0\0";
+    let answer = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n";
+    for (http2, says, words) in
+        [(false, alert, "it speaks TLS"), (false, settings, "it speaks HTTP/2"), (true, answer, "it speaks HTTP/1,")]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("bound"));
+        let builder = agent.http().url("http://a.test").upstream_http2(http2);
+        let (endpoint, (_, handle)) = tokio::join!(builder.forward_to(&address), link.grant("http://a.test"));
+        endpoints.push(endpoint.expect("bound"));
+        let mut stream = link.visit(handle).await;
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("written");
+        stream.flush().await.expect("flushed");
+        let (mut socket, _) = soon(listener.accept()).await.expect("dialled");
+        socket.write_all(says).await.expect("written");
+        // Looking changes nothing.
+        let mut got = vec![0; says.len()];
+        soon(stream.read_exact(&mut got)).await.expect("passed on");
+        assert_eq!(got, says);
+        let error = loop {
+            if let Event::UpstreamFailed { error, .. } = soon(events.recv()).await.expect("an event") {
+                break error;
+            }
+        };
+        assert!(error.contains(&address) && error.contains(words), "{error}");
+    }
 }
 
 #[tokio::test]

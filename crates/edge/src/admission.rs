@@ -32,12 +32,13 @@ pub(crate) enum Limit {
     BadTokens,
     SessionsPerAccount,
     EndpointsPerSession,
+    BindsPerMinute,
     Streams,
     TcpPorts,
 }
 
 impl Limit {
-    const COUNT: usize = 10;
+    const COUNT: usize = 11;
 
     /// Name in metrics and logs: the field of [`Limits`] where there is one.
     pub(crate) fn name(self) -> &'static str {
@@ -50,6 +51,7 @@ impl Limit {
             Limit::BadTokens => "bad_tokens_per_minute",
             Limit::SessionsPerAccount => "sessions_per_account",
             Limit::EndpointsPerSession => "endpoints_per_session",
+            Limit::BindsPerMinute => "binds_per_minute",
             Limit::Streams => "streams",
             Limit::TcpPorts => "tcp_ports",
         }
@@ -162,6 +164,18 @@ impl Admission {
         }
     }
 
+    /// Admits one more bind of a session whose `binds` these are. The error is the time after which the next is admitted.
+    pub(crate) fn bind(&self, binds: &mut SessionBinds, peer: SocketAddr) -> Result<(), Duration> {
+        let per_minute = f64::from(self.limits.binds_per_minute.max(1));
+        let rate = Rate { per_second: per_minute / 60.0, burst: f64::from(self.limits.binds_burst()) };
+        let now = self.start.elapsed();
+        if binds.0.take(now, rate) {
+            return Ok(());
+        }
+        self.reached(Limit::BindsPerMinute, peer);
+        Err(binds.0.wait(now, rate))
+    }
+
     /// Counts that a limit was reached and logs it, at most once a second a limit.
     pub(crate) fn reached(&self, limit: Limit, peer: SocketAddr) -> Limit {
         self.metrics.limits_reached.get_or_create(&LimitLabel { limit: limit.name() }).inc();
@@ -251,6 +265,10 @@ impl Drop for HandshakePermit {
     }
 }
 
+/// What one session has bound of late.
+#[derive(Debug, Default)]
+pub(crate) struct SessionBinds(Bucket);
+
 /// What counts as one client address: an IPv4 address, or the /64 of an IPv6 one, since a single host has all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum AddressKey {
@@ -305,6 +323,12 @@ impl Bucket {
         let allowed = taken + 1.0 <= rate.burst;
         *self = Bucket { taken: if allowed { taken + 1.0 } else { taken }, at: now };
         allowed
+    }
+
+    /// Time until one can be taken.
+    fn wait(&self, now: Duration, rate: Rate) -> Duration {
+        let missing = (self.taken_at(now, rate) + 1.0 - rate.burst).max(0.0);
+        Duration::from_secs_f64(missing / rate.per_second)
     }
 
     fn has(&self, now: Duration, rate: Rate) -> bool {

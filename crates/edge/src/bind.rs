@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use portway_access::{Acl, BindDenied};
 use portway_codes::{Code, PublicError};
 use portway_names::{AccountId, EndpointId, EndpointUrl, HostName, HostPattern, Ksuid, Scheme, SessionId, WantedUrl};
 use portway_proto::{AgentId, Claim, CredentialRecord, LeaseRecord};
@@ -81,13 +82,28 @@ impl Online {
 
     /// The URL as visitors write it: with the port where it is not the scheme's own.
     pub(crate) fn public_url(&self) -> EndpointUrl {
-        let url = &self.endpoint.url;
-        if self.endpoint.internal {
-            return url.clone();
-        }
-        let port = public_port(&self.edge, url.scheme).or(url.port);
-        EndpointUrl::new(url.scheme, url.host.clone(), port).unwrap_or_else(|_| url.clone())
+        public_url(&self.edge, &self.endpoint.url)
     }
+
+    /// Whether these rules permit it.
+    pub(crate) fn permitted_by(&self, acl: &Acl) -> Result<(), BindDenied> {
+        permit(&self.edge, acl, &self.endpoint.url)
+    }
+}
+
+/// An endpoint's URL as visitors write it: with the port where it is not the scheme's own.
+pub(crate) fn public_url(edge: &EdgeShared, url: &EndpointUrl) -> EndpointUrl {
+    if is_internal(url.host.name()) {
+        return url.clone();
+    }
+    let port = public_port(edge, url.scheme).or(url.port);
+    EndpointUrl::new(url.scheme, url.host.clone(), port).unwrap_or_else(|_| url.clone())
+}
+
+/// Whether rules permit a URL; when not, the refusal names it as visitors write it.
+fn permit(edge: &EdgeShared, acl: &Acl, url: &EndpointUrl) -> Result<(), BindDenied> {
+    let denied = |denied| BindDenied { what: public_url(edge, url).to_string(), ..denied };
+    acl.permit_bind(url).map(drop).map_err(denied)
 }
 
 impl Drop for Online {
@@ -259,8 +275,8 @@ impl From<AskFault> for Refused {
     }
 }
 
-impl From<portway_access::BindDenied> for Refused {
-    fn from(denied: portway_access::BindDenied) -> Refused {
+impl From<BindDenied> for Refused {
+    fn from(denied: BindDenied) -> Refused {
         Refused::for_good(denied)
     }
 }
@@ -282,12 +298,23 @@ async fn lease(agent: &Agent, wanted: &Wanted, deadline: Instant) -> Result<Arc<
     };
     let url = EndpointUrl::new(scheme, host, None)
         .map_err(|error| Refused::for_good(Code::ERR_NGROK_326.with(error.to_string())))?;
-    agent.credential.acl.permit_bind(&url)?;
+    permit(edge, &agent.credential.acl, &url)?;
     if is_own(edge, &url.host) || is_internal(url.host.name()) {
         let text = format!("{} is kept for the installation itself. Choose another name.", url.host);
         return Err(Refused::for_good(Code::ERR_NGROK_347.with(text)));
     }
-    Ok(agent.claim(&url, pooled, deadline).await?)
+    Ok(agent.claim(&url, pooled, deadline).await.map_err(|fault| already_online(edge, &url, fault))?)
+}
+
+/// The control plane knows no ports: what it says of a name that is online is said again with the whole URL.
+fn already_online(edge: &EdgeShared, url: &EndpointUrl, fault: AskFault) -> AskFault {
+    match fault {
+        AskFault::Refused(error) if error.code == Code::ERR_NGROK_334 => AskFault::Refused(error.code.with(format!(
+            "Another agent of your account already serves {}. Stop that agent, or choose another URL.",
+            public_url(edge, url)
+        ))),
+        other => other,
+    }
 }
 
 /// Names on which agents connect are never endpoints, whatever the control plane says.
@@ -314,13 +341,15 @@ fn put_online(agent: &Agent, endpoint: &Arc<Endpoint>, lease: Option<&Arc<LeaseR
             Ok(())
         }
         Err(Taken { by_later_session: true, .. }) => {
-            let text = "A newer session of the same agent already serves this endpoint.";
+            let url = public_url(edge, &endpoint.url);
+            let text = format!("A newer session of the same agent already serves {url}.");
             Err(Refused::for_good(Code::ERR_NGROK_334.with(text)))
         }
         Err(Taken { url, .. }) => {
             if let Some(lease) = lease {
                 edge.leases.give_back(Arc::clone(lease), Duration::ZERO);
             }
+            let url = public_url(edge, &url);
             let text = format!("{url} is already online. Stop the agent that serves it, or choose another URL.");
             Err(Refused::for_now(Code::ERR_NGROK_334.with(text)))
         }
@@ -333,7 +362,8 @@ fn tell_old_holder(edge: &EdgeShared, old: &Endpoint, new: &Endpoint) {
     }
     let Some(session) = edge.sessions.get(old.holder.session_id) else { return };
     let own = old.account == new.account && old.holder.agent == new.holder.agent;
-    let text = (!own).then(|| Code::ERR_NGROK_334.with(format!("{} was taken over by another agent.", old.url)));
+    let text = (!own)
+        .then(|| Code::ERR_NGROK_334.with(format!("{} was taken over by another agent.", public_url(edge, &old.url))));
     tracing::info!(url = %new.url, from = %old.holder.session_id, to = %new.holder.session_id,
         streams = old.counters.streams.load(Ordering::Relaxed), "endpoint taken over");
     session.order(|orders| orders.taken.push((old.handle, text)));

@@ -109,6 +109,10 @@ pub struct Limits {
     pub sessions_per_account: u32,
     /// Endpoints of one session.
     pub endpoints_per_session: u32,
+    /// Binds one session may ask for a minute, after a burst of twice the endpoints it may have: an agent that comes back asks for all of its
+    /// endpoints at once and may do so again, one that asks in a loop does not keep the database of the control plane busy, where each
+    /// bind is a transaction.
+    pub binds_per_minute: u32,
     /// Binds of one session under way at once; more are not read until one is answered.
     pub binds_in_flight: usize,
     /// Time for the first message of an agent after its handshake.
@@ -149,6 +153,7 @@ impl Default for Limits {
             control_calls: 64,
             sessions_per_account: 100_000,
             endpoints_per_session: 1_024,
+            binds_per_minute: 600,
             binds_in_flight: 32,
             hello_timeout: Duration::from_secs(10),
             control_write_timeout: Duration::from_secs(10),
@@ -161,5 +166,12 @@ impl Default for Limits {
             http2_streams: 128,
             http_body_idle_timeout: Some(Duration::from_secs(300)),
         }
+    }
+}
+
+impl Limits {
+    /// Binds one session may ask for at once.
+    pub(crate) fn binds_burst(&self) -> u32 {
+        self.endpoints_per_session.saturating_mul(2).max(1)
     }
 }

@@ -127,7 +127,8 @@ impl Edge {
         state.ports.close_inherited();
         state.sessions.order_all(|orders| orders.go_away = true);
         state.visitors.close();
-        if timeout(state.config.drain_grace, state.visitors.wait()).await.is_err() {
+        let over = async { tokio::join!(state.visitors.wait(), all_passed_on(&state)) };
+        if timeout(state.config.drain_grace, over).await.is_err() {
             tracing::warn!(visitors = state.visitors.len(), "drain grace is over; connections are cut");
         }
         state.sessions.order_all(|orders| orders.close = true);
@@ -301,6 +302,14 @@ fn serve_quic(state: &Arc<EdgeShared>, socket: UdpSocket, relay: Option<UnixData
     state.quic.sockets.lock().unwrap_or_else(PoisonError::into_inner).push(listener.socket());
     shard::spawn_quic(state, listener);
     Ok(())
+}
+
+/// Waits for servers that drain longer than this one: a successor gets the QUIC datagrams that they read through here.
+async fn all_passed_on(state: &EdgeShared) {
+    let sockets = state.quic.sockets.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for socket in sockets {
+        socket.passed_on().await;
+    }
 }
 
 async fn sessions_gone(state: &EdgeShared) {

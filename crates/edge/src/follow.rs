@@ -11,6 +11,7 @@ use portway_proto::control::v1::{Resource, Update, WatchRequest};
 use rand::RngExt;
 use tokio_stream::StreamExt;
 
+use crate::bind::public_url;
 use crate::replica::{Change, ResourceFault};
 use crate::state::EdgeShared;
 
@@ -136,7 +137,8 @@ impl Follower {
                 continue;
             }
             if let Some(session) = self.edge.sessions.get(endpoint.holder.session_id) {
-                let text = Code::ERR_NGROK_334.with(format!("{} was taken over by another agent.", endpoint.url));
+                let url = public_url(&self.edge, &endpoint.url);
+                let text = Code::ERR_NGROK_334.with(format!("{url} was taken over by another agent."));
                 session.order(|orders| orders.taken.push((endpoint.handle, Some(text))));
             }
         }

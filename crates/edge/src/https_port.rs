@@ -18,6 +18,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::actions::EndpointActions;
 use crate::admission::{ConnectionPermit, HandshakePermit};
+use crate::cut::Cut;
 use crate::endpoint::Endpoint;
 use crate::metrics::{HandshakeLabel, HandshakeStage, Kind, ReasonLabel};
 use crate::native::{self, Arrival};
@@ -190,9 +191,11 @@ async fn at_endpoint(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName, endpoi
 async fn end_tls(edge: Arc<EdgeShared>, fresh: Fresh, endpoint: &Endpoint) {
     let actions = endpoint.options.actions.as_deref();
     let config = Arc::clone(actions.and_then(EndpointActions::tls).unwrap_or(&edge.tls.tls));
-    let Some((mut stream, fresh)) = Box::pin(handshake(&edge, fresh, config)).await else { return };
-    let Some(upstream) = tcp::open(&edge, endpoint, fresh.peer, fresh.local).await else { return };
-    tcp::run_pipe(&edge, endpoint, &mut stream, upstream, Bytes::new()).await;
+    let Some((stream, fresh)) = Box::pin(handshake(&edge, fresh, config)).await else { return };
+    let Some(upstream) = tcp::open(&edge, endpoint, fresh.peer, fresh.local).await else {
+        return stream.reset_on_close();
+    };
+    tcp::run_pipe(&edge, endpoint, stream, upstream, Bytes::new()).await;
 }
 
 /// Forwards the visitor's TLS untouched, the ClientHello first.
@@ -205,9 +208,7 @@ async fn pass_through(edge: &EdgeShared, fresh: Fresh, endpoint: &Endpoint) {
         let _ = stream.write_all(&UNRECOGNIZED_NAME_ALERT).await;
         return;
     };
-    if !tcp::run_pipe(edge, endpoint, &mut stream, upstream, first).await {
-        tcp::reset(&stream);
-    }
+    tcp::run_pipe(edge, endpoint, stream, upstream, first).await;
 }
 
 /// Serves a visitor of an https endpoint, or of none. `actions`: those of the endpoint that the name leads to now; whether requests find one that

@@ -10,6 +10,7 @@ mod bind_tcp;
 mod config;
 mod control_link;
 mod control_stream;
+mod cut;
 mod edge;
 mod endpoint;
 mod follow;

@@ -19,7 +19,7 @@ pub(crate) const SHARD: usize = 0;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Accepts until the edge drains; then refuses newcomers, and lets go of the socket when the last session has ended: a successor reads
-/// from the same one.
+/// from the same one. Where a predecessor still reads it, this edge passes on what comes from there until that has ended.
 pub(crate) async fn run(edge: Arc<EdgeShared>, listener: QuicListener) {
     let sessions = TaskTracker::new();
     loop {
@@ -39,7 +39,12 @@ pub(crate) async fn run(edge: Arc<EdgeShared>, listener: QuicListener) {
     }
     listener.refuse_new();
     sessions.close();
-    edge.stopped.run_until_cancelled(sessions.wait()).await;
+    let socket = listener.socket();
+    let ended = async {
+        sessions.wait().await;
+        socket.passed_on().await;
+    };
+    edge.stopped.run_until_cancelled(ended).await;
     let _ = timeout(CLOSE_TIMEOUT, listener.close()).await;
 }
 

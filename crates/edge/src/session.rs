@@ -9,7 +9,7 @@ use portway_codes::{Code, PublicError};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::admission::Limit;
+use crate::admission::{Limit, SessionBinds};
 use crate::bind::{Agent, Online, Refused, Wanted, bind, new_ksuid};
 use crate::control_stream::ControlFault;
 use crate::front::{Change, Front, Heard};
@@ -40,6 +40,8 @@ pub(crate) struct AgentSession {
     labelled: HashMap<String, BTreeMap<String, String>>,
     /// Binds under way: the request number and what came of it.
     binds: JoinSet<(u32, Result<Online, Refused>)>,
+    /// How fast it bound of late.
+    bound: SessionBinds,
     last_handle: u32,
     /// When the credential is to be confirmed; none while the replica shows it.
     confirm_at: Option<Instant>,
@@ -79,6 +81,7 @@ impl AgentSession {
             endpoints: HashMap::new(),
             labelled: HashMap::new(),
             binds: JoinSet::new(),
+            bound: SessionBinds::default(),
             last_handle: 0,
             confirm_at: (!shown).then(|| Instant::now() + CONFIRM_AFTER),
             leaving: None,
@@ -147,9 +150,14 @@ impl AgentSession {
 
     async fn hear(&mut self, heard: Heard) -> Result<(), End> {
         match heard {
-            Heard::Bind { request, wanted: Ok(wanted) } => self.bind(request, wanted).await,
-            Heard::Bind { request, wanted: Err(refused) } => self.refuse_wish(request, refused).await,
-            Heard::BindLabels { request, labels } => self.bind_labels(request, labels).await,
+            Heard::Bind { request, wanted } => match self.may_bind().and(wanted) {
+                Ok(wanted) => self.bind(request, wanted).await,
+                Err(refused) => self.refuse_wish(request, refused).await,
+            },
+            Heard::BindLabels { request, labels } => match self.may_bind() {
+                Ok(()) => self.bind_labels(request, labels).await,
+                Err(refused) => self.refuse_wish(request, refused).await,
+            },
             Heard::Unbind { request, handle } => {
                 if let Some(online) = handle.and_then(|handle| self.endpoints.remove(&handle)) {
                     online.close();
@@ -175,9 +183,6 @@ impl AgentSession {
     }
 
     async fn bind(&mut self, request: u32, wanted: Box<Wanted>) -> Result<(), End> {
-        if let Err(refused) = self.may_bind() {
-            return self.refuse_wish(request, refused).await;
-        }
         let Some(handle) = self.last_handle.checked_add(1) else {
             let text = "The session has used up its endpoint numbers. Connect again.";
             return Err(End::Refused(Refused::for_now(Code::ERR_NGROK_802.with(text))));
@@ -188,8 +193,8 @@ impl AgentSession {
         Ok(())
     }
 
-    /// Whether the session may have one more endpoint.
-    fn may_bind(&self) -> Result<(), Refused> {
+    /// Whether the session may have one more endpoint; counts that it asked.
+    fn may_bind(&mut self) -> Result<(), Refused> {
         match self.leaving {
             Some(Leaving::Edge) => return Err(Refused::for_now(Code::ERR_NGROK_803)),
             Some(Leaving::Agent) => {
@@ -198,9 +203,19 @@ impl AgentSession {
             }
             None => {}
         }
-        let limit = self.agent.edge.limits().endpoints_per_session as usize;
+        let (edge, peer) = (&self.agent.edge, self.agent.session.peer_addr());
+        if let Err(wait) = edge.admission.bind(&mut self.bound, peer) {
+            let (rate, burst) = (edge.limits().binds_per_minute, edge.limits().binds_burst());
+            let text = format!(
+                "The session asks for endpoints faster than it may: {rate} a minute after the first {burst}. \
+                 Try again in {} s, and look for an agent that asks in a loop.",
+                wait.as_secs_f64().ceil()
+            );
+            return Err(Refused::for_now(Code::ERR_NGROK_350.with(text)));
+        }
+        let limit = edge.limits().endpoints_per_session as usize;
         if self.endpoints.len() + self.labelled.len() + self.binds.len() >= limit {
-            self.agent.edge.admission.reached(Limit::EndpointsPerSession, self.agent.session.peer_addr());
+            edge.admission.reached(Limit::EndpointsPerSession, peer);
             let text = format!("The session has {limit} endpoints, as many as a session may have. Close one first.");
             return Err(Refused::for_good(Code::ERR_NGROK_324.with(text)));
         }
@@ -208,8 +223,7 @@ impl AgentSession {
     }
 
     async fn bind_labels(&mut self, request: u32, labels: BTreeMap<String, String>) -> Result<(), End> {
-        let permitted = self.may_bind().and_then(|()| permit_labels(&self.agent.credential.acl, &labels));
-        match permitted {
+        match permit_labels(&self.agent.credential.acl, &labels) {
             Ok(()) => {
                 let id = new_ksuid().to_string();
                 tracing::info!(session = %self.agent.session_id, ?labels, "labelled endpoint there");
@@ -254,7 +268,7 @@ impl AgentSession {
         }
         if !Arc::ptr_eq(&online.credential, &self.agent.credential) {
             // The rules changed while the bind was under way.
-            if let Err(denied) = self.agent.credential.acl.permit_bind(&online.endpoint.url) {
+            if let Err(denied) = online.permitted_by(&self.agent.credential.acl) {
                 online.close();
                 return self.refuse_wish(request, denied.into()).await;
             }
@@ -315,7 +329,7 @@ impl AgentSession {
             .endpoints
             .iter()
             .filter_map(|(handle, online)| {
-                let denied = credential.acl.permit_bind(&online.endpoint.url).err()?;
+                let denied = online.permitted_by(&credential.acl).err()?;
                 Some((*handle, PublicError::from(&denied)))
             })
             .collect();
@@ -358,7 +372,10 @@ impl AgentSession {
     async fn refuse_wish(&mut self, request: u32, refused: Refused) -> Result<(), End> {
         let reason = refused.error.code.name();
         self.agent.edge.metrics.refused.get_or_create(&ReasonLabel { reason }).inc();
-        tracing::info!(session = %self.agent.session_id, code = reason, "endpoint refused");
+        // One that asks too fast was logged where the limit was reached, once a second.
+        if refused.error.code != Code::ERR_NGROK_350 {
+            tracing::info!(session = %self.agent.session_id, code = reason, "endpoint refused");
+        }
         self.front.refused(request, refused).await.map_err(End::Fault)
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use portway_mux::{PipeLimits, PipeStats, Stream, pipe_with};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::cut::{Cut, CutOnDrop};
 use crate::endpoint::{Endpoint, OpenFault};
 use crate::metrics::{Direction, DirectionLabel, Kind, ReasonLabel};
 use crate::state::EdgeShared;
@@ -80,22 +80,15 @@ pub(crate) async fn next(listener: &TcpListener) -> Option<(TcpStream, SocketAdd
 }
 
 /// Pipes a visitor's bytes to an endpoint and back.
-pub(crate) async fn serve(edge: &EdgeShared, mut visitor: TcpStream, peer: SocketAddr, endpoint: &Endpoint) {
+pub(crate) async fn serve(edge: &EdgeShared, visitor: TcpStream, peer: SocketAddr, endpoint: &Endpoint) {
     let Ok(local) = visitor.local_addr() else { return };
     if !permits(edge, endpoint, peer) {
-        return reset(&visitor);
+        return visitor.reset_on_close();
     }
     let Some(stream) = open(edge, endpoint, peer, local).await else {
-        return reset(&visitor);
+        return visitor.reset_on_close();
     };
-    if !run_pipe(edge, endpoint, &mut visitor, stream, Bytes::new()).await {
-        reset(&visitor);
-    }
-}
-
-/// Makes the close of a connection a reset, so that the visitor does not take what it got for a whole answer.
-pub(crate) fn reset(visitor: &TcpStream) {
-    let _ = SockRef::from(visitor).set_linger(Some(Duration::ZERO));
+    run_pipe(edge, endpoint, visitor, stream, Bytes::new()).await;
 }
 
 /// Whether a visitor may come by its address; tells metrics and log when not.
@@ -136,31 +129,31 @@ pub(crate) async fn open(
     }
 }
 
-/// Pipes until both directions have ended, one failed, or the edge stopped; `initial` was read from the visitor already. True when the
-/// visitor got everything there was and was told the end.
-pub(crate) async fn run_pipe<IO>(
+/// Pipes until both directions have ended, one failed, or the edge stopped; `initial` was read from the visitor already. A visitor who did
+/// not get everything there was, and the end, is cut off by a reset, so that it does not take what it got for a whole answer.
+///
+/// Cancel safety: dropped, both sides are cut.
+pub(crate) async fn run_pipe<IO: Cut>(
     edge: &EdgeShared,
     endpoint: &Endpoint,
-    visitor: &mut IO,
+    visitor: IO,
     stream: Stream,
     initial: Bytes,
-) -> bool
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
+) {
+    let mut visitor = CutOnDrop::new(visitor);
     let limits = PipeLimits { idle_timeout: edge.limits().pipe_idle_timeout };
-    let piped = pipe_with(visitor, stream, initial, limits);
+    let piped = pipe_with(&mut visitor.io, stream, initial, limits);
     let stats = match edge.stopped.run_until_cancelled(piped).await {
         Some(Ok(stats)) => stats,
         Some(Err(error)) => {
             tracing::debug!(url = %endpoint.url, %error, "connection ended early");
             error.stats()
         }
-        None => return false,
+        None => return,
     };
     count_bytes(edge, stats);
     // An upstream that has said everything may give up listening; that is no failure for the visitor.
-    stats.told_end
+    visitor.told_end = stats.told_end;
 }
 
 fn count_bytes(edge: &EdgeShared, stats: PipeStats) {

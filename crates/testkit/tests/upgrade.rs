@@ -59,6 +59,46 @@ async fn quic_agents_move_beside_a_connection_on(carrier: CarrierChoice) -> Resu
     Ok(())
 }
 
+/// A connection on the first of three servers: the second has nothing to do but to pass packets on.
+#[tokio::test]
+async fn quic_agents_move_on_in_a_second_upgrade_beside_an_old_connection() -> Result<()> {
+    let settings = portway_server::Settings { drain_grace: Some("1h".parse()?), ..Default::default() };
+    let mut cluster = Cluster::with(settings).await?;
+    let (echo, web) = (EchoUpstream::start().await?, HttpUpstream::start().await?);
+    let other = cluster.agent().carrier(CarrierChoice::Quic).connect().await?;
+    let endpoint = other.tcp().url("tcp://").forward_to(&echo.address().to_string()).await?;
+    let port: u16 = endpoint.url().rsplit(':').next().unwrap_or_default().parse()?;
+    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await?;
+    ping(&mut visitor).await?;
+    let agent = cluster.agent().carrier(CarrierChoice::Quic).connect().await?;
+    let url = cluster.url("https", "app");
+    let _endpoint = agent.http().url(&url).forward_to(&web.url()).await?;
+
+    let first = cluster.upgrade().await?;
+    assert_eq!(timeout(PATIENCE, cluster.client().get(&url)).await??.status, 200);
+    assert!(first.is_draining());
+    let second = cluster.upgrade().await?;
+    // An agent that was turned away in the middle of it dials once more.
+    let back = async {
+        while cluster.client().get(&url).await?.status != 200 {}
+        anyhow::Ok(())
+    };
+    timeout(PATIENCE, back).await??;
+    assert!(second.is_draining());
+    let late = cluster.agent().carrier(CarrierChoice::Quic).connect().await?;
+    let late_url = cluster.url("https", "late");
+    let _late = late.http().url(&late_url).forward_to(&web.url()).await?;
+    for _ in 0..20 {
+        assert_eq!(timeout(PATIENCE, cluster.client().get(&late_url)).await??.status, 200);
+        ping(&mut visitor).await?;
+    }
+    drop(visitor);
+    timeout(PATIENCE, first.ended()).await??;
+    timeout(PATIENCE, second.ended()).await??;
+    assert_eq!(timeout(PATIENCE, cluster.client().get(&late_url)).await??.status, 200);
+    Ok(())
+}
+
 #[tokio::test]
 async fn quic_agents_move_beside_an_old_connection_over_tcp() -> Result<()> {
     quic_agents_move_beside_a_connection_on(CarrierChoice::Tcp).await

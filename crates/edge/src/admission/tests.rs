@@ -82,6 +82,7 @@ fn a_bucket_refills_with_time() {
     assert!(!bucket.take(Duration::ZERO, rate));
     assert!(!bucket.take(Duration::from_millis(400), rate));
     assert!(bucket.take(Duration::from_millis(600), rate));
+    assert_eq!(bucket.wait(Duration::from_millis(600), rate), Duration::from_millis(400));
     assert!(bucket.is_full(Duration::from_secs(10), rate));
 }
 

@@ -133,7 +133,9 @@ async fn over_http1<B: Into<RequestBody>>(
             Err(mut failed) => match failed.take_message() {
                 // Not a byte of it was sent: a new stream may do what the kept one could not.
                 Some(unsent) if upstream.is_used() => request = unsent,
-                _ => return Err(fault::of_exchange(failed.error(), upstream.link.fault(), &endpoint)),
+                _ => {
+                    return Err(fault::of_exchange(failed.error(), upstream.link.fault(), &connection.edge, &endpoint));
+                }
             },
         }
     };
@@ -161,9 +163,10 @@ async fn over_http1<B: Into<RequestBody>>(
 }
 
 async fn open_http1(connection: &Arc<Connection>, endpoint: &Arc<Endpoint>) -> Result<Box<Upstream>, PublicError> {
-    let io = connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, endpoint))?;
+    let io =
+        connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, &connection.edge, endpoint))?;
     connection.edge.visited(endpoint, connection.visitor.peer);
-    let failed = |error: hyper::Error| fault::of_exchange(&error, None, endpoint);
+    let failed = |error: hyper::Error| fault::of_exchange(&error, None, &connection.edge, endpoint);
     Upstream::new(Arc::clone(endpoint), io).await.map_err(failed)
 }
 
@@ -226,7 +229,9 @@ async fn over_http2<B: Into<RequestBody>>(
             Ok(response) => break response,
             Err(mut failed) => match failed.take_message() {
                 Some(unsent) if used => request = unsent,
-                _ => return Err(fault::of_exchange(failed.error(), upstream.link.fault(), &endpoint)),
+                _ => {
+                    return Err(fault::of_exchange(failed.error(), upstream.link.fault(), &connection.edge, &endpoint));
+                }
             },
         }
     };
@@ -237,9 +242,10 @@ async fn over_http2<B: Into<RequestBody>>(
 }
 
 async fn open_http2(connection: &Arc<Connection>, endpoint: &Arc<Endpoint>) -> Result<UpstreamH2, PublicError> {
-    let io = connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, endpoint))?;
+    let io =
+        connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, &connection.edge, endpoint))?;
     connection.edge.visited(endpoint, connection.visitor.peer);
-    let failed = |error: hyper::Error| fault::of_exchange(&error, None, endpoint);
+    let failed = |error: hyper::Error| fault::of_exchange(&error, None, &connection.edge, endpoint);
     let upstream = UpstreamH2::new(Arc::clone(endpoint), io, &connection.spawner).await.map_err(failed)?;
     connection.keep_http2(upstream.clone());
     Ok(upstream)

@@ -2,18 +2,21 @@
 
 use portway_codes::{Code, PublicError};
 use portway_mux::{ErrorCode, StreamError};
-use portway_names::HostName;
+use portway_names::{EndpointUrl, HostName};
 
 use super::upstream_io::LinkFault;
+use crate::bind::public_url;
 use crate::endpoint::{Endpoint, OpenFault};
+use crate::state::EdgeShared;
 
 /// No stream could be opened.
-pub(super) fn of_open(fault: &OpenFault, endpoint: &Endpoint) -> PublicError {
+pub(super) fn of_open(fault: &OpenFault, edge: &EdgeShared, endpoint: &Endpoint) -> PublicError {
+    let url = public_url(edge, &endpoint.url);
     match fault {
-        OpenFault::Offline => offline(&endpoint.url),
+        OpenFault::Offline => offline(&url),
         OpenFault::Busy => Code::ERR_PORTWAY_50301.plain(),
         OpenFault::Unreachable(why) => {
-            let text = format!("The SSH client behind {} is online, but it did not connect: {why}.", endpoint.url);
+            let text = format!("The SSH client behind {url} is online, but it did not connect: {why}.");
             Code::ERR_NGROK_8012.with(text)
         }
     }
@@ -32,12 +35,17 @@ pub(super) fn kept(name: &HostName) -> PublicError {
 }
 
 /// The exchange failed before the head of a response was there. `link`: what became of the stream, where that is known.
-pub(super) fn of_exchange(error: &hyper::Error, link: Option<LinkFault>, endpoint: &Endpoint) -> PublicError {
+pub(super) fn of_exchange(
+    error: &hyper::Error,
+    link: Option<LinkFault>,
+    edge: &EdgeShared,
+    endpoint: &Endpoint,
+) -> PublicError {
     match link {
-        Some(LinkFault::Broken(StreamError::Reset(code))) => of_reset(code, endpoint),
+        Some(LinkFault::Broken(StreamError::Reset(code))) => of_reset(code, &public_url(edge, &endpoint.url)),
         Some(LinkFault::Broken(StreamError::SessionLost(_))) => Code::ERR_NGROK_3005.plain(),
         Some(LinkFault::Idle) => Code::ERR_NGROK_3008.plain(),
-        Some(LinkFault::Reopen(fault)) => of_open(&fault, endpoint),
+        Some(LinkFault::Reopen(fault)) => of_open(&fault, edge, endpoint),
         Some(LinkFault::Broken(StreamError::Finished)) | None => bad_answer(what_was_wrong(error)),
     }
 }
@@ -47,8 +55,7 @@ pub(super) fn bad_answer(why: &str) -> PublicError {
     Code::ERR_NGROK_3004.with(format!("{} ({why})", Code::ERR_NGROK_3004.text()))
 }
 
-fn of_reset(code: ErrorCode, endpoint: &Endpoint) -> PublicError {
-    let url = &endpoint.url;
+fn of_reset(code: ErrorCode, url: &EndpointUrl) -> PublicError {
     let unreachable = |why: &str| {
         let advice = "Start the service, and check the address that the agent forwards to.";
         Code::ERR_NGROK_8012.with(format!("The agent of {url} is online, but {why}. {advice}"))

@@ -8,11 +8,12 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::visitor_io::VisitorIo;
+use crate::cut::Cut;
 
 /// The visitor's side, lent to hyper: its owner has it back when hyper is done, however that ended.
-pub(super) struct Lent<IO>(Arc<Mutex<VisitorIo<IO>>>);
+pub(super) struct Lent<IO: Cut>(Arc<Mutex<VisitorIo<IO>>>);
 
-impl<IO> Lent<IO> {
+impl<IO: Cut> Lent<IO> {
     /// The owner's and hyper's handle.
     pub(super) fn new(io: VisitorIo<IO>) -> (Arc<Mutex<VisitorIo<IO>>>, Lent<IO>) {
         let owned = Arc::new(Mutex::new(io));
@@ -20,13 +21,13 @@ impl<IO> Lent<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Lent<IO> {
+impl<IO: Cut> AsyncRead for Lent<IO> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).poll_read(cx, buf)
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lent<IO> {
+impl<IO: Cut> AsyncWrite for Lent<IO> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).poll_write(cx, buf)
     }

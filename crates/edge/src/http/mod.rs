@@ -6,7 +6,6 @@
 mod body;
 mod compress;
 mod connection;
-mod cut;
 mod exchange;
 mod fault;
 mod frames;

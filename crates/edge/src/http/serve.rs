@@ -12,18 +12,17 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use portway_names::Scheme;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::connection::{Connection, InFlight};
-use super::cut::Cut;
 use super::exchange::answer;
 use super::guard::Guard;
 use super::lent_io::Lent;
 use super::tasks::{Signal, Tasks};
-use super::turn::CutOff;
 use super::upgrade;
 use super::visitor_io::VisitorIo;
+use crate::cut::Cut;
 use crate::metrics::LimitLabel;
 use crate::state::EdgeShared;
 use crate::visitor::Visitor;
@@ -37,9 +36,10 @@ const H2_STREAM_WINDOW: u32 = 1024 * 1024;
 /// Window of all request bodies of an HTTP/2 connection together. What is unread of them is held here, so it bounds memory.
 const H2_CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 
-/// Bytes of one response that may wait in an HTTP/2 connection for the visitor to take them: two of the largest chunks that come from a
-/// session. Hyper's own 400 KB are what 128 responses of a visitor that reads nothing would take each.
-const H2_SEND_BUFFER: usize = 128 * 1024;
+/// Bytes of one response that may wait in an HTTP/2 connection for the visitor to take them: one of the largest chunks that come from a
+/// session. With two of them more than half of the session's window of 256 KiB is read before the visitor has taken anything, so that the
+/// window grows: of a visitor that reads nothing that held 760 KiB a response in place of 320. Less costs one fast response processor time.
+const H2_SEND_BUFFER: usize = 64 * 1024;
 
 /// Requests of an HTTP/2 connection that may be reset before they were looked at (rapid reset, CVE-2023-44487): more end it.
 const H2_PENDING_RESETS: usize = 20;
@@ -63,10 +63,10 @@ const LINGER_BYTES: usize = 256 * 1024;
 
 /// Serves one visitor's connection until it ends, or the edge stops.
 ///
-/// Cancel safety: dropped, the connection is cut and every stream that belongs to it is reset.
+/// Cancel safety: dropped, the connection is cut, which never looks like the end of a response, and every stream that belongs to it is reset.
 pub(crate) async fn serve<IO>(mut io: IO, visitor: Visitor, edge: Arc<EdgeShared>)
 where
-    IO: AsyncRead + AsyncWrite + Cut + Send + Unpin + 'static,
+    IO: Cut + Send + 'static,
 {
     let mut stopped = Signal::new(edge.stopped.clone());
     let mut run = pin!(async move {
@@ -92,7 +92,7 @@ where
 }
 
 /// Reads as much as it takes to tell HTTP/2 with prior knowledge from HTTP/1: mostly one byte.
-async fn starts_with_preface<IO: AsyncRead + Unpin>(io: &mut IO, first: &mut BytesMut) -> io::Result<bool> {
+async fn starts_with_preface<IO: Cut>(io: &mut IO, first: &mut BytesMut) -> io::Result<bool> {
     loop {
         let seen = first.len().min(PREFACE.len());
         if first[..seen] != PREFACE[..seen] {
@@ -110,7 +110,7 @@ async fn starts_with_preface<IO: AsyncRead + Unpin>(io: &mut IO, first: &mut Byt
 
 async fn serve_http1<IO>(io: IO, first: BytesMut, connection: Arc<Connection>)
 where
-    IO: AsyncRead + AsyncWrite + Cut + Send + Unpin + 'static,
+    IO: Cut + Send + 'static,
 {
     let limits = connection.edge.limits();
     let guard = Guard::new(limits);
@@ -136,17 +136,15 @@ where
         Box::pin(upgrade::join(io, upgraded, connection.edge.limits())).await;
         return;
     }
-    match connection.turn.cut_off() {
-        CutOff::No => end(io).await,
-        // The missing end of the body tells the visitor.
-        CutOff::Framed => {}
-        CutOff::Unframed => io.get_mut().reset_on_close(),
+    // Without its end a response tells by its length or its chunks that it was cut, or it has none and the connection is reset.
+    if !connection.turn.is_cut() {
+        end(io).await;
     }
 }
 
 async fn serve_http2<IO>(io: IO, first: BytesMut, connection: Arc<Connection>)
 where
-    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    IO: Cut + Send + 'static,
 {
     let limits = connection.edge.limits();
     let io = VisitorIo::new(io, first, Arc::clone(&connection.turn), None, limits);
@@ -203,18 +201,17 @@ where
 }
 
 /// Ends a connection behind its last response: says what was refused, says goodbye, and waits until the visitor has read it.
-async fn end<IO>(mut io: VisitorIo<IO>)
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
-    let farewell = io.farewell();
-    let unread = io.has_unread();
-    let io = io.get_mut();
+async fn end<IO: Cut>(mut visitor: VisitorIo<IO>) {
+    let farewell = visitor.farewell();
+    let unread = visitor.has_unread();
     let goodbye = async {
+        let io = visitor.get_mut();
         if let Some(farewell) = &farewell {
             io.write_all(farewell).await?;
         }
         io.shutdown().await?;
+        visitor.told_end();
+        let io = visitor.get_mut();
         if unread {
             let mut rest = BytesMut::with_capacity(4096);
             let mut left = LINGER_BYTES;

@@ -42,16 +42,6 @@ struct Slow {
     broken_body: Option<PublicError>,
 }
 
-/// Whether a response was cut off, and whether the visitor can see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CutOff {
-    No,
-    /// Its length or its chunks show that it is not whole.
-    Framed,
-    /// The end of the connection would pass for its end.
-    Unframed,
-}
-
 /// What became of a request for another protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UpgradeState {
@@ -183,13 +173,14 @@ impl Turn {
         self.unframed.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the end of the connection may be that of a response.
+    pub(super) fn is_unframed(&self) -> bool {
+        self.unframed.load(Ordering::Relaxed)
+    }
+
     /// Whether a response was cut off.
-    pub(super) fn cut_off(&self) -> CutOff {
-        match (self.cut.load(Ordering::Relaxed), self.unframed.load(Ordering::Relaxed)) {
-            (false, _) => CutOff::No,
-            (true, false) => CutOff::Framed,
-            (true, true) => CutOff::Unframed,
-        }
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// Writes an interim response (RFC 9110 section 15.2) before the final one.

@@ -2,21 +2,18 @@
 
 use bytes::Bytes;
 use portway_mux::{PipeLimits, pipe};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::connection::Upgraded;
-use super::cut::Cut;
 use super::visitor_io::VisitorIo;
 use super::websocket;
 use crate::config::Limits;
+use crate::cut::Cut;
 
 /// Joins the two sides until both have ended. Each direction ends by itself.
 ///
 /// Cancel safety: dropped, both sides are cut.
-pub(super) async fn join<IO>(mut visitor: VisitorIo<IO>, upgraded: Upgraded, limits: &Limits)
-where
-    IO: AsyncRead + AsyncWrite + Cut + Unpin,
-{
+pub(super) async fn join<IO: Cut>(mut visitor: VisitorIo<IO>, upgraded: Upgraded, limits: &Limits) {
     let Upgraded { io, first, websocket } = upgraded;
     let stream = io.into_stream();
     if websocket {
@@ -26,15 +23,12 @@ where
         return;
     }
     let piped = pipe(&mut visitor, stream, PipeLimits { idle_timeout: limits.http_body_idle_timeout }).await;
-    if !piped.unwrap_or_else(|error| error.stats()).told_end {
-        visitor.get_mut().reset_on_close();
+    if piped.unwrap_or_else(|error| error.stats()).told_end {
+        visitor.told_end();
     }
 }
 
-async fn send_first<IO: AsyncRead + AsyncWrite + Unpin>(
-    visitor: &mut VisitorIo<IO>,
-    first: Bytes,
-) -> std::io::Result<()> {
+async fn send_first<IO: Cut>(visitor: &mut VisitorIo<IO>, first: Bytes) -> std::io::Result<()> {
     visitor.write_all(&first).await?;
     visitor.flush().await
 }

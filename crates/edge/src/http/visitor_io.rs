@@ -21,6 +21,7 @@ use super::idle_timer::IdleTimer;
 use super::page;
 use super::turn::{Turn, UpgradeState};
 use crate::config::Limits;
+use crate::cut::Cut;
 
 /// Bytes that are read ahead while it is open whether they belong to another protocol. A WebSocket client sends none.
 const AHEAD_MAX: usize = 16 * 1024;
@@ -32,8 +33,9 @@ const READ_MORE: usize = 4 * 1024;
 /// the shard wait: a few thousand of the smallest frames cost a millisecond or two.
 const TURN_MAX: usize = 64 * 1024;
 
-/// The visitor's side of a connection.
-pub(super) struct VisitorIo<IO> {
+/// The visitor's side of a connection. Where the end of the connection is that of what the visitor was to get, it is reset when it is
+/// dropped before [`VisitorIo::told_end`].
+pub(super) struct VisitorIo<IO: Cut> {
     io: IO,
     turn: Arc<Turn>,
     /// None: bytes pass as they are.
@@ -55,6 +57,7 @@ pub(super) struct VisitorIo<IO> {
     reading: Reading,
     /// The protocol is no longer HTTP: nothing is watched, the ends are real.
     raw: bool,
+    told_end: bool,
     /// All that hyper wrote has left.
     flushed: bool,
     limits: Times,
@@ -87,10 +90,7 @@ enum Reading {
     Flooded,
 }
 
-impl<IO> VisitorIo<IO>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
+impl<IO: Cut> VisitorIo<IO> {
     /// `first`: bytes that were read already.
     pub(super) fn new(
         io: IO,
@@ -114,6 +114,7 @@ where
             interim: BytesMut::new(),
             reading: Reading::Open,
             raw: false,
+            told_end: false,
             flushed: true,
             limits: Times {
                 head: limits.http_head_timeout,
@@ -336,14 +337,12 @@ where
         }
         let Some(limit) = self.limits.body else { return Poll::Pending };
         ready!(self.timer.poll(cx, self.moved + limit));
+        self.turn.cut();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<IO> AsyncRead for VisitorIo<IO>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
+impl<IO: Cut> AsyncRead for VisitorIo<IO> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buf.filled().len();
@@ -382,10 +381,7 @@ where
     }
 }
 
-impl<IO> AsyncWrite for VisitorIo<IO>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
+impl<IO: Cut> AsyncWrite for VisitorIo<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.flushed {
             ready!(self.poll_interim(cx))?;
@@ -435,10 +431,7 @@ where
     }
 }
 
-impl<IO> VisitorIo<IO>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
+impl<IO: Cut> VisitorIo<IO> {
     /// What stands behind the last response when the visitor was refused.
     pub(super) fn farewell(&mut self) -> Option<Bytes> {
         if !matches!(self.reading, Reading::Refused | Reading::Flooded) {
@@ -458,5 +451,18 @@ where
     /// The connection itself, behind everything that was HTTP.
     pub(super) fn get_mut(&mut self) -> &mut IO {
         &mut self.io
+    }
+
+    /// The visitor knows that it has got everything.
+    pub(super) fn told_end(&mut self) {
+        self.told_end = true;
+    }
+}
+
+impl<IO: Cut> Drop for VisitorIo<IO> {
+    fn drop(&mut self) {
+        if !self.told_end && (self.raw || self.turn.is_unframed()) {
+            self.io.reset_on_close();
+        }
     }
 }

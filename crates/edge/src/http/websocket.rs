@@ -26,6 +26,7 @@ use super::connection::{Connection, Upgraded};
 use super::fault;
 use super::headers::has_token;
 use super::visitor_io::VisitorIo;
+use crate::cut::Cut;
 use crate::endpoint::Endpoint;
 
 /// Bytes of a visitor's message, and of one frame of it: it is held here until it is whole.
@@ -47,7 +48,8 @@ pub(super) async fn accept(
     request: &Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let key = asks_for_websocket(request).ok_or_else(|| Code::ERR_NGROK_3206.plain())?;
-    let io = connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, endpoint))?;
+    let io =
+        connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, &connection.edge, endpoint))?;
     connection.edge.visited(endpoint, connection.visitor.peer);
     let mut response = Response::new(ResponseBody::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -91,10 +93,9 @@ fn protocol<B>(request: &Request<B>) -> Option<HeaderValue> {
 /// Converts until one side has ended.
 ///
 /// Cancel safety: dropped, both sides are cut.
-pub(super) async fn convert<IO>(visitor: VisitorIo<IO>, upstream: Stream, idle: Option<Duration>)
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
+pub(super) async fn convert<IO: Cut>(mut visitor: VisitorIo<IO>, upstream: Stream, idle: Option<Duration>) {
+    // Of WebSocket a frame is the end, not that of the connection.
+    visitor.told_end();
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_AHEAD)
         .max_message_size(Some(MESSAGE_MAX))

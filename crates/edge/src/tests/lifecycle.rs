@@ -55,6 +55,30 @@ async fn a_drain_ends_when_the_grace_is_over() {
     soon(agent.session.closed()).await;
 }
 
+/// What is still to be written keeps the pipe from seeing that its stream is gone: it is dropped with its shard.
+#[tokio::test]
+async fn a_visitor_who_reads_nothing_is_cut_off_by_a_reset() {
+    let mut edge = TestEdge::start_with(|config| config.drain_grace = Duration::from_millis(100)).await;
+    let mut agent = edge.agent().await;
+    let bound = agent.bind("tcp://").await.unwrap();
+    let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    visitor.write_all(b"a").await.unwrap();
+    let (_, _, mut upstream) = soon(agent.accept()).await.unwrap();
+    // More than the kernel takes.
+    let sending = tokio::spawn(async move {
+        let mut sent = 0;
+        while sent < 64 * 1024 * 1024 && upstream.write_chunk(vec![0; 65_536].into()).await.is_ok() {
+            sent += 65_536;
+        }
+        sent
+    });
+    soon(edge.drain()).await;
+    assert!(sending.await.unwrap() < 64 * 1024 * 1024);
+    let error = soon(visitor.read_to_end(&mut Vec::new())).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
 #[tokio::test]
 async fn a_successor_serves_on_the_same_sockets_and_ports() {
     let mut old = TestEdge::start().await;

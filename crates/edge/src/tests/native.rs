@@ -122,6 +122,8 @@ async fn rules_are_held_at_bind_and_when_they_change() {
     let mut agent = TestAgent::connect(&edge, OTHER_TOKEN, [2; 16], 1).await.unwrap();
     let refused = agent.bind("https://other.portway.test").await.unwrap_err();
     assert_eq!((refused.code.as_str(), refused.retryable), ("ERR_NGROK_316", false));
+    let port = edge.https.port();
+    assert!(refused.text.contains(&format!("https://other.portway.test:{port}.")), "{}", refused.text);
     assert_eq!(agent.bind("https://team.portway.test").await.unwrap_err().code, "ERR_NGROK_316");
     let team = agent.bind("https://a.team.portway.test").await.unwrap();
     agent.bind("https://own.portway.test").await.unwrap();
@@ -129,6 +131,7 @@ async fn rules_are_held_at_bind_and_when_they_change() {
     edge.control.put(ReplicaRecord::Credential(FakeControl::credential(OTHER_TOKEN, 2, &rules[1..])));
     let Some(edge_message::Message::EndpointClosed(closed)) = agent.next().await else { panic!("not closed") };
     assert_eq!((closed.endpoint, closed.code.as_str()), (team.endpoint, "ERR_NGROK_316"));
+    assert!(closed.text.contains(&team.url), "{}", closed.text);
     assert_eq!(edge.edge().status().endpoints.len(), 1);
 }
 
@@ -137,7 +140,7 @@ async fn names_that_cannot_be_had_are_refused_with_their_code() {
     let edge = TestEdge::start().await;
     edge.control.put(ReplicaRecord::Credential(FakeControl::credential(OTHER_TOKEN, 2, &[])));
     let mut agent = edge.agent().await;
-    agent.bind("https://app.portway.test").await.unwrap();
+    let bound = agent.bind("https://app.portway.test").await.unwrap();
     let mut code_of = async |url: &str| agent.bind(url).await.unwrap_err().code;
     assert_eq!(code_of("https://connect.portway.test").await, "ERR_NGROK_347");
     assert_eq!(code_of("https://app.portway.test:1").await, "ERR_PORTWAY_40004");
@@ -150,6 +153,9 @@ async fn names_that_cannot_be_had_are_refused_with_their_code() {
     let mut other = TestAgent::connect(&edge, OTHER_TOKEN, [2; 16], 1).await.unwrap();
     let refused = other.bind("https://app.portway.test").await.unwrap_err();
     assert_eq!(refused.code, "ERR_NGROK_334");
+    assert!(refused.text.contains(&bound.url), "{} for {}", refused.text, bound.url);
+    let refused = agent.bind("https://app.portway.test").await.unwrap_err();
+    assert!(refused.text.contains(&bound.url), "{}", refused.text);
     assert_eq!(other.bind("http://app.portway.test").await.unwrap().request, 2);
 }
 
@@ -169,6 +175,29 @@ async fn sessions_and_endpoints_have_limits() {
     agent.session.abort();
     eventually("the place is free again", || edge.edge().status().sessions == 0).await;
     TestAgent::connect(&edge, TOKEN, [2; 16], 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_binds_in_a_loop_is_told_to_wait() {
+    let edge = TestEdge::start_with(|config| {
+        config.limits.binds_per_minute = 1;
+        config.limits.endpoints_per_session = 2;
+    })
+    .await;
+    let mut agent = edge.agent().await;
+    for _ in 0..4 {
+        // What is refused counts as well: it costs as much.
+        assert_ne!(agent.bind("https://*.*.portway.test").await.unwrap_err().code, "ERR_NGROK_350");
+    }
+    let claims = edge.control.claims();
+    let refused = agent.bind("https://a.portway.test").await.unwrap_err();
+    assert_eq!((refused.code.as_str(), refused.retryable), ("ERR_NGROK_350", true));
+    assert!(refused.text.contains("1 a minute after the first 4. Try again in "), "{}", refused.text);
+    assert_eq!(edge.control.claims(), claims);
+    assert!(edge.metrics().contains("limits_reached_total{limit=\"binds_per_minute\"} 1"));
+    // Another session has its own.
+    let mut other = TestAgent::connect(&edge, TOKEN, [2; 16], 1).await.unwrap();
+    other.bind("https://a.portway.test").await.unwrap();
 }
 
 #[tokio::test]

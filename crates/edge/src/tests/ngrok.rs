@@ -283,3 +283,17 @@ async fn garbage_ends_the_session_of_its_sender_only() {
     });
     assert_eq!(edge.edge().status().endpoints.len(), 1);
 }
+
+#[tokio::test]
+async fn an_sdk_that_binds_in_a_loop_is_told_to_wait() {
+    let edge = TestEdge::start_with(|config| {
+        config.limits.binds_per_minute = 1;
+        config.limits.endpoints_per_session = 1;
+    })
+    .await;
+    let sdk = TestSdk::connect(&edge, TOKEN, None).await;
+    assert_eq!(error(&sdk.bind("https", json!({})).await), "");
+    assert!(error(&sdk.bind("https", json!({})).await).ends_with("\n\nERR_NGROK_324\n"));
+    let refused = sdk.bind("https", json!({})).await;
+    assert!(error(&refused).contains("Try again in ") && error(&refused).ends_with("\n\nERR_NGROK_350\n"), "{refused}");
+}

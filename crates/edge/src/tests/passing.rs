@@ -137,6 +137,22 @@ async fn a_tls_endpoint_can_end_at_the_edge() {
     echoing.abort();
 }
 
+#[tokio::test]
+async fn a_cut_is_no_end_where_tls_ends_at_the_edge() {
+    let edge = TestEdge::start().await;
+    let mut agent = edge.agent().await;
+    agent.bind_with("tls://ended.portway.test", |bind| bind.tls_termination = 2).await.unwrap();
+    let mut tls = soon(edge.tls("ended.portway.test", &[])).await.unwrap();
+    tls.write_all(b"hello").await.unwrap();
+    let (_, _, mut stream) = soon(agent.accept()).await.unwrap();
+    stream.write_chunk(b"half of".to_vec().into()).await.unwrap();
+    let mut got = [0; 7];
+    soon(tls.read_exact(&mut got)).await.unwrap();
+    stream.reset(portway_mux::ErrorCode::STREAM_CANCELLED);
+    let error = soon(tls.read(&mut got)).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
 /// The status line of the answer to a request for `host`, and the page's error code.
 async fn asked(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, host: &str) -> (String, String) {
     let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker, ready};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
 use tokio::io::ReadBuf;
+use tokio::sync::watch;
 
 use super::connection_ids::ConnectionIds;
 use super::relay::{RELAYED_MAX, Relay, take};
@@ -34,6 +35,8 @@ struct Shared {
 struct Predecessor {
     relay: tokio::net::UnixDatagram,
     state: Mutex<State>,
+    /// The same as [`State::gone`], for those who wait.
+    gone: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -74,6 +77,18 @@ impl QuicSocket {
             if let Some(reader) = state.reader.take() {
                 reader.wake();
             }
+            predecessor.gone.send_replace(true);
+        }
+    }
+
+    /// Resolves when nobody depends on this process for what comes from its predecessor: at once without a successor, otherwise when the
+    /// predecessor has told that it reads the socket no longer.
+    ///
+    /// Cancel safety: safe, it only waits.
+    pub async fn passed_on(&self) {
+        if let (Some(predecessor), Some(_)) = (&self.0.predecessor, self.0.successor.get()) {
+            // An error would mean that the sender is gone, which is beside the receiver.
+            let _ = predecessor.gone.subscribe().wait_for(|gone| *gone).await;
         }
     }
 
@@ -87,7 +102,7 @@ impl Predecessor {
         relay.set_nonblocking(true)?;
         let relay = tokio::net::UnixDatagram::from_std(relay)?;
         let state = State { gone: false, reader: None, message: vec![0; RELAYED_MAX].into() };
-        Ok(Self { relay, state: Mutex::new(state) })
+        Ok(Self { relay, state: Mutex::new(state), gone: watch::Sender::new(false) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,6 +1,7 @@
 //! Bodies of every kind, both ways, and how they break.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
@@ -232,6 +233,48 @@ async fn a_broken_response_never_looks_whole() {
         let (all, clean) = visitor.rest().await;
         assert!(!clean || all.starts_with("HTTP/1.0 502"), "{path}: {all}");
     }
+}
+
+#[tokio::test]
+async fn a_response_that_outlasts_the_edge_never_looks_whole() {
+    let site = Site::new();
+    site.endpoint("http://app.example.com", |mut peer, _| async move {
+        let head = peer.head().await.expect("a request");
+        let upgraded = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nabc";
+        peer.send(if head.contains("upgrade") { upgraded } else { "HTTP/1.1 200 OK\r\n\r\nabc" }).await;
+        peer.rest().await;
+    });
+    let mut visitors = Vec::new();
+    for rest in ["HTTP/1.0", "HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: x"] {
+        let mut visitor = site.visit().await;
+        visitor.send(format!("GET / {rest}\r\nHost: app.example.com\r\n\r\n")).await;
+        visitor.until("abc").await;
+        visitors.push(visitor);
+    }
+    site.edge.stopped.cancel();
+    for mut visitor in visitors {
+        assert_eq!(visitor.rest().await, (String::new(), false));
+    }
+}
+
+#[tokio::test]
+async fn a_visitor_who_takes_nothing_for_too_long_is_not_told_an_end() {
+    let site = Site::with(|config| config.limits.http_body_idle_timeout = Some(Duration::from_millis(100)));
+    let given_up = Arc::new(Notify::new());
+    let tell = Arc::clone(&given_up);
+    site.endpoint("http://app.example.com", move |mut peer, _| {
+        let tell = Arc::clone(&tell);
+        async move {
+            peer.head().await.expect("a request");
+            peer.send("HTTP/1.1 200 OK\r\n\r\n").await;
+            while peer.io.write_all(&[0; 65_536]).await.is_ok() {}
+            tell.notify_one();
+        }
+    });
+    let mut visitor = site.visit().await;
+    visitor.send("GET / HTTP/1.0\r\nHost: app.example.com\r\n\r\n").await;
+    given_up.notified().await;
+    assert!(!visitor.rest().await.1);
 }
 
 #[tokio::test]

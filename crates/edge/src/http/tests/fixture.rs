@@ -15,7 +15,7 @@ use portway_traffic::{Action, Actions, Phase};
 use portway_wire::head::HeadDecoder;
 use prometheus_client::registry::Registry;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -157,6 +157,16 @@ impl Site {
         let visitor = Visitor { peer, local, scheme, sni, alpn_h2, client_authorities: None };
         tokio::spawn(super::super::serve(stream, visitor, Arc::clone(&self.edge)));
         Peer::new(client.expect("connect"))
+    }
+
+    /// A visitor's HTTP/2 connection without a kernel between: of what it does not read, `buffer` bytes leave the edge.
+    pub(super) fn visit_in_memory(&self, sni: &str, buffer: usize) -> Peer<DuplexStream> {
+        let (client, stream) = tokio::io::duplex(buffer);
+        let (peer, sni) = (SocketAddr::from(([127, 0, 0, 1], 1)), Some(sni.parse().expect("name")));
+        let visitor =
+            Visitor { peer, local: peer, scheme: Scheme::Https, sni, alpn_h2: true, client_authorities: None };
+        tokio::spawn(super::super::serve(stream, visitor, Arc::clone(&self.edge)));
+        Peer::new(client)
     }
 }
 

@@ -1,6 +1,8 @@
 //! HTTP/2 on either side.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -333,4 +335,37 @@ async fn http2_visitors_are_held_to_the_rules_of_http1() {
         assert!(code.starts_with("ERR_PORTWAY_4"), "{code}");
     }
     assert_eq!(upstream.streams(), 0);
+}
+
+/// What a visitor that asks for much and reads nothing makes the edge hold, as docs/server.md says: the session's window and a chunk.
+#[tokio::test(start_paused = true)]
+async fn what_a_visitor_leaves_unread_is_bounded() {
+    const STREAMS: usize = 16;
+    const BUFFER: usize = 16 * 1024;
+    let site = Site::new();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    site.endpoint("https://app.example.com", move |mut peer, _| {
+        let count = Arc::clone(&count);
+        async move {
+            peer.head().await.expect("a request");
+            peer.send("HTTP/1.1 200 OK\r\n\r\n").await;
+            let piece = vec![0; 64 * 1024];
+            loop {
+                count.fetch_add(peer.io.write(&piece).await.expect("write"), Ordering::SeqCst);
+            }
+        }
+    });
+    let mut visitor = site.visit_in_memory("app.example.com", BUFFER);
+    // Every window as large as it can be (RFC 9113 section 6.9.2), so that it is not these that bound.
+    visitor.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\x7f\xff\xff\xff").await;
+    visitor.send(b"\0\0\x04\x08\0\0\0\0\0\x7f\xff\0\0").await;
+    for stream in 0..STREAMS {
+        let head = [&[0x82, 0x87, 0x84, 0x41, 15][..], b"app.example.com"].concat();
+        visitor.send([&[0, 0, head.len() as u8, 1, 5, 0, 0, 0, 2 * stream as u8 + 1], &head[..]].concat()).await;
+    }
+    // The clock moves when nothing else can.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let held = (sent.load(Ordering::SeqCst) - BUFFER) / STREAMS;
+    assert!((256 * 1024..=384 * 1024).contains(&held), "{held} a response");
 }

@@ -198,7 +198,7 @@ async fn a_silent_upstream_is_given_up() {
 
 #[tokio::test]
 async fn the_agents_reason_is_told() {
-    let site = Site::new();
+    let site = Site::with(|config| config.http_port = 8080);
     const CODES: [(ErrorCode, u16, &str); 6] = [
         (ErrorCode::UPSTREAM_REFUSED, 502, "ERR_NGROK_8012"),
         (ErrorCode::UPSTREAM_TIMEOUT, 502, "ERR_NGROK_8012"),
@@ -215,6 +215,11 @@ async fn the_agents_reason_is_told() {
         visitor.send("GET / HTTP/1.1\r\nHost: app.example.com\r\n\r\n").await;
         let (head, body) = visitor.response().await;
         assert_eq!((status(&head), field(&head, "ngrok-error-code")), (expected, Some(code)), "{body}");
+        assert_eq!(
+            code == "ERR_NGROK_8012",
+            body.contains("The agent of http://app.example.com:8080 is online"),
+            "{body}"
+        );
     }
 }
 
