@@ -360,8 +360,11 @@ impl Machine {
         if stream.send.scheduled {
             self.sweep_ring();
         }
-        if stream.send.opening.is_some() && stream.number.is_some() {
-            self.answer_came();
+        if stream.number.is_some() {
+            self.place_left();
+            if stream.send.opening.is_some() {
+                self.answer_came();
+            }
         }
         Some(stream)
     }
