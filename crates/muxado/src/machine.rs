@@ -295,6 +295,12 @@ impl Machine {
         self.farewell.say(code, text);
     }
 
+    /// Whether the GOAWAY is among what [`transmit`](Self::transmit) has appended so far.
+    #[must_use]
+    pub fn has_said_go_away(&self) -> bool {
+        matches!(self.farewell, Farewell::Said)
+    }
+
     /// Tells the measured round trip, for window growth.
     pub fn set_rtt(&mut self, rtt: Duration) {
         self.budget.set_round_trip(rtt);
