@@ -5,7 +5,8 @@
 //! as soon as they accept a stream. So a burst is sent as fast as it is accepted, and a refusal that comes all the same is no loss.
 //!
 //! The Rust SDKs end the session at the 513th stream in their table, and take a stream out of it a moment after its last frame has come:
-//! when its forwarder has had its turn. So the place of a stream that ended is taken until the peer has answered a later one.
+//! when its forwarder has had its turn. So the place of a stream that ended is taken until the peer has answered a later one, and then one
+//! that was opened after that: forwarders and the accept loop run side by side, and one answer alone was seen to overtake forwarders.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(super) struct Openings {
     held: VecDeque<StreamId>,
     /// Streams that have ended here and may still have their place at the peer, oldest first; no more than there are places.
     ended: VecDeque<Ended>,
+    /// Those of them for which one later stream was answered already.
+    leaving: VecDeque<Ended>,
 }
 
 /// A stream that has ended.
@@ -93,18 +96,24 @@ impl Machine {
     /// A stream that the peer knew is over here.
     pub(super) fn place_left(&mut self) {
         // More than all places cannot be taken, however fast the peer opens and ends streams of its own.
-        if self.config.max_unanswered.is_some() && self.openings.ended.len() < self.config.max_streams + SPARE_PLACES {
+        let room = self.openings.over() < self.config.max_streams + SPARE_PLACES;
+        if self.config.max_unanswered.is_some() && room {
             self.openings.ended.push_back(Ended { next: self.next_number, since: None });
         }
     }
 
-    /// The peer speaks of a stream: when it is one of ours, what ended before that was opened has left its place.
+    /// The peer speaks of a stream: when it is one of ours, what ended before that was opened is about to leave its place, or has left it.
     pub(super) fn places_before_are_free(&mut self, number: u32) {
         let ours = (number % 2 == 1) == (self.role == Role::Agent);
-        let mut free = false;
-        while ours && self.openings.ended.front().is_some_and(|ended| ended.next <= number) {
-            self.openings.ended.pop_front();
-            free = true;
+        let Openings { ended, leaving, .. } = &mut self.openings;
+        let (before, next) = (leaving.len(), self.next_number);
+        if !ours {
+            return;
+        }
+        while leaving.pop_front_if(|ended| ended.next <= number).is_some() {}
+        let free = leaving.len() < before;
+        while let Some(first) = ended.pop_front_if(|ended| ended.next <= number) {
+            leaving.push_back(Ended { next, ..first });
         }
         if free {
             self.let_go();
@@ -113,15 +122,14 @@ impl Machine {
 
     /// Bytes came: places that are taken for too long are not taken.
     pub(super) fn places_in_time(&mut self, now: Duration) {
-        let ended = &mut self.openings.ended;
-        if ended.is_empty() {
+        if self.openings.over() == 0 {
             return;
         }
+        let Openings { ended, leaving, .. } = &mut self.openings;
         ended.iter_mut().rev().take_while(|ended| ended.since.is_none()).for_each(|ended| ended.since = Some(now));
-        let old = |ended: &Ended| ended.since.is_some_and(|since| now.saturating_sub(since) >= PLACE_FREE_AFTER);
-        while ended.front().is_some_and(old) {
-            ended.pop_front();
-        }
+        let old = |ended: &mut Ended| ended.since.is_some_and(|since| now.saturating_sub(since) >= PLACE_FREE_AFTER);
+        while leaving.pop_front_if(old).is_some() {}
+        while ended.pop_front_if(old).is_some() {}
         self.let_go();
     }
 
@@ -129,7 +137,7 @@ impl Machine {
     fn syns_that_may_go(&self) -> usize {
         let Some(most) = self.config.max_unanswered else { return usize::MAX };
         let (unanswered, places) = (self.openings.unanswered, self.config.max_streams);
-        let taken = self.streams.on_wire() + self.openings.ended.len();
+        let taken = self.streams.on_wire() + self.openings.over();
         // Without anything on its way, nothing would ever tell that a place is free.
         let asks = usize::from(unanswered == 0 && taken < places + SPARE_PLACES);
         most.saturating_sub(unanswered).min(places.saturating_sub(taken).max(asks))
@@ -180,6 +188,13 @@ impl Machine {
         if self.config.max_unanswered.is_some() && code == ErrorCode::ACCEPT_QUEUE_FULL {
             self.schedule.push_control(Control::Reset { number, code: ErrorCode::STREAM_CANCELLED, fin: false });
         }
+    }
+}
+
+impl Openings {
+    /// Streams that have ended here and may still have their place.
+    fn over(&self) -> usize {
+        self.ended.len() + self.leaving.len()
     }
 }
 

@@ -106,7 +106,7 @@ fn full_edge() -> (Machine, Vec<StreamId>) {
 }
 
 #[test]
-fn the_place_of_a_stream_that_ended_is_free_when_a_later_one_is_answered() {
+fn the_place_of_a_stream_that_ended_is_free_when_two_later_ones_are_answered_in_turn() {
     let (mut edge, ids) = full_edge();
     ids[..3].iter().for_each(|id| edge.reset(*id, ErrorCode::STREAM_CANCELLED));
     open(&mut edge, 3);
@@ -114,7 +114,15 @@ fn the_place_of_a_stream_that_ended_is_free_when_a_later_one_is_answered() {
     feed(&mut edge, &[credit(8, 1), fin(6), data(3, b"x")].concat()).unwrap();
     assert_eq!(syns(&sent(&mut edge)), [], "what the peer says of older streams tells nothing");
     feed(&mut edge, &credit(10, 1)).unwrap();
-    assert_eq!(syns(&sent(&mut edge)), [(12, vec![1]), (14, vec![2])]);
+    assert_eq!(syns(&sent(&mut edge)), [(12, vec![1])], "another one asks");
+    feed(&mut edge, &credit(10, 1)).unwrap();
+    assert_eq!(syns(&sent(&mut edge)), [], "and has no answer yet");
+    feed(&mut edge, &credit(12, 1)).unwrap();
+    assert_eq!(
+        syns(&sent(&mut edge)),
+        [(14, vec![2])],
+        "one of eight, six, four and ten has ended, so one place is free"
+    );
 }
 
 #[test]
