@@ -2,6 +2,7 @@
 
 mod agent;
 mod control;
+pub(crate) mod frames;
 mod sdk;
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -20,6 +21,7 @@ use tokio_rustls::client::TlsStream;
 
 pub(crate) use self::agent::TestAgent;
 pub(crate) use self::control::{FakeControl, digest_of};
+pub(crate) use self::frames::RawSdk;
 pub(crate) use self::sdk::{TestSdk, ask, auth, bind};
 use crate::{Edge, EdgeConfig, Listeners, StartError};
 

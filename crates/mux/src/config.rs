@@ -122,6 +122,8 @@ impl SessionConfig {
         Self {
             dialect: Dialect::Ngrok,
             max_streams: self.max_streams.min(ngrok.max_streams),
+            // Each bind is a stream: an agent that comes back opens one for each of its endpoints as fast as it is answered.
+            opens_per_second: self.opens_per_second.max(2_000),
             initial_window: ngrok.initial_window,
             max_window: ngrok.max_window,
             ..self.clone()

@@ -295,6 +295,12 @@ impl Machine {
         self.farewell.say(code, text);
     }
 
+    /// Whether the GOAWAY is among what [`transmit`](Self::transmit) has appended so far.
+    #[must_use]
+    pub fn has_said_go_away(&self) -> bool {
+        matches!(self.farewell, Farewell::Said)
+    }
+
     /// Tells the measured round trip, for window growth.
     pub fn set_rtt(&mut self, rtt: Duration) {
         self.budget.set_round_trip(rtt);
@@ -360,8 +366,11 @@ impl Machine {
         if stream.send.scheduled {
             self.sweep_ring();
         }
-        if stream.send.opening.is_some() && stream.number.is_some() {
-            self.answer_came();
+        if stream.number.is_some() {
+            self.place_left();
+            if stream.send.opening.is_some() {
+                self.answer_came();
+            }
         }
         Some(stream)
     }

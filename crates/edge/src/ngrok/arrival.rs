@@ -136,7 +136,7 @@ async fn begin(
             return None;
         }
     };
-    let Request { message, stream, .. } = asked;
+    let Request { message, due, .. } = asked;
     let login = async {
         let malformed = |error: &dyn std::error::Error| {
             let text = format!("The agent's Auth message cannot be used: {error}. Update the agent.");
@@ -150,7 +150,7 @@ async fn begin(
             let identity = Identity::of(&agent, &auth);
             let answer = welcome(&agent, &auth, &identity);
             registration.handle().takes_commands(session.clone(), Obeys::of(&auth));
-            edge.tasks.spawn(async move { request::answer(stream, answer).await });
+            edge.tasks.spawn(async move { request::answer(due, answer).await });
             Some(AgentSession::new(agent, registration, Front::Ngrok(Box::new(NgrokFront::new(identity)), session)))
         }
         Err(refused) => {
@@ -161,7 +161,7 @@ async fn begin(
                 session.abort();
                 return None;
             }
-            request::answer(stream, error_answer(Some(&refused.error))).await;
+            request::answer(due, error_answer(Some(&refused.error))).await;
             session.close(refused.error.code.title());
             None
         }
@@ -177,7 +177,7 @@ async fn first_auth(edge: &EdgeShared, session: &Session) -> Result<Request, Req
             stream = session.accept(), if asked < EARLY_QUESTIONS => {
                 let Some(stream) = stream else { return Err(RequestFault::NoType) };
                 asked += 1;
-                reading.spawn(request::read(stream, EARLY_QUESTION_LEN));
+                reading.spawn(request::read(stream, None, EARLY_QUESTION_LEN));
                 continue;
             }
             Some(read) = reading.join_next() => read.unwrap_or(Err(RequestFault::NoType))?,
@@ -187,11 +187,11 @@ async fn first_auth(edge: &EdgeShared, session: &Session) -> Result<Request, Req
             StreamType::AUTH => return Ok(request),
             StreamType::SRV_INFO => {
                 let answer = region_answer(edge.config.region.as_str());
-                edge.tasks.spawn(async move { request::answer(request.stream, answer).await });
+                edge.tasks.spawn(async move { request::answer(request.due, answer).await });
             }
             _ => {
                 let error = Code::ERR_NGROK_109.with("The agent asks for something before it has said who it is.");
-                request::answer(request.stream, error_answer(Some(&error))).await;
+                request::answer(request.due, error_answer(Some(&error))).await;
                 return Err(RequestFault::Type(request.kind));
             }
         }

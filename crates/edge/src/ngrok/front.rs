@@ -14,10 +14,11 @@ use portway_wire::ngrok::{
     region_answer, stop_tunnel,
 };
 use serde_json::{Map, Value};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::options;
-use super::request::{self, Request, RequestFault};
+use super::request::{self, Due, Request, RequestFault};
 use super::resume::EndpointToken;
 use crate::bind::{Agent, Online, Refused, Wanted};
 use crate::control_stream::ControlFault;
@@ -25,8 +26,9 @@ use crate::endpoint::{Address, Endpoint};
 use crate::front::{Change, Heard};
 use crate::state::EdgeShared;
 
-/// Questions that are being read at a time; more streams wait in the session. Each may be a mebibyte long.
-const READING_MAX: usize = 16;
+/// Questions under way at a time, from the first byte to the end of the answer; more streams wait in the session. Question and answer may
+/// have a mebibyte each. SDKs ask one after the other.
+const QUESTIONS_MAX: usize = 16;
 /// How long streams may go on after the agent was to dial elsewhere. An SDK does that only when its connection has ended, and until then
 /// its endpoints are away from the edge's successor; so what takes longer is cut.
 const LAST_STREAMS: Duration = Duration::from_secs(2);
@@ -47,6 +49,8 @@ pub(super) struct Identity {
 #[derive(Debug)]
 pub(crate) struct NgrokFront {
     identity: Identity,
+    /// Places of questions under way.
+    places: Arc<Semaphore>,
     reading: JoinSet<Result<Request, RequestFault>>,
     /// Questions without an answer.
     asked: HashMap<u32, Asked>,
@@ -59,7 +63,7 @@ pub(crate) struct NgrokFront {
 
 #[derive(Debug)]
 struct Asked {
-    stream: Stream,
+    due: Due,
     /// Of a bind.
     bind: Option<Box<Bind>>,
 }
@@ -79,6 +83,7 @@ impl NgrokFront {
     pub(super) fn new(identity: Identity) -> Self {
         Self {
             identity,
+            places: Arc::new(Semaphore::new(QUESTIONS_MAX)),
             reading: JoinSet::new(),
             asked: HashMap::new(),
             last_request: 0,
@@ -91,9 +96,9 @@ impl NgrokFront {
     pub(crate) async fn next(&mut self, session: &Session) -> Result<Heard, ControlFault> {
         loop {
             let request = tokio::select! {
-                stream = session.accept(), if self.reading.len() < READING_MAX => {
+                (place, stream) = accept(&self.places, session) => {
                     let Some(stream) = stream else { return Err(ControlFault::Ended) };
-                    self.reading.spawn(request::read(stream, portway_wire::ngrok::MAX_REQUEST_LEN));
+                    self.reading.spawn(request::read(stream, place, portway_wire::ngrok::MAX_REQUEST_LEN));
                     continue;
                 }
                 Some(read) = self.reading.join_next() => read,
@@ -110,35 +115,35 @@ impl NgrokFront {
     }
 
     fn hear(&mut self, question: Request) -> Option<Heard> {
-        let Request { kind, message, stream } = question;
+        let Request { kind, message, due } = question;
         match kind {
-            StreamType::BIND => Some(self.hear_bind(&message, stream)),
-            StreamType::START_TUNNEL_WITH_LABEL => Some(self.hear_labels(&message, stream)),
-            StreamType::UNBIND => Some(self.hear_unbind(&message, stream)),
-            StreamType::PATCH_TUNNEL_STATE => Some(self.hear_patch(&message, stream)),
+            StreamType::BIND => Some(self.hear_bind(&message, due)),
+            StreamType::START_TUNNEL_WITH_LABEL => Some(self.hear_labels(&message, due)),
+            StreamType::UNBIND => Some(self.hear_unbind(&message, due)),
+            StreamType::PATCH_TUNNEL_STATE => Some(self.hear_patch(&message, due)),
             StreamType::SRV_INFO => {
-                self.send(stream, region_answer(self.identity.edge.config.region.as_str()));
+                self.send(due, region_answer(self.identity.edge.config.region.as_str()));
                 None
             }
             // Auth: the only other question that is read.
             _ => {
                 let error = Code::ERR_NGROK_109.with("The agent has said who it is already.");
-                self.send(stream, error_answer(Some(&error)));
+                self.send(due, error_answer(Some(&error)));
                 None
             }
         }
     }
 
-    fn hear_bind(&mut self, message: &Map<String, Value>, stream: Stream) -> Heard {
+    fn hear_bind(&mut self, message: &Map<String, Value>, due: Due) -> Heard {
         let bind = match Bind::read(message) {
             Ok(bind) => bind,
             Err(error) => {
-                let request = self.ask(stream, None);
+                let request = self.ask(due, None);
                 return Heard::Bind { request, wanted: Err(unusable("Bind", &error)) };
             }
         };
         let wanted = self.wanted(&bind).map(Box::new);
-        let request = self.ask(stream, Some(Box::new(bind)));
+        let request = self.ask(due, Some(Box::new(bind)));
         Heard::Bind { request, wanted }
     }
 
@@ -152,16 +157,16 @@ impl NgrokFront {
         options::wanted(&self.identity.edge, bind, address, known)
     }
 
-    fn hear_labels(&mut self, message: &Map<String, Value>, stream: Stream) -> Heard {
-        let request = self.ask(stream, None);
+    fn hear_labels(&mut self, message: &Map<String, Value>, due: Due) -> Heard {
+        let request = self.ask(due, None);
         match BindLabels::read(message) {
             Ok(bind) => Heard::BindLabels { request, labels: bind.labels },
             Err(error) => Heard::Bind { request, wanted: Err(unusable("StartTunnelWithLabel", &error)) },
         }
     }
 
-    fn hear_unbind(&mut self, message: &Map<String, Value>, stream: Stream) -> Heard {
-        let request = self.ask(stream, None);
+    fn hear_unbind(&mut self, message: &Map<String, Value>, due: Due) -> Heard {
+        let request = self.ask(due, None);
         let id = match Unbind::read(message) {
             Ok(unbind) => unbind.id,
             Err(error) => return Heard::Bind { request, wanted: Err(unusable("Unbind", &error)) },
@@ -174,8 +179,8 @@ impl NgrokFront {
         Heard::Unbind { request, handle: self.handles.remove(id.as_str()) }
     }
 
-    fn hear_patch(&mut self, message: &Map<String, Value>, stream: Stream) -> Heard {
-        let request = self.ask(stream, None);
+    fn hear_patch(&mut self, message: &Map<String, Value>, due: Due) -> Heard {
+        let request = self.ask(due, None);
         let refuse = |refused| Heard::Bind { request, wanted: Err(refused) };
         match PatchEndpoint::read(message) {
             Err(error) => refuse(unusable("PatchTunnelState", &error)),
@@ -193,17 +198,17 @@ impl NgrokFront {
         }
     }
 
-    fn ask(&mut self, stream: Stream, bind: Option<Box<Bind>>) -> u32 {
+    fn ask(&mut self, due: Due, bind: Option<Box<Bind>>) -> u32 {
         // Questions under way are few, so a number is free again long before it comes round.
         self.last_request = self.last_request.wrapping_add(1);
-        self.asked.insert(self.last_request, Asked { stream, bind });
+        self.asked.insert(self.last_request, Asked { due, bind });
         self.last_request
     }
 
     /// The endpoint of a bind is online. Visitors are sent to it when the agent has read that.
     pub(crate) fn bound(&mut self, request: u32, online: &Online) {
         let endpoint = &online.endpoint;
-        let Some(Asked { stream, bind: Some(mut bind) }) = self.asked.remove(&request) else { return };
+        let Some(Asked { due, bind: Some(mut bind) }) = self.asked.remove(&request) else { return };
         let Address::Ngrok { id, .. } = &endpoint.address else { return };
         let url = online.public_url();
         let name = match url.port.filter(|_| bind.scheme == portway_names::Scheme::Tcp) {
@@ -225,7 +230,7 @@ impl NgrokFront {
         self.handles.insert(Arc::clone(id), endpoint.handle);
         let endpoint = Arc::clone(endpoint);
         self.identity.edge.tasks.spawn(async move {
-            request::answer(stream, answer).await;
+            request::answer(due, answer).await;
             if let Address::Ngrok { confirmed, .. } = &endpoint.address {
                 // It is set once only: here.
                 let _ = confirmed.set(());
@@ -237,19 +242,19 @@ impl NgrokFront {
     pub(crate) fn labels_bound(&mut self, request: u32, id: &str) {
         self.labelled.push(id.to_owned());
         if let Some(asked) = self.asked.remove(&request) {
-            self.send(asked.stream, labels_answer(id));
+            self.send(asked.due, labels_answer(id));
         }
     }
 
     /// Answers a question with an error, or with nothing but that it was done.
     pub(crate) fn answer(&mut self, request: u32, error: Option<&PublicError>) {
         if let Some(asked) = self.asked.remove(&request) {
-            self.send(asked.stream, error_answer(error));
+            self.send(asked.due, error_answer(error));
         }
     }
 
-    fn send(&self, stream: Stream, answer: Bytes) {
-        self.identity.edge.tasks.spawn(async move { request::answer(stream, answer).await });
+    fn send(&self, due: Due, answer: Bytes) {
+        self.identity.edge.tasks.spawn(async move { request::answer(due, answer).await });
     }
 
     /// An endpoint is no more.
@@ -284,6 +289,15 @@ impl NgrokFront {
         }
         session.close(refused.error.code.title());
     }
+}
+
+/// The next stream, when there is a place for its question.
+///
+/// Cancel safety: safe.
+async fn accept(places: &Arc<Semaphore>, session: &Session) -> (Option<OwnedSemaphorePermit>, Option<Stream>) {
+    // Nobody closes it.
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    (place, session.accept().await)
 }
 
 /// Sends a message that is not answered on a stream of its own, and waits until the agent has taken it.

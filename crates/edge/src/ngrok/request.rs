@@ -7,6 +7,7 @@ use portway_mux::{ErrorCode, Stream, StreamError};
 use portway_wire::StreamType;
 use portway_wire::ngrok::{MAX_REQUEST_LEN, RequestDecoder, RequestError};
 use serde_json::{Map, Value};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 /// Time for a question, from its first byte to its last: it leaves an SDK in one or two writes.
@@ -19,7 +20,14 @@ const ENDING: Duration = Duration::from_secs(10);
 pub(super) struct Request {
     pub(super) kind: StreamType,
     pub(super) message: Map<String, Value>,
-    pub(super) stream: Stream,
+    pub(super) due: Due,
+}
+
+/// A stream on which an answer is due. It has its place among the session's questions until the agent has taken the answer.
+#[derive(Debug)]
+pub(super) struct Due {
+    stream: Stream,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a stream holds no question. All of them are faults of the agent's program, not of its user.
@@ -40,12 +48,18 @@ pub(super) enum RequestFault {
 /// Reads the question of a stream; what may be asked at most, in bytes.
 ///
 /// Cancel safety: not safe, the stream is to be reset.
-pub(super) async fn read(stream: Stream, most: usize) -> Result<Request, RequestFault> {
-    timeout(PATIENCE, read_untimed(stream, most)).await.unwrap_or(Err(RequestFault::Slow))
+pub(super) async fn read(
+    stream: Stream,
+    place: Option<OwnedSemaphorePermit>,
+    most: usize,
+) -> Result<Request, RequestFault> {
+    let due = Due { stream, _place: place };
+    timeout(PATIENCE, read_untimed(due, most)).await.unwrap_or(Err(RequestFault::Slow))
 }
 
-async fn read_untimed(mut stream: Stream, most: usize) -> Result<Request, RequestFault> {
-    let (kind, mut bytes) = read_type(&mut stream).await?;
+async fn read_untimed(mut due: Due, most: usize) -> Result<Request, RequestFault> {
+    let stream = &mut due.stream;
+    let (kind, mut bytes) = read_type(stream).await?;
     if !is_question(kind) {
         stream.reset(ErrorCode::STREAM_REFUSED);
         return Err(RequestFault::Type(kind));
@@ -57,7 +71,7 @@ async fn read_untimed(mut stream: Stream, most: usize) -> Result<Request, Reques
             return Err(RequestError::TooLong.into());
         }
         if let Some(message) = decoder.push(&bytes)? {
-            return Ok(Request { kind, message, stream });
+            return Ok(Request { kind, message, due });
         }
         bytes = stream.read_chunk(MAX_REQUEST_LEN).await?.ok_or_else(|| decoder.truncated())?;
     }
@@ -92,7 +106,8 @@ fn is_question(kind: StreamType) -> bool {
 /// Sends the answer and ends our direction; returns when the agent has ended its own, which it does after reading. True when it did.
 ///
 /// Cancel safety: not safe, a part may have been sent.
-pub(super) async fn answer(mut stream: Stream, bytes: Bytes) -> bool {
+pub(super) async fn answer(mut due: Due, bytes: Bytes) -> bool {
+    let stream = &mut due.stream;
     let answered = async {
         stream.write_chunk(bytes).await?;
         stream.finish().await?;

@@ -1,5 +1,11 @@
 //! Sessions and binds of ngrok SDKs.
 
+mod bystander;
+mod floods;
+mod frames;
+mod messages;
+mod resumption;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -208,6 +214,17 @@ async fn internal_and_labelled_endpoints_are_not_for_visitors() {
     assert_eq!((error(&labelled), labelled["Id"].is_string()), ("", true));
     assert_eq!(error(&sdk.ask(StreamType::UNBIND, &json!({ "Id": labelled["Id"] })).await), "");
     assert_eq!(edge.edge().status().endpoints.len(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_with_many_endpoints_asks_for_them_as_fast_as_it_is_answered() {
+    let edge = TestEdge::start().await;
+    let sdk = TestSdk::connect(&edge, TOKEN, None).await;
+    let labels = json!({ "Labels": { "edge": "e1" }, "ForwardsTo": "x", "Metadata": "" });
+    for number in 0..1_000 {
+        let bound = sdk.ask(StreamType::START_TUNNEL_WITH_LABEL, &labels).await;
+        assert_eq!(error(&bound), "", "number {number}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portway_proto::{CredentialRecord, ReplicaRecord};
 use portway_ssh::{Front, HostKeys, Limits};
@@ -111,6 +112,47 @@ async fn options_of_the_command_take_effect_and_a_dead_service_is_told() {
     line_with(&mut lines, "Forwarding").await;
     let answer = get(&edge, "open.portway.test").await;
     assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("ERR_NGROK_8012"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_only_looks_like_ssh_is_cut_and_counted() {
+    let short = Duration::from_millis(300);
+    let keys = HostKeys::generate().unwrap();
+    let edge = TestEdge::start_with(|config| {
+        config.ssh = Some(Arc::new(Front::new(&keys, Limits { login_grace: short, ..Limits::default() })));
+        config.limits.handshake_timeout = short;
+    })
+    .await;
+    let cases = [
+        &b"S"[..],
+        b"SSH",
+        b"SSH-",
+        b"SSH-2",
+        b"SSH-2.0-",
+        b"SSH-1.99-old\r\n",
+        b"SSH-2.0 GET / HTTP/1.1\r\n\r\n",
+        b"ssh-2.0-small\r\n",
+        b"SSH-2.0-\xFF\x00\x16\x03\x01\r\n\xFF\xFF\xFF\xFF",
+        b"SSH-2.0-x\r\n\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        &[&b"SSH-2.0-"[..], &[b'x'; 100_000]].concat(),
+        &[&b"SSH-2.0-x\r\n"[..], &[0; 100_000]].concat(),
+    ];
+    for bytes in cases {
+        let mut stream = TcpStream::connect(edge.https).await.unwrap();
+        let _ = stream.write_all(bytes).await;
+        let mut told = Vec::new();
+        let _ = soon(stream.read_to_end(&mut told)).await;
+        // An answer in the protocol that it may have been: SSH, HTTP, or an alert of TLS.
+        let known = [&b"SSH-2.0-Portway\r\n"[..], b"HTTP/1.1 400 ", b"\x15\x03"];
+        assert!(told.is_empty() || known.iter().any(|start| told.starts_with(start)), "{told:?}");
+    }
+    let failures = || {
+        let metrics = edge.metrics();
+        let counted = metrics.lines().filter(|line| line.contains("handshake_failures_total{"));
+        counted.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum::<usize>()
+    };
+    eventually("every one is counted", || failures() == cases.len()).await;
+    edge.agent().await;
 }
 
 #[tokio::test]

@@ -312,6 +312,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             self.output.reserve(WRITE_BYTES);
         }
         let collected = state.machine.transmit(&mut self.output, WRITE_BYTES) > 0;
+        let said = state.machine.has_said_go_away();
         let passed = self.pass_events(&mut state, now);
         drop(state);
         self.wakers.drain(..).for_each(Waker::wake);
@@ -319,8 +320,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             link.announce();
         }
         if let Some(closing) = &mut self.closing {
-            // Control frames come first, so the GOAWAY is among what was collected; the peer ignores all that follows it.
-            closing.said = true;
+            // Answers that wait go before it; the peer ignores all that follows it.
+            closing.said = said;
         }
         collected
     }

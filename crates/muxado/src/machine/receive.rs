@@ -38,6 +38,7 @@ impl Machine {
     /// [`PeerFault`]: the session is over. The caller says [`go_away`](Self::go_away) with its code and closes. Told again on each call.
     pub fn receive(&mut self, input: &mut BytesMut, now: Duration) -> Result<(), PeerFault> {
         if self.fault.is_none() {
+            self.places_in_time(now);
             self.fault = self.take_frames(input, now).err();
         }
         match self.fault {
@@ -125,6 +126,7 @@ impl Machine {
         if header.stream == 0 {
             return Err(protocol(FaultReason::WrongStream { stream: 0 }));
         }
+        self.places_before_are_free(header.stream);
         let fin = header.flags.has(Flags::FIN);
         let mut inflow = Inflow { target: None, remaining: header.length as usize, fin };
         let known = self.streams.find(header.stream);
@@ -238,6 +240,7 @@ impl Machine {
     }
 
     fn on_rst(&mut self, number: u32, code: ErrorCode, now: Duration) -> Result<(), PeerFault> {
+        self.places_before_are_free(number);
         let Some(id) = self.streams.find(number) else {
             return if self.leftovers.forget(number) { Ok(()) } else { self.limits.idle_frame(now) };
         };
@@ -248,6 +251,7 @@ impl Machine {
             return Ok(());
         }
         if stream.open_on_wire() && !self.reopens(id, code) {
+            self.free_refused(number, code);
             self.end_by_reset(id, code);
         }
         Ok(())
@@ -257,6 +261,7 @@ impl Machine {
         if credit == 0 && self.config.strict_frames {
             return Err(protocol(FaultReason::ZeroIncrement { stream: number }));
         }
+        self.places_before_are_free(number);
         let Some(id) = self.streams.find(number) else { return self.limits.idle_frame(now) };
         self.answered(id);
         let Some(stream) = self.streams.get_mut(id) else { return Ok(()) };

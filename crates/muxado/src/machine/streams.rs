@@ -29,6 +29,11 @@ impl Streams {
         self.slots.len()
     }
 
+    /// Streams that have an id on the wire.
+    pub(super) fn on_wire(&self) -> usize {
+        self.numbers.len()
+    }
+
     /// Streams the peer opened.
     pub(super) fn peer_opened(&self) -> usize {
         self.slots.len() - self.local
@@ -58,10 +63,10 @@ impl Streams {
     }
 
     /// Takes a stream's wire id away: it is opened again under another one.
-    pub(super) fn unassign(&mut self, id: StreamId) {
-        if let Some(number) = self.get_mut(id).and_then(|stream| stream.number.take()) {
-            self.numbers.remove(&number);
-        }
+    pub(super) fn unassign(&mut self, id: StreamId) -> Option<u32> {
+        let number = self.get_mut(id)?.number.take()?;
+        self.numbers.remove(&number);
+        Some(number)
     }
 
     pub(super) fn get(&self, id: StreamId) -> Option<&Stream> {

@@ -6,6 +6,7 @@ mod link;
 mod model;
 mod opening;
 mod rules;
+mod sdk;
 
 use std::time::Duration;
 

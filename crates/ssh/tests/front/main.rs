@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose set-up fails has failed")]
 
+mod floods;
 mod hostile;
 mod openssh;
 mod requests;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::support::{Server, TOKEN, client_addr, soon};
 
 /// Takes any server, and sends back what comes on forwarded channels.
-struct Echo;
+pub(crate) struct Echo;
 
 impl client::Handler for Echo {
     type Error = Error;
@@ -42,19 +42,19 @@ impl client::Handler for Echo {
     }
 }
 
-async fn connect(server: &Server) -> Handle<Echo> {
+pub(crate) async fn connect(server: &Server) -> Handle<Echo> {
     let config = Arc::new(client::Config::default());
     soon(client::connect(config, server.addr, Echo)).await.unwrap()
 }
 
-async fn with_token(server: &Server) -> Handle<Echo> {
+pub(crate) async fn with_token(server: &Server) -> Handle<Echo> {
     let mut client = connect(server).await;
     assert!(matches!(client.authenticate_password("v2", TOKEN).await, Ok(AuthResult::Success)));
     client
 }
 
 /// All that is written to a channel, and the exit status.
-async fn read_all(channel: &mut Channel<client::Msg>) -> (String, Option<u32>) {
+pub(crate) async fn read_all(channel: &mut Channel<client::Msg>) -> (String, Option<u32>) {
     let (mut text, mut status) = (Vec::new(), None);
     while let Some(message) = soon(channel.wait()).await {
         match message {

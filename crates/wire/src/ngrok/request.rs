@@ -8,6 +8,9 @@ pub const MAX_REQUEST_LEN: usize = 1024 * 1024;
 /// Deepest nesting; requests of SDKs have five levels.
 const MAX_DEPTH: u32 = 32;
 
+/// Most values, lists and objects included: a short one costs far more memory than text. Requests of SDKs have some hundred.
+const MAX_VALUES: u32 = 16_384;
+
 /// Why the bytes of a stream are no request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
@@ -17,6 +20,9 @@ pub enum RequestError {
     /// Objects in objects beyond any use.
     #[error("the message is nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
+    /// More values than any use has.
+    #[error("the message has more than {MAX_VALUES} values")]
+    TooManyValues,
     /// Something else than an object.
     #[error("the message is no JSON object")]
     NoObject,
@@ -39,6 +45,8 @@ pub struct RequestDecoder {
 #[derive(Debug, Default)]
 struct Scan {
     depth: u32,
+    /// Commas and opened levels: as many values at most.
+    values: u32,
     in_string: bool,
     escaped: bool,
 }
@@ -94,10 +102,12 @@ impl Scan {
                 _ if self.in_string => {}
                 b'{' | b'[' => {
                     self.depth += 1;
+                    self.count_value()?;
                     if self.depth > MAX_DEPTH {
                         return Err(RequestError::TooDeep);
                     }
                 }
+                b',' => self.count_value()?,
                 b'}' | b']' => {
                     // The first byte opened a level, so there is one to close.
                     self.depth -= 1;
@@ -109,6 +119,11 @@ impl Scan {
             }
         }
         Ok(None)
+    }
+
+    fn count_value(&mut self) -> Result<(), RequestError> {
+        self.values += 1;
+        if self.values > MAX_VALUES { Err(RequestError::TooManyValues) } else { Ok(()) }
     }
 }
 
@@ -139,6 +154,15 @@ mod tests {
         assert!(matches!(whole("{]"), Err(RequestError::Malformed(_))));
         assert!(matches!(whole("{\"a\":\"\u{0}\"}"), Err(RequestError::Malformed(_))));
         assert_eq!(whole(&"{\"a\":".repeat(40)), Err(RequestError::TooDeep));
+    }
+
+    #[test]
+    fn many_small_values_are_no_message() {
+        let list = |count: usize| format!("{{\"a\":[{}{{}}]}}", "0,".repeat(count));
+        let most = MAX_VALUES as usize - 3;
+        assert_eq!(whole(&list(most)).unwrap().unwrap()["a"].as_array().unwrap().len(), most + 1);
+        assert_eq!(whole(&list(most + 1)), Err(RequestError::TooManyValues));
+        assert!(whole(&format!("{{\"a\":\"{}\"}}", ",[{".repeat(100_000))).unwrap().is_some(), "text is no value");
     }
 
     #[test]

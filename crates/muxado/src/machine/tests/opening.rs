@@ -69,8 +69,9 @@ fn a_refusal_for_a_full_queue_is_tried_again_whole() {
     sent(&mut edge);
     feed(&mut edge, &rst(2, ErrorCode::ACCEPT_QUEUE_FULL)).unwrap();
     assert_eq!(events(&mut edge), []);
+    // The refused stream goes out of the peer's table, and comes again.
     let again = frame(FrameKind::Data, Flags::SYN.with(Flags::FIN), 4, b"\0rest");
-    assert_eq!(sent(&mut edge), again);
+    assert_eq!(sent(&mut edge), [rst(2, ErrorCode::STREAM_CANCELLED), again].concat());
     feed(&mut edge, &[data(4, b"answer"), fin(4)].concat()).unwrap();
     assert_eq!(read_all(&mut edge, id), (b"answer".to_vec(), Ok(None)));
     assert_eq!(edge.streams(), 0);
@@ -93,6 +94,52 @@ fn a_refusal_is_told_at_last() {
         [Event::Reset(ids[1], ErrorCode::ACCEPT_QUEUE_FULL)],
         "an accepted stream is not refused"
     );
+}
+
+/// Opens as many streams as there are places, all of them answered.
+fn full_edge() -> (Machine, Vec<StreamId>) {
+    let mut edge = Machine::new(Role::Edge, Config { max_streams: 4, ..Config::ngrok() });
+    let ids = open(&mut edge, 4);
+    sent(&mut edge);
+    (1..=4).for_each(|number| feed(&mut edge, &credit(2 * number, 1)).unwrap());
+    (edge, ids)
+}
+
+#[test]
+fn the_place_of_a_stream_that_ended_is_free_when_two_later_ones_are_answered_in_turn() {
+    let (mut edge, ids) = full_edge();
+    ids[..3].iter().for_each(|id| edge.reset(*id, ErrorCode::STREAM_CANCELLED));
+    open(&mut edge, 3);
+    assert_eq!(syns(&sent(&mut edge)), [(10, vec![0])], "one asks");
+    feed(&mut edge, &[credit(8, 1), fin(6), data(3, b"x")].concat()).unwrap();
+    assert_eq!(syns(&sent(&mut edge)), [], "what the peer says of older streams tells nothing");
+    feed(&mut edge, &credit(10, 1)).unwrap();
+    assert_eq!(syns(&sent(&mut edge)), [(12, vec![1])], "another one asks");
+    feed(&mut edge, &credit(10, 1)).unwrap();
+    assert_eq!(syns(&sent(&mut edge)), [], "and has no answer yet");
+    feed(&mut edge, &credit(12, 1)).unwrap();
+    assert_eq!(
+        syns(&sent(&mut edge)),
+        [(14, vec![2])],
+        "one of eight, six, four and ten has ended, so one place is free"
+    );
+}
+
+#[test]
+fn without_an_answer_a_place_is_free_after_some_time() {
+    let (mut edge, ids) = full_edge();
+    ids.iter().for_each(|id| edge.reset(*id, ErrorCode::STREAM_CANCELLED));
+    for number in 0..8 {
+        let id = open(&mut edge, 1)[0];
+        assert_eq!(syns(&sent(&mut edge)), [(10 + 2 * number, vec![0])]);
+        edge.reset(id, ErrorCode::STREAM_CANCELLED);
+    }
+    open(&mut edge, 3);
+    let mut at = |millis| {
+        edge.receive(&mut BytesMut::new(), NOW + Duration::from_millis(millis)).unwrap();
+        syns(&sent(&mut edge)).len()
+    };
+    assert_eq!((at(0), at(1_999), at(2_000)), (0, 0, 3));
 }
 
 #[test]
