@@ -114,12 +114,26 @@ impl Edge {
     }
 
     /// Ends the edge in order: nothing new is accepted; every agent gets a GoAway and dials elsewhere; connections of visitors may take
-    /// until `drain_grace` is over; sessions are closed; the shards are joined. The sockets given out by [`Edge::listeners`] stay open, so a
-    /// successor accepts what arrives meanwhile.
+    /// until `drain_grace` is over; sessions are closed; the shards are joined. Nobody serves in its place, so agents that dial only after
+    /// their session has ended keep it to the end.
     ///
     /// # Cancel safety
     /// When the future is dropped, everything stops at once and nobody waits for the threads.
     pub async fn drain(self) {
+        self.end().await;
+    }
+
+    /// Like [`Edge::drain`], with a successor on the sockets given out by [`Edge::listeners`]: it accepts what arrives, and agents that
+    /// dial only after their session has ended are sent there soon.
+    ///
+    /// # Cancel safety
+    /// As that of [`Edge::drain`].
+    pub async fn give_way(self) {
+        self.state.succeeded.store(true, Ordering::Relaxed);
+        self.end().await;
+    }
+
+    async fn end(self) {
         let Edge { state, listeners, shards, _stop_on_drop } = self;
         tracing::info!(sessions = state.sessions.len(), visitors = state.visitors.len(), "edge is draining");
         state.draining.cancel();
@@ -269,6 +283,7 @@ pub(crate) fn assemble(
         shards: shards.iter().map(|shard| shard.runtime.clone()).collect(),
         tasks: TaskTracker::new(),
         visitors: TaskTracker::new(),
+        succeeded: AtomicBool::new(false),
         draining: CancellationToken::new(),
         stopped,
         config,

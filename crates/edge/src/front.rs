@@ -58,6 +58,25 @@ impl Change {
     }
 }
 
+/// How long visitors who were accepted before an agent was sent away may still come: their handshakes take a few round trips.
+const LAST_VISITORS: Duration = Duration::from_secs(1);
+
+/// How long a session may go on when its agent shall dial elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stay {
+    /// While it has no streams.
+    pub(crate) idle: Duration,
+    /// While it has some.
+    pub(crate) busy: Duration,
+}
+
+impl Stay {
+    /// To the end of its streams, at most this long.
+    pub(crate) fn until(busy: Duration) -> Stay {
+        Stay { idle: LAST_VISITORS, busy }
+    }
+}
+
 impl Front {
     /// The next wish.
     ///
@@ -146,12 +165,15 @@ impl Front {
         }
     }
 
-    /// The agent shall dial elsewhere; how long its streams may go on here, at most.
-    pub(crate) async fn go_away(&mut self, grace: Duration) -> Result<Duration, ControlFault> {
+    /// The agent shall dial elsewhere; how long its session may go on here.
+    pub(crate) async fn go_away(&mut self, grace: Duration) -> Result<Stay, ControlFault> {
         match self {
-            Front::Native(control, _) => native::go_away(control, grace).await.map(|()| grace),
+            Front::Native(control, _) => native::go_away(control, grace).await.map(|()| Stay::until(grace)),
             Front::Ngrok(front, _) => Ok(front.go_away(grace)),
-            Front::Ssh(front) => Ok(front.go_away(grace)),
+            Front::Ssh(front) => {
+                front.go_away();
+                Ok(Stay::until(grace))
+            }
         }
     }
 

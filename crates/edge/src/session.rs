@@ -23,10 +23,6 @@ const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 /// How often a session that was told to go away looks whether its streams have ended; also the time the agent has to read why.
 const LEAVE_LOOK: Duration = Duration::from_millis(250);
 
-/// How long a session that was told to go away still serves visitors who were accepted before that: their handshakes take a few round
-/// trips.
-const LAST_VISITORS: Duration = Duration::from_secs(1);
-
 /// How long a polite close may take before the session is aborted.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -299,9 +295,9 @@ impl AgentSession {
         }
         if orders.go_away && self.leaving != Some(Leaving::Edge) {
             self.leaving = Some(Leaving::Edge);
-            self.leave_from = Instant::now() + LAST_VISITORS;
-            let grace = self.front.go_away(self.agent.edge.config.drain_grace).await.map_err(End::Fault)?;
-            self.leave_at = Instant::now() + grace;
+            let stay = self.front.go_away(self.agent.edge.config.drain_grace).await.map_err(End::Fault)?;
+            self.leave_from = Instant::now() + stay.idle;
+            self.leave_at = Instant::now() + stay.busy;
         }
         Ok(())
     }

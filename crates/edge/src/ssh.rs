@@ -242,11 +242,10 @@ impl SshFront {
     }
 
     /// The client will not dial again by itself: it is told, and has all the time there is.
-    pub(crate) fn go_away(&self, grace: Duration) -> Duration {
+    pub(crate) fn go_away(&self) {
         if let Some(terminal) = &self.terminal {
             terminal.line("The server is shutting down or restarting. Run the command again for a new session.");
         }
-        grace
     }
 
     /// Ends the session; with an error when something went wrong.

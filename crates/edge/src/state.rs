@@ -52,6 +52,8 @@ pub(crate) struct EdgeShared {
     pub(crate) tasks: TaskTracker,
     /// Connections of visitors, and those that are not known to be agents yet: what a drain waits for.
     pub(crate) visitors: TaskTracker,
+    /// Somebody else serves on the same sockets: set before `draining`, or never.
+    pub(crate) succeeded: AtomicBool,
     /// Cancelled when the edge begins to drain: nothing new is accepted; HTTP connections end after the response under way.
     pub(crate) draining: CancellationToken,
     /// Cancelled when the grace is over: everything ends at once.

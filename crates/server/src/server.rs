@@ -147,7 +147,7 @@ impl Server {
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Order::Stop) | None => break self.drain().await,
+                    Some(Order::Stop) | None => break self.drain(Edge::drain).await,
                     Some(Order::Reload(config)) => self.compare(&config),
                 },
                 word = next_word(&mut self.quic_later) => self.hear(word),
@@ -156,7 +156,7 @@ impl Server {
                         Ok(Some(predecessor)) => {
                             let later = self.quic_later.take();
                             let _leaving = quic_later::leave(&self.core.edge, later, predecessor).await;
-                            break self.drain().await;
+                            break self.drain(Edge::give_way).await;
                         }
                         Ok(None) => {}
                         Err(error) => {
@@ -329,7 +329,7 @@ impl Server {
         let old = std::mem::replace(&mut self.core, fresh);
         self.admin.replace(metrics, health);
         self.core.edge.synced().await;
-        old.edge.drain().await;
+        old.edge.give_way().await;
         Ok(())
     }
 
@@ -352,11 +352,12 @@ impl Server {
             .collect())
     }
 
-    async fn drain(mut self) {
+    /// `end`: how the edge ends.
+    async fn drain<F: Future<Output = ()>>(mut self, end: fn(Edge) -> F) {
         self.admin.enter(Phase::Draining);
         let streams = self.status().connections_open;
         tracing::info!(connections = streams, grace = ?self.config.drain_grace, "draining");
-        self.core.stop().await;
+        self.core.stop(end).await;
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
         tracing::info!("stopped");
@@ -398,9 +399,9 @@ impl Core {
     }
 
     /// The order of the end: the edge drains first, while the control plane still answers it.
-    async fn stop(self) {
+    async fn stop<F: Future<Output = ()>>(self, end: fn(Edge) -> F) {
         let Self { edge, control, control_tasks, stop_control } = self;
-        edge.drain().await;
+        end(edge).await;
         stop_control.cancel();
         drop(control_tasks);
         if let Some(control) = control.and_then(Arc::into_inner) {

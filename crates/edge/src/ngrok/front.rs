@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,14 +24,14 @@ use super::resume::EndpointToken;
 use crate::bind::{Agent, Online, Refused, Wanted};
 use crate::control_stream::ControlFault;
 use crate::endpoint::{Address, Endpoint};
-use crate::front::{Change, Heard};
+use crate::front::{Change, Heard, Stay};
 use crate::state::EdgeShared;
 
 /// Questions under way at a time, from the first byte to the end of the answer; more streams wait in the session. Question and answer may
 /// have a mebibyte each. SDKs ask one after the other.
 const QUESTIONS_MAX: usize = 16;
-/// How long streams may go on after the agent was to dial elsewhere. An SDK does that only when its connection has ended, and until then
-/// its endpoints are away from the edge's successor; so what takes longer is cut.
+/// How long streams may go on beside the edge's successor. An SDK dials only when its connection has ended, and until then its endpoints are
+/// away from the successor; so what takes longer is cut.
 const LAST_STREAMS: Duration = Duration::from_secs(2);
 /// Time for what is told when a session ends.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -272,9 +273,14 @@ impl NgrokFront {
         }
     }
 
-    /// See [`crate::front::Front::go_away`]: nothing is said; the end of the connection says it.
-    pub(crate) fn go_away(&self, grace: Duration) -> Duration {
-        grace.min(LAST_STREAMS)
+    /// See [`crate::front::Front::go_away`]: nothing is said; the end of the connection says it. Without a successor that comes as late as
+    /// possible: an SDK that finds nobody waits longer for each next attempt.
+    pub(crate) fn go_away(&self, grace: Duration) -> Stay {
+        if self.identity.edge.succeeded.load(Ordering::Relaxed) {
+            Stay::until(grace.min(LAST_STREAMS))
+        } else {
+            Stay { idle: grace, busy: grace }
+        }
     }
 
     /// Ends the session. What the agent can be told is why its endpoints are no more.

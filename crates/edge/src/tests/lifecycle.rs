@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::https_port;
 use crate::native::{self, Arrival};
-use crate::testing::{TOKEN, TestAgent, TestEdge, eventually, soon};
+use crate::testing::{TOKEN, TestAgent, TestEdge, TestSdk, eventually, soon};
 
 #[tokio::test]
 async fn a_drain_lets_streams_finish_and_then_closes() {
@@ -151,6 +151,39 @@ async fn an_idle_session_is_closed_early_in_a_drain() {
     drop(visitor);
     drop(upstream);
     soon(draining).await.unwrap();
+}
+
+/// Busy streams of a native agent hold the drain up meanwhile.
+async fn sdk_beside_a_drain(end: impl AsyncFnOnce(crate::Edge)) -> bool {
+    let mut edge = TestEdge::start().await;
+    let sdk = TestSdk::connect(&edge, TOKEN, None).await;
+    let mut busy = edge.agent().await;
+    let bound = busy.bind("tcp://").await.unwrap();
+    let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    visitor.write_all(b"a").await.unwrap();
+    let upstream = soon(busy.accept()).await.unwrap();
+    let running = edge.edge.take().unwrap();
+    let mut waited = false;
+    let watch = async {
+        // Longer than an idle session stays beside a successor.
+        let gone = tokio::time::timeout(Duration::from_millis(2500), sdk.session.closed()).await;
+        waited = gone.is_err();
+        drop((visitor, upstream));
+        soon(sdk.session.closed()).await;
+    };
+    tokio::join!(end(running), watch);
+    waited
+}
+
+#[tokio::test]
+async fn an_sdk_keeps_its_session_to_the_end_unless_there_is_a_successor() {
+    let (stopped, succeeded) = tokio::join!(
+        sdk_beside_a_drain(async |edge| edge.drain().await),
+        sdk_beside_a_drain(async |edge| edge.give_way().await)
+    );
+    assert!(stopped, "without a successor it would dial nobody");
+    assert!(!succeeded, "its names are away from the successor until it dials");
 }
 
 #[tokio::test]
