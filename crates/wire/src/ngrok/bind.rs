@@ -158,10 +158,17 @@ impl Opts {
         }
     }
 
-    /// Writes the name that was assigned where the agent sends it again with a rebind.
+    /// Writes the name that was assigned where the agent sends it again with a rebind. A URL without a name (`tcp://`, of v2 of the Go
+    /// family) would ask for any name again, so it gets the name as well.
     pub fn assign(&mut self, scheme: Scheme, name: &str) {
         let key = if scheme == Scheme::Tcp { "Addr" } else { "Hostname" };
         self.0.insert(key.to_owned(), name.into());
+        let url = self.0.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case("URL"));
+        if let Some((_, Value::String(url))) = url
+            && url.split_once("://").is_some_and(|(_, name)| name.is_empty() || scheme == Scheme::Tcp)
+        {
+            *url = format!("{scheme}://{name}");
+        }
     }
 
     /// A text, empty when there is none; at most `max` bytes.
@@ -345,6 +352,10 @@ mod tests {
         let back = json!({ "Domain": "", "Hostname": "app.example.com", "ProxyProto": 0, "Compression": {} });
         assert_eq!(bind.opts.as_map(), &map(back));
         assert!(bind.opts.says("Compression") && !bind.opts.says("Domain"));
+        let mut tcp = self::bind("tcp", json!({ "URL": "tcp://", "ProxyProto": 0 }));
+        tcp.opts.assign(Scheme::Tcp, "example.com:20001");
+        let back = json!({ "URL": "tcp://example.com:20001", "Addr": "example.com:20001", "ProxyProto": 0 });
+        assert_eq!(tcp.opts.as_map(), &map(back));
         let mut tls = self::bind("tls", json!({ "TLSTermination": { "cert": "c", "key": "k" } }));
         tls.opts.complete();
         assert_eq!(tls.opts.as_map()["TLSTermination"], json!({ "cert": "c", "key": "k", "sealed_key": "" }));
