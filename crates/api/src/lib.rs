@@ -45,7 +45,7 @@ pub use ids::{OwnerId, read_id};
 pub use keys::{CertificatePem, PrivateKeyPem, ShownOnce, SshPublicKey};
 pub use network::Network;
 pub use openapi::openapi;
-pub use operation::{Answer, Body, List, Permission, SchemaOf, Spec};
+pub use operation::{Answer, Body, BodyType, List, Permission, SchemaOf, Spec};
 pub use query::{MAX_PAGE, Query, whole_list};
 pub use resources::account::*;
 pub use resources::certificates::*;
@@ -64,6 +64,6 @@ pub use table::Operation;
 pub use timestamp::Timestamp;
 pub use uri::{BaseUrl, BaseUrlError, Ref};
 pub use value::{
-    Described, Description, Input, MAX_BODY_LEN, MAX_LIST_LEN, MAX_SECRET_LEN, Metadata, Schemas, Several, Text, Word,
-    read_body,
+    Described, Description, Input, MAX_BODY_LEN, MAX_LIST_LEN, MAX_SECRET_LEN, Metadata, Nothing, Schemas, Several,
+    Text, Word, read_body,
 };

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::query::known;
 use crate::{
-    Answer, BaseUrl, Body, Described, ErrorBody, List, MAX_PAGE, Operation, Permission, SERVED_VERSION, Schemas, Spec,
+    Answer, BaseUrl, Body, Described, ErrorBody, List, MAX_PAGE, Nothing, Operation, Permission, SERVED_VERSION,
+    Schemas, Spec,
 };
 
 /// The document (OpenAPI 3.1) of the interface at `base`, for version `release` of the server.
@@ -71,8 +72,8 @@ fn operation(spec: &Spec, schemas: &mut Schemas) -> Value {
     });
     let schema = match spec.body {
         Body::None => return operation,
-        Body::Empty => json!({"type": "object", "maxProperties": 0}),
-        Body::Json(schema) => schema(schemas),
+        Body::Empty => Nothing::schema(schemas),
+        Body::Json(kind) => (kind.schema)(schemas),
     };
     let required = !matches!(spec.body, Body::Empty);
     operation["requestBody"] = json!({"required": required, "content": {"application/json": {"schema": schema}}});

@@ -1,9 +1,10 @@
 //! What an operation is: the one description that the router, the golden list and the OpenAPI document are made from.
 
 use http::{Method, StatusCode};
+use portway_codes::PublicError;
 use serde_json::Value;
 
-use crate::{FilterField, Operation, Schemas};
+use crate::{Described, FilterField, Input, Nothing, Operation, Schemas, read_body};
 
 /// Makes the schema of a body or reply.
 pub type SchemaOf = fn(&mut Schemas) -> Value;
@@ -48,7 +49,22 @@ pub enum Body {
     /// An object without fields, which may be left out.
     Empty,
     /// An object.
-    Json(SchemaOf),
+    Json(BodyType),
+}
+
+/// The type of a body, for those who look at all operations alike.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyType {
+    /// Its schema.
+    pub schema: SchemaOf,
+    /// Reads it, and forgets what it says.
+    check: fn(&[u8]) -> Result<(), PublicError>,
+}
+
+impl BodyType {
+    pub(crate) const fn of<T: Input>() -> BodyType {
+        BodyType { schema: <T as Described>::schema, check: |body| read_body::<T>(body).map(drop) }
+    }
 }
 
 /// What comes back from an operation.
@@ -97,6 +113,19 @@ impl Answer {
 }
 
 impl Spec {
+    /// Checks a body without using it, as a program does that only wants to know whether it would be taken.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read_body`].
+    pub fn check_body(&self, body: &[u8]) -> Result<(), PublicError> {
+        match self.body {
+            Body::None => Ok(()),
+            Body::Empty => read_body::<Nothing>(body).map(drop),
+            Body::Json(kind) => (kind.check)(body),
+        }
+    }
+
     /// The names of the parameters in the path.
     pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
@@ -112,7 +141,7 @@ impl Spec {
         let body = match self.body {
             Body::None => String::new(),
             Body::Empty => " takes {}".to_owned(),
-            Body::Json(schema) => format!(" takes {}", schema_name(schema)),
+            Body::Json(kind) => format!(" takes {}", schema_name(kind.schema)),
         };
         let answer = match &self.answer {
             Answer::Created(schema) | Answer::Object(schema) => schema_name(*schema),

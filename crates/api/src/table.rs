@@ -5,7 +5,7 @@
 use http::Method;
 
 use crate::filter_fields::*;
-use crate::operation::{Answer, Body, List, Permission, Spec};
+use crate::operation::{Answer, Body, BodyType, List, Permission, Spec};
 use crate::resources::account::*;
 use crate::resources::certificates::*;
 use crate::resources::credentials::*;
@@ -55,7 +55,7 @@ macro_rules! body {
         Body::Empty
     };
     (json $body:ty) => {
-        Body::Json(<$body as crate::Described>::schema)
+        Body::Json(BodyType::of::<$body>())
     };
 }
 

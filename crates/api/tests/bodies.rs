@@ -305,3 +305,53 @@ fn lists_and_members_have_limits() {
     let nested = json!({"ssh_certificate_authority_id": id("sshca"), "public_key": ED25519, "principals": ["a", 7]});
     assert!(refused::<SshHostCertificateCreate>(nested, 215).contains("principals[1]"));
 }
+
+#[test]
+fn every_body_is_an_object_whose_members_are_known() {
+    for spec in Operation::all().iter().filter(|spec| !matches!(spec.body, Body::None)) {
+        let code = |body: &str| spec.check_body(body.as_bytes()).map_err(|error| error.code.number());
+        assert_eq!(code("[]"), Err(215), "{}", spec.name);
+        assert_eq!(code("{\"no such\\u0007 field\": 1}"), Err(214), "{}", spec.name);
+        if spec.method == http::Method::PATCH && spec.name != "settings update" && spec.name != "event-sources update" {
+            assert_ne!(code("{\"id\": \"x\"}"), Err(214), "{}", spec.name);
+        }
+    }
+    let stop = Operation::TunnelSessionsStop.spec();
+    for body in ["", "{}", "{\"id\": \"ts_1\"}"] {
+        assert_eq!(stop.check_body(body.as_bytes()), Ok(()));
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_value_in_any_field_panics(value in value()) {
+        for spec in Operation::all() {
+            let Body::Json(kind) = spec.body else { continue };
+            let mut schemas = Schemas::new();
+            let name = (kind.schema)(&mut schemas)["$ref"].as_str().and_then(|name| name.rsplit('/').next()).expect("a name").to_owned();
+            for field in schemas[name.as_str()]["properties"].as_object().expect("fields").keys() {
+                let _ = spec.check_body(json!({field: value}).to_string().as_bytes());
+            }
+        }
+    }
+}
+
+/// Any JSON, not too deep, with the words that fields look for.
+fn value() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,20}".prop_map(Value::from),
+        "(arn:aws:|bind:|ipp_|usr_|-----BEGIN |\\*\\.|[0-9.]{1,4}/)[a-z0-9:/.-]{0,30}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map("(auth|kinesis|creds|value|type|authority|debug|[a-z]{1,4})", inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
