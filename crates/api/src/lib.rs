@@ -5,8 +5,10 @@
 //!
 //! A server finds the operation with [`route`], checks headers with [`check_version`] and [`check_content`], reads the key with [`api_key`], the
 //! query with [`Query::read`] and the body with [`read_body`], and answers with the types of replies, [`Query::page`] or an [`ErrorBody`].
+//! A client makes requests with [`Call`] and reads what comes back with [`read_reply`].
 
 mod arn;
+mod call;
 mod choice;
 mod cors;
 mod domain;
@@ -31,6 +33,7 @@ mod uri;
 mod value;
 
 pub use arn::{BucketArn, FirehoseArn, LogGroupArn, RoleArn, StreamArn};
+pub use call::{Call, CallError, ReplyError, read_reply};
 pub use choice::{
     Authority, DeveloperRole, EventFormat, ManagedKeyType, RestrictionType, RuleAction, SshKeyType, TeamRole,
 };

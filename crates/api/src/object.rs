@@ -210,7 +210,8 @@ impl Members {
         };
         read.map_err(|mut fault| {
             // The rules are about the value itself and the entries of a list, not about members further inside.
-            if !fault.path.contains(|c: char| c != '[' && c != ']' && !c.is_ascii_digit()) {
+            let inside = fault.path.contains(|c: char| c != '[' && c != ']' && !c.is_ascii_digit());
+            if !inside && fault.kind != FaultKind::Unwanted {
                 let code = if fault.kind == FaultKind::Missing { rules.missing } else { rules.invalid };
                 fault.code = code.or(fault.code);
             }

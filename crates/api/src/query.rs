@@ -21,7 +21,7 @@ const MAX_QUERY_LEN: usize = 16 * 1024;
 const MAX_VALUES: usize = 100;
 
 /// Characters that stay as they are in a query (RFC 3986 section 2.3).
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What a query says.
 #[derive(Clone, Debug)]
