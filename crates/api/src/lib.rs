@@ -67,6 +67,6 @@ pub use table::Operation;
 pub use timestamp::Timestamp;
 pub use uri::{BaseUrl, BaseUrlError, Ref};
 pub use value::{
-    Described, Description, Input, MAX_BODY_LEN, MAX_LIST_LEN, MAX_SECRET_LEN, Metadata, Nothing, Schemas, Several,
-    Text, Word, read_body,
+    Described, Description, Input, MAX_BODY_LEN, MAX_LIST_LEN, MAX_SECRET_LEN, Metadata, Schemas, Several, Text, Word,
+    read_body,
 };

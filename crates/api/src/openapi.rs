@@ -4,8 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::query::known;
 use crate::{
-    Answer, BaseUrl, Body, Described, ErrorBody, List, MAX_PAGE, Nothing, Operation, Permission, SERVED_VERSION,
-    Schemas, Spec,
+    Answer, BaseUrl, Body, Described, ErrorBody, List, MAX_PAGE, Operation, Permission, SERVED_VERSION, Schemas, Spec,
 };
 
 /// The document (OpenAPI 3.1) of the interface at `base`, for version `release` of the server.
@@ -72,7 +71,7 @@ fn operation(spec: &Spec, schemas: &mut Schemas) -> Value {
     });
     let schema = match spec.body {
         Body::None => return operation,
-        Body::Empty => Nothing::schema(schemas),
+        Body::Empty => json!({"type": "object"}),
         Body::Json(kind) => (kind.schema)(schemas),
     };
     let required = !matches!(spec.body, Body::Empty);

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use portway_codes::PublicError;
 use serde_json::Value;
 
-use crate::{Described, FilterField, Input, Nothing, Operation, Schemas, read_body};
+use crate::{Described, FilterField, Input, Operation, Schemas, read_body};
 
 /// Makes the schema of a body or reply.
 pub type SchemaOf = fn(&mut Schemas) -> Value;
@@ -46,7 +46,7 @@ pub enum Permission {
 pub enum Body {
     /// Nothing; a body is refused.
     None,
-    /// An object without fields, which may be left out.
+    /// An object without fields, which is not looked at: one client sends the id alone, which is no JSON.
     Empty,
     /// An object.
     Json(BodyType),
@@ -120,8 +120,7 @@ impl Spec {
     /// Those of [`read_body`].
     pub fn check_body(&self, body: &[u8]) -> Result<(), PublicError> {
         match self.body {
-            Body::None => Ok(()),
-            Body::Empty => read_body::<Nothing>(body).map(drop),
+            Body::None | Body::Empty => Ok(()),
             Body::Json(kind) => (kind.check)(body),
         }
     }

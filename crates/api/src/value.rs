@@ -82,23 +82,6 @@ fn place(error: &serde_json::Error) -> String {
     format!("{what} at line {}, column {}", error.line(), error.column())
 }
 
-/// The body of an operation that has no fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nothing;
-
-impl Described for Nothing {
-    fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "object"})
-    }
-}
-
-impl Input for Nothing {
-    fn read(value: Value) -> Result<Self, Fault> {
-        // Clients repeat the id of the address.
-        crate::object::Members::new(value, &[], &["id"], &[]).map(|_| Nothing)
-    }
-}
-
 /// Takes a text out of a value.
 pub(crate) fn text(value: Value) -> Result<String, Fault> {
     match value {

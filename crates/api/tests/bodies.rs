@@ -308,17 +308,13 @@ fn lists_and_members_have_limits() {
 
 #[test]
 fn every_body_is_an_object_whose_members_are_known() {
-    for spec in Operation::all().iter().filter(|spec| !matches!(spec.body, Body::None)) {
+    for spec in Operation::all().iter().filter(|spec| matches!(spec.body, Body::Json(_))) {
         let code = |body: &str| spec.check_body(body.as_bytes()).map_err(|error| error.code.number());
         assert_eq!(code("[]"), Err(215), "{}", spec.name);
         assert_eq!(code("{\"no such\\u0007 field\": 1}"), Err(214), "{}", spec.name);
         if spec.method == http::Method::PATCH && spec.name != "settings update" && spec.name != "event-sources update" {
             assert_ne!(code("{\"id\": \"x\"}"), Err(214), "{}", spec.name);
         }
-    }
-    let stop = Operation::TunnelSessionsStop.spec();
-    for body in ["", "{}", "{\"id\": \"ts_1\"}"] {
-        assert_eq!(stop.check_body(body.as_bytes()), Ok(()));
     }
 }
 
