@@ -38,11 +38,14 @@ fn document() -> String {
     text
 }
 
+/// Crates that are no source of errors of this version: the catalogue itself, tests, and the REST contract, which no server serves yet.
+const NO_SOURCES: [&str; 3] = ["codes", "testkit", "api"];
+
 /// The codes that the product code of the other crates names.
 fn sent(crates: &Path) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for folder in fs::read_dir(crates).expect("the crates").map(|entry| entry.expect("a crate").path()) {
-        if !folder.ends_with("codes") && !folder.ends_with("testkit") {
+        if NO_SOURCES.iter().all(|name| !folder.ends_with(name)) {
             collect(&folder.join("src"), &mut names);
         }
     }

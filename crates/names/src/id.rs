@@ -17,47 +17,53 @@ pub enum IdError {
 }
 
 macro_rules! ids {
-    ($($(#[$doc:meta])+ $name:ident $prefix:literal;)+) => {$(
-        $(#[$doc])+
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Ksuid);
+    ($($(#[$doc:meta])+ $name:ident $prefix:literal;)+) => {
+        /// Every prefix, for the test that they differ.
+        #[cfg(test)]
+        const PREFIXES: &[&str] = &[$($prefix),+];
 
-        impl $name {
-            /// What its text begins with, without the underscore.
-            pub const PREFIX: &'static str = $prefix;
+        $(
+            $(#[$doc])+
+            #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+            pub struct $name(Ksuid);
 
-            /// The id made of this KSUID.
-            pub const fn new(ksuid: Ksuid) -> Self {
-                Self(ksuid)
+            impl $name {
+                /// What its text begins with, without the underscore.
+                pub const PREFIX: &'static str = $prefix;
+
+                /// The id made of this KSUID.
+                pub const fn new(ksuid: Ksuid) -> Self {
+                    Self(ksuid)
+                }
+
+                /// The part after the prefix.
+                pub const fn ksuid(&self) -> &Ksuid {
+                    &self.0
+                }
             }
 
-            /// The part after the prefix.
-            pub const fn ksuid(&self) -> &Ksuid {
-                &self.0
+            impl fmt::Display for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    write!(f, concat!($prefix, "_{}"), self.0)
+                }
             }
-        }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "_{}"), self.0)
+            impl fmt::Debug for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    fmt::Display::fmt(self, f)
+                }
             }
-        }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
+            impl FromStr for $name {
+                type Err = IdError;
+
+                fn from_str(text: &str) -> Result<Self, Self::Err> {
+                    let rest = text.strip_prefix(concat!($prefix, "_")).ok_or(IdError::Prefix($prefix))?;
+                    Ok(Self(rest.parse()?))
+                }
             }
-        }
-
-        impl FromStr for $name {
-            type Err = IdError;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                let rest = text.strip_prefix(concat!($prefix, "_")).ok_or(IdError::Prefix($prefix))?;
-                Ok(Self(rest.parse()?))
-            }
-        }
-    )+};
+        )+
+    };
 }
 
 ids! {
@@ -83,6 +89,52 @@ ids! {
     AgentIngressId "agin";
     /// The right to serve a name, for a while.
     LeaseId "ls";
+    /// A tunnel: an agent's endpoint as older clients see it.
+    TunnelId "tn";
+    /// A certificate authority that visitors' certificates are checked against.
+    CertificateAuthorityId "ca";
+    /// A named set of rules about addresses.
+    IpPolicyId "ipp";
+    /// A rule of an IP policy.
+    IpPolicyRuleId "ipr";
+    /// Where an account applies IP policies.
+    IpRestrictionId "ipx";
+    /// A public SSH key that may log in.
+    SshCredentialId "sshcr";
+    /// A key that signs SSH certificates.
+    SshCertificateAuthorityId "sshca";
+    /// A certificate for an SSH server.
+    SshHostCertificateId "shcrt";
+    /// A certificate for an SSH client.
+    SshUserCertificateId "sucrt";
+    /// A program that owns credentials.
+    ServiceUserId "service";
+    /// A service user under its older name: both have the same KSUID.
+    BotUserId "bot";
+    /// Where events are sent.
+    EventDestinationId "ed";
+    /// Which events are sent where.
+    EventSubscriptionId "esb";
+    /// An event.
+    EventId "ev";
+    /// A folder of secrets.
+    VaultId "vault";
+    /// A named secret of a vault.
+    SecretId "secret";
+    /// A visitor who logged in at an endpoint.
+    ApplicationUserId "appusr";
+    /// A login of such a visitor.
+    ApplicationSessionId "appses";
+    /// A report of abuse.
+    AbuseReportId "abrp";
+    /// One call of the REST interface.
+    OperationId "op";
+    /// That a user belongs to an account.
+    MembershipId "mbr";
+    /// A line of the audit log.
+    AuditId "aud";
+    /// A copy of the durable state.
+    BackupId "bak";
 }
 
 #[cfg(test)]
@@ -109,19 +161,6 @@ mod tests {
 
     #[test]
     fn prefixes_differ() {
-        let prefixes = [
-            AccountId::PREFIX,
-            CredentialId::PREFIX,
-            SessionId::PREFIX,
-            EndpointId::PREFIX,
-            UserId::PREFIX,
-            ApiKeyId::PREFIX,
-            TlsCertificateId::PREFIX,
-            ReservedDomainId::PREFIX,
-            ReservedAddrId::PREFIX,
-            AgentIngressId::PREFIX,
-            LeaseId::PREFIX,
-        ];
-        assert_eq!(prefixes.iter().collect::<HashSet<_>>().len(), prefixes.len());
+        assert_eq!(PREFIXES.iter().collect::<HashSet<_>>().len(), PREFIXES.len());
     }
 }

@@ -22,8 +22,11 @@ pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use host::{Host, split_host_port};
 pub use host_name::{HostName, HostNameError, MAX_LABEL_LEN, MAX_NAME_LEN};
 pub use id::{
-    AccountId, AgentIngressId, ApiKeyId, CredentialId, EndpointId, IdError, LeaseId, ReservedAddrId, ReservedDomainId,
-    SessionId, TlsCertificateId, UserId,
+    AbuseReportId, AccountId, AgentIngressId, ApiKeyId, ApplicationSessionId, ApplicationUserId, AuditId, BackupId,
+    BotUserId, CertificateAuthorityId, CredentialId, EndpointId, EventDestinationId, EventId, EventSubscriptionId,
+    IdError, IpPolicyId, IpPolicyRuleId, IpRestrictionId, LeaseId, MembershipId, OperationId, ReservedAddrId,
+    ReservedDomainId, SecretId, ServiceUserId, SessionId, SshCertificateAuthorityId, SshCredentialId,
+    SshHostCertificateId, SshUserCertificateId, TlsCertificateId, TunnelId, UserId, VaultId,
 };
 pub use ksuid::{KSUID_EPOCH, KSUID_TEXT_LEN, Ksuid, KsuidError};
 pub use pattern::HostPattern;

@@ -1,0 +1,370 @@
+//! Event destinations, event subscriptions and their sources.
+
+use portway_codes::Code;
+use portway_names::EventDestinationId;
+use secrecy::SecretString;
+
+use crate::object::{body, reply};
+use crate::{
+    BucketArn, Description, EventFormat, EventType, Fault, FilterScope, FilterText, FirehoseArn, LogGroupArn, Metadata,
+    Ref, RoleArn, Several, StreamArn, Text, Timestamp, Word,
+};
+
+body! {
+    /// A role of AWS that events are sent under.
+    AwsRole {
+        /// The name of the role.
+        role_arn: RoleArn, missing ERR_NGROK_5104, invalid ERR_NGROK_5104;
+    }
+
+    /// A pair of keys of AWS that events are sent with.
+    AwsCredentials {
+        /// The id of the key.
+        aws_access_key_id: Word<128>, missing ERR_NGROK_240;
+        /// The secret half. In a change it may be left out to keep what is there.
+        aws_secret_access_key: Option<SecretString>;
+    }
+
+    /// How AWS is logged in to: exactly one of the two.
+    AwsAuth {
+        /// Under a role.
+        role: Option<AwsRole>;
+        /// With a pair of keys.
+        creds: Option<AwsCredentials>;
+    }
+    check one_auth;
+
+    /// A Kinesis data stream.
+    KinesisTarget {
+        /// How AWS is logged in to.
+        auth: AwsAuth, missing ERR_NGROK_5106;
+        /// The name of the stream.
+        stream_arn: StreamArn, missing ERR_NGROK_5120;
+    }
+
+    /// A Firehose delivery stream.
+    FirehoseTarget {
+        /// How AWS is logged in to.
+        auth: AwsAuth, missing ERR_NGROK_5106;
+        /// The name of the delivery stream.
+        delivery_stream_arn: FirehoseArn, missing ERR_NGROK_5120;
+    }
+
+    /// A CloudWatch log group.
+    CloudwatchLogsTarget {
+        /// How AWS is logged in to.
+        auth: AwsAuth, missing ERR_NGROK_5106;
+        /// The name of the log group.
+        log_group_arn: LogGroupArn, missing ERR_NGROK_5120;
+    }
+
+    /// Logs of a Datadog organization.
+    DatadogTarget {
+        /// The API key. In a change it may be left out to keep what is there.
+        api_key: Option<SecretString>;
+        /// Tags, separated by commas.
+        ddtags: Text<1024>;
+        /// The name of the service.
+        service: Text<255>;
+        /// The site, as datadoghq.eu.
+        ddsite: Word<255> = Word::known("datadoghq.com"), invalid ERR_NGROK_5134;
+    }
+
+    /// Azure Monitor, by its logs ingestion interface.
+    AzureLogsIngestionTarget {
+        /// The tenant.
+        tenant_id: Word<128>, missing ERR_NGROK_5139;
+        /// The application.
+        client_id: Word<128>, missing ERR_NGROK_5139;
+        /// The secret of the application. In a change it may be left out to keep what is there.
+        client_secret: Option<SecretString>;
+        /// The address of the ingestion.
+        logs_ingestion_uri: Word<2048>, missing ERR_NGROK_5138;
+        /// The id of the data collection rule.
+        data_collection_rule_id: Word<255>, missing ERR_NGROK_5136;
+        /// The name of the stream.
+        data_collection_stream_name: Word<255>, missing ERR_NGROK_5137;
+    }
+    check azure;
+
+    /// An S3 bucket.
+    S3Target {
+        /// How AWS is logged in to.
+        auth: AwsAuth, missing ERR_NGROK_5106;
+        /// The name of the bucket.
+        bucket_arn: BucketArn, missing ERR_NGROK_5120;
+        /// What the names of objects begin with.
+        object_prefix: Text<512>;
+        /// Whether objects are compressed with gzip.
+        compression: bool = true;
+        /// Bytes after which an object is closed.
+        max_file_size: Option<u64>;
+        /// Seconds after which an object is closed.
+        max_file_age: Option<u64>;
+    }
+
+    /// A callback for tests, and for receivers that take plain HTTP.
+    DebugTarget {
+        /// Whether events are written into the server's log.
+        log: bool = false;
+        /// The address that events are posted to.
+        callback_url: Option<Word<2048>>;
+    }
+    check callback;
+
+    /// Where events are sent: exactly one of the members.
+    EventTarget {
+        /// A Firehose delivery stream.
+        firehose: Option<FirehoseTarget>;
+        /// A Kinesis data stream.
+        kinesis: Option<KinesisTarget>;
+        /// A CloudWatch log group.
+        cloudwatch_logs: Option<CloudwatchLogsTarget>;
+        /// Logs of a Datadog organization.
+        datadog: Option<DatadogTarget>;
+        /// Azure Monitor.
+        azure_logs_ingestion: Option<AzureLogsIngestionTarget>;
+        /// An S3 bucket.
+        s3: Option<S3Target>;
+        /// A callback.
+        debug: Option<DebugTarget>;
+    }
+    check one_target;
+
+    /// An event destination to create.
+    EventDestinationCreate {
+        /// What a program wants to keep with the destination.
+        metadata: Metadata;
+        /// What a person wants to say about the destination.
+        description: Description;
+        /// How events are written.
+        format: EventFormat, missing ERR_NGROK_235, invalid ERR_NGROK_235;
+        /// Where events are sent.
+        target: EventTarget, missing ERR_NGROK_5100;
+        /// Whether an event is sent at once, to see whether it arrives.
+        verify_with_test_event: bool = false;
+    }
+    check with_secrets;
+
+    /// A change of an event destination. The target stays of its kind.
+    EventDestinationUpdate {
+        /// What a program wants to keep with the destination.
+        metadata: Option<Metadata>;
+        /// What a person wants to say about the destination.
+        description: Option<Description>;
+        /// How events are written from now on.
+        format: Option<EventFormat>, invalid ERR_NGROK_235;
+        /// Where events are sent from now on.
+        target: Option<EventTarget>;
+        /// Whether an event is sent at once, to see whether it arrives.
+        verify_with_test_event: bool = false;
+    }
+    ignored "id";
+
+    /// A type of events that a subscription is about.
+    EventSourceCreate {
+        /// The type of events.
+        r#type: EventType, missing ERR_NGROK_238;
+        /// The fields to send; for events about traffic only.
+        fields: Vec<Word<128>>;
+        /// Which of the events to send; for events about traffic only.
+        filter: Option<FilterText>;
+    }
+    ignored "subscription_id", "uri";
+    check source;
+
+    /// A change of a source of a subscription.
+    EventSourceUpdate {
+        /// The fields to send from now on.
+        fields: Option<Several<Word<128>>>;
+        /// Which of the events to send from now on.
+        filter: Option<FilterText>;
+    }
+    ignored "subscription_id", "type", "uri";
+
+    /// An event subscription to create.
+    EventSubscriptionCreate {
+        /// What a program wants to keep with the subscription.
+        metadata: Metadata;
+        /// What a person wants to say about the subscription.
+        description: Description;
+        /// The types of events that it is about.
+        sources: Vec<EventSourceCreate>;
+        /// Where these events are sent.
+        destination_ids: Vec<EventDestinationId>, invalid ERR_NGROK_5103;
+    }
+    check subscription;
+
+    /// A change of an event subscription.
+    EventSubscriptionUpdate {
+        /// What a program wants to keep with the subscription.
+        metadata: Option<Metadata>;
+        /// What a person wants to say about the subscription.
+        description: Option<Description>;
+        /// The types of events that it is about from now on. An empty list changes nothing.
+        sources: Option<Several<EventSourceCreate>>;
+        /// Where these events are sent from now on. An empty list changes nothing.
+        destination_ids: Option<Several<EventDestinationId>>, invalid ERR_NGROK_5103;
+    }
+    ignored "id";
+    check subscription_update;
+}
+
+reply! {
+    /// A source of an event subscription.
+    EventSource {
+        /// The type of events.
+        r#type: String;
+        /// Where it is found.
+        uri: String;
+        /// The fields that are sent; none for events that are sent whole.
+        fields: Vec<String>;
+        /// Which of the events are sent; empty for all.
+        filter: String;
+    }
+
+    /// An event subscription.
+    EventSubscription {
+        /// The id.
+        id: String;
+        /// Where it is found.
+        uri: String;
+        /// When it was created.
+        created_at: Timestamp;
+        /// What a program keeps with it.
+        metadata: String;
+        /// What a person said about it.
+        description: String;
+        /// The types of events that it is about.
+        sources: Vec<EventSource>;
+        /// Where these events are sent.
+        destinations: Vec<Ref>;
+    }
+}
+
+fn one_auth(auth: &AwsAuth) -> Result<(), Fault> {
+    match (&auth.role, &auth.creds) {
+        (None, None) => Err(Fault::coded(Code::ERR_NGROK_5107, "it needs either role or creds")),
+        (Some(_), Some(_)) => Err(Fault::coded(Code::ERR_NGROK_5116, "role and creds exclude each other")),
+        _ => Ok(()),
+    }
+}
+
+fn one_target(target: &EventTarget) -> Result<(), Fault> {
+    match target.kinds().count() {
+        1 => Ok(()),
+        0 => Err(Fault::coded(Code::ERR_NGROK_5100, "it has no member")),
+        _ => Err(Fault::coded(Code::ERR_NGROK_5115, "it has more than one member")),
+    }
+}
+
+impl EventTarget {
+    /// The name of the member that is there.
+    pub fn kind(&self) -> &'static str {
+        self.kinds().next().expect("a target was checked for having one")
+    }
+
+    fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        let given = [
+            ("firehose", self.firehose.is_some()),
+            ("kinesis", self.kinesis.is_some()),
+            ("cloudwatch_logs", self.cloudwatch_logs.is_some()),
+            ("datadog", self.datadog.is_some()),
+            ("azure_logs_ingestion", self.azure_logs_ingestion.is_some()),
+            ("s3", self.s3.is_some()),
+            ("debug", self.debug.is_some()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name)
+    }
+
+    /// How AWS is logged in to, for targets there.
+    pub fn aws_auth(&self) -> Option<&AwsAuth> {
+        let kinesis = self.kinesis.as_ref().map(|target| &target.auth);
+        let firehose = self.firehose.as_ref().map(|target| &target.auth);
+        let logs = self.cloudwatch_logs.as_ref().map(|target| &target.auth);
+        kinesis.or(firehose).or(logs).or(self.s3.as_ref().map(|target| &target.auth))
+    }
+}
+
+/// What is new has nothing to keep, so its secrets must be there.
+fn with_secrets(body: &EventDestinationCreate) -> Result<(), Fault> {
+    let target = &body.target;
+    if target.datadog.as_ref().is_some_and(|datadog| datadog.api_key.is_none()) {
+        return Err(Fault::coded(Code::ERR_NGROK_5133, "target.datadog.api_key is missing"));
+    }
+    if target.azure_logs_ingestion.as_ref().is_some_and(|azure| azure.client_secret.is_none()) {
+        return Err(Fault::coded(Code::ERR_NGROK_5139, "target.azure_logs_ingestion.client_secret is missing"));
+    }
+    let keys = target.aws_auth().and_then(|auth| auth.creds.as_ref());
+    if keys.is_some_and(|keys| keys.aws_secret_access_key.is_none()) {
+        return Err(Fault::coded(Code::ERR_NGROK_240, "the aws_secret_access_key is missing"));
+    }
+    Ok(())
+}
+
+fn azure(target: &AzureLogsIngestionTarget) -> Result<(), Fault> {
+    if target.logs_ingestion_uri.as_str().starts_with("https://") {
+        return Ok(());
+    }
+    Err(Fault::coded(Code::ERR_NGROK_5138, "logs_ingestion_uri is no https URL"))
+}
+
+fn callback(target: &DebugTarget) -> Result<(), Fault> {
+    let url = target.callback_url.as_ref().map(Word::as_str);
+    match url {
+        Some(url) if !url.starts_with("http://") && !url.starts_with("https://") => {
+            Err(Fault::coded(Code::ERR_NGROK_5140, "callback_url is no http or https URL"))
+        }
+        None if !target.log => Err(Fault::coded(Code::ERR_NGROK_5140, "it needs log or callback_url")),
+        _ => Ok(()),
+    }
+}
+
+fn source(body: &EventSourceCreate) -> Result<(), Fault> {
+    let fields: Vec<&str> = body.fields.iter().map(Word::as_str).collect();
+    check_source(&body.r#type, &fields, body.filter.as_ref())
+}
+
+/// Checks what a source says against its type: a change needs it with what was there before.
+///
+/// # Errors
+///
+/// 5400 to 5406.
+pub fn check_source(kind: &EventType, fields: &[&str], filter: Option<&FilterText>) -> Result<(), Fault> {
+    let known = kind.fields();
+    if known.is_empty() {
+        return match (fields, filter) {
+            ([], None) => Ok(()),
+            ([], Some(_)) => Err(Fault::coded(Code::ERR_NGROK_5402, "events of this type take no filter")),
+            _ => Err(Fault::coded(Code::ERR_NGROK_5401, "events of this type take no fields")),
+        };
+    }
+    if fields.is_empty() {
+        return Err(Fault::coded(Code::ERR_NGROK_5400, "events of this type need fields"));
+    }
+    if let Some(stranger) = fields.iter().find(|field| known.iter().all(|(name, _)| name != *field)) {
+        let short: String = stranger.chars().take(64).collect();
+        return Err(Fault::coded(Code::ERR_NGROK_5403, format!("events of this type have no field {short:?}")));
+    }
+    match filter {
+        Some(filter) => FilterScope::event(kind).check(filter.as_str()).map(drop),
+        None => Ok(()),
+    }
+}
+
+fn subscription(body: &EventSubscriptionCreate) -> Result<(), Fault> {
+    no_type_twice(&body.sources)
+}
+
+fn subscription_update(body: &EventSubscriptionUpdate) -> Result<(), Fault> {
+    no_type_twice(body.sources.as_ref().map_or(&[], Several::as_slice))
+}
+
+fn no_type_twice(sources: &[EventSourceCreate]) -> Result<(), Fault> {
+    let twice =
+        sources.iter().enumerate().any(|(at, one)| sources[..at].iter().any(|other| other.r#type == one.r#type));
+    if twice {
+        return Err(Fault::coded(Code::ERR_NGROK_5127, "sources names a type of events twice"));
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! What ngrok has no interface for: accounts, users, memberships, the audit log, settings, edges and backups.
+
+use std::collections::BTreeMap;
+
+use portway_names::UserId;
+use secrecy::SecretString;
+
+use crate::object::{body, reply};
+use crate::{Description, DeveloperRole, Ref, TeamRole, Timestamp, Word};
+
+body! {
+    /// An account to create.
+    AccountCreate {
+        /// The name.
+        name: Word<255>;
+        /// What a person wants to say about the account.
+        description: Description;
+    }
+
+    /// A change of an account.
+    AccountUpdate {
+        /// The name from now on.
+        name: Option<Word<255>>;
+        /// What a person wants to say about the account.
+        description: Option<Description>;
+        /// Whether it is suspended: its credentials are refused and its endpoints go offline.
+        suspended: Option<bool>;
+    }
+    ignored "id";
+
+    /// A user to create.
+    UserCreate {
+        /// The e-mail address, which is also the name to log in with.
+        email: Word<255>;
+        /// The name.
+        name: Word<255>;
+        /// The password; without one the user logs in by single sign-on.
+        password: Option<SecretString>;
+        /// Whether the user may log in.
+        active: bool = true;
+    }
+
+    /// A change of a user.
+    UserUpdate {
+        /// The e-mail address from now on.
+        email: Option<Word<255>>;
+        /// The name from now on.
+        name: Option<Word<255>>;
+        /// The password from now on.
+        password: Option<SecretString>;
+        /// Whether the user may log in from now on.
+        active: Option<bool>;
+    }
+    ignored "id";
+
+    /// The wish that a user belongs to the caller's account.
+    MembershipCreate {
+        /// The user.
+        user_id: UserId;
+        /// What the user may do with resources.
+        developer: DeveloperRole = DeveloperRole::ReadWrite;
+        /// What the user may do with other members.
+        team: TeamRole = TeamRole::ReadOnly;
+        /// Whether the user may do everything.
+        administrator: bool = false;
+    }
+
+    /// A change of a membership.
+    MembershipUpdate {
+        /// What the user may do with resources from now on.
+        developer: Option<DeveloperRole>;
+        /// What the user may do with other members from now on.
+        team: Option<TeamRole>;
+        /// Whether the user may do everything from now on.
+        administrator: Option<bool>;
+    }
+    ignored "id";
+
+    /// A change of the settings of the caller's account.
+    SettingsUpdate {
+        /// Whether users need a second factor to log in.
+        user_mfa_required: Option<bool>;
+        /// Whether users can log in by single sign-on only.
+        enforce_sso: Option<bool>;
+        /// Whether bodies and headers of requests are kept for inspection.
+        traffic_full_capture: Option<bool>;
+        /// Days that lines of the audit log are kept.
+        audit_retention_days: Option<u32>;
+    }
+}
+
+reply! {
+    /// An account.
+    Account {
+        /// The id.
+        id: String;
+        /// Where it is found.
+        uri: String;
+        /// The name.
+        name: String;
+        /// What a person said about it.
+        description: String;
+        /// When it was created.
+        created_at: Timestamp;
+        /// Whether it is suspended.
+        suspended: bool;
+        /// Whether users can log in by single sign-on only.
+        enforce_sso: bool;
+        /// The oldest version of this interface that it may use.
+        min_api_version: String;
+        /// The oldest agent that it may use.
+        min_agent_version: String;
+        /// Whether users need a second factor to log in.
+        user_mfa_required: bool;
+        /// Whether bodies and headers of requests are kept for inspection.
+        traffic_full_capture: bool;
+    }
+
+    /// A user.
+    User {
+        /// The id.
+        id: String;
+        /// Where it is found.
+        uri: String;
+        /// When it was created.
+        created_at: Timestamp;
+        /// The e-mail address.
+        email: String;
+        /// The name.
+        name: String;
+        /// Whether the user may log in.
+        active: bool;
+        /// Whether the user has a second factor.
+        mfa_enabled: bool;
+        /// When the user logged in last.
+        last_login: Option<Timestamp>;
+    }
+
+    /// That a user belongs to an account, and what the user may do there.
+    Membership {
+        /// The id.
+        id: String;
+        /// Where it is found.
+        uri: String;
+        /// When it began.
+        created_at: Timestamp;
+        /// The account.
+        account: Ref;
+        /// The user.
+        user: Ref;
+        /// What the user may do with resources.
+        developer: DeveloperRole;
+        /// What the user may do with other members.
+        team: TeamRole;
+        /// Whether the user may do everything.
+        administrator: bool;
+    }
+
+    /// A line of the audit log.
+    AuditEntry {
+        /// The id.
+        id: String;
+        /// Where it is found.
+        uri: String;
+        /// When it happened.
+        created_at: Timestamp;
+        /// The operation, as reserved-domains create.
+        operation: String;
+        /// Who did it; nobody for what the server does by itself.
+        principal: Option<Ref>;
+        /// The credential that was used.
+        credential: Option<Ref>;
+        /// The address that it came from.
+        ip: String;
+        /// The resource that it was about.
+        object: Option<Ref>;
+        /// The error when it was refused, empty when it was done.
+        error_code: String;
+        /// The id of the call.
+        operation_id: String;
+    }
+
+    /// The settings of an account.
+    Settings {
+        /// Where they are found.
+        uri: String;
+        /// Whether users need a second factor to log in.
+        user_mfa_required: bool;
+        /// Whether users can log in by single sign-on only.
+        enforce_sso: bool;
+        /// Whether bodies and headers of requests are kept for inspection.
+        traffic_full_capture: bool;
+        /// Days that lines of the audit log are kept.
+        audit_retention_days: u32;
+        /// The most of each kind of resource that the account may have.
+        limits: BTreeMap<String, u64>;
+    }
+
+    /// An edge that is connected to this installation.
+    Edge {
+        /// The name.
+        id: String;
+        /// Where it is found.
+        uri: String;
+        /// The region that it serves.
+        region: String;
+        /// Its version.
+        version: String;
+        /// When it connected.
+        connected_at: Timestamp;
+        /// Whether it takes no new work.
+        draining: bool;
+        /// The agents that are connected to it.
+        sessions: u64;
+        /// The endpoints that it serves.
+        endpoints: u64;
+    }
+
+    /// A region.
+    RegionReply {
+        /// The code.
+        id: String;
+        /// Where it is found.
+        uri: String;
+        /// The edges that are connected.
+        edges: u64;
+        /// What agents connect to.
+        connect_url: String;
+    }
+
+    /// A copy of the durable state.
+    Backup {
+        /// The id.
+        id: String;
+        /// Where it is found.
+        uri: String;
+        /// When it was made.
+        created_at: Timestamp;
+        /// The file, as the server sees it.
+        path: String;
+        /// Its size in bytes.
+        size: u64;
+        /// The SHA-256 digest of the file, in hexadecimal digits.
+        sha256: String;
+    }
+}
