@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use portway_access::{Acl, AclError, SshKey, SshKeyError};
 use portway_names::{AccountId, CredentialId};
-use portway_store::{Credential, Digest, Store, StoreError, Timestamp};
+use portway_store::{Credential, DatabaseUrl, Digest, Store, StoreError, Timestamp};
 use secrecy::SecretString;
 
 use crate::directory::DATABASE;
@@ -44,13 +44,14 @@ pub struct Authtoken {
 pub enum AdminError {
     /// No server was ever started on this directory.
     #[error(
-        "{} is not the data directory of a Portway server; pass the server's --data-dir, or start the server once to make it",
+        "{} is not the data directory of a Portway server with its own database; pass the server's --data-dir, or its --database-url where \
+         it has one, or start the server once to make it",
         .0.display()
     )]
     NoDataDir(PathBuf),
     /// A first start was killed before it made an account.
-    #[error("{} has no account yet: its first start was not finished; start the server once", .0.display())]
-    NoAccount(PathBuf),
+    #[error("{0} has no account yet: the server's first start was not finished; start it once")]
+    NoAccount(String),
     /// No authtoken has this id.
     #[error("there is no authtoken {0}; `portway admin authtokens list` shows those there are")]
     UnknownAuthtoken(CredentialId),
@@ -73,10 +74,9 @@ pub enum AdminError {
     Store(#[from] StoreError),
 }
 
-/// A data directory opened for administration.
+/// An installation's database opened for administration.
 #[derive(Debug)]
 pub struct Admin {
-    data_dir: PathBuf,
     store: Store,
 }
 
@@ -90,7 +90,15 @@ impl Admin {
             StoreError::Missing { .. } => AdminError::NoDataDir(data_dir.to_path_buf()),
             other => other.into(),
         })?;
-        Ok(Admin { data_dir: data_dir.to_path_buf(), store })
+        Ok(Admin { store })
+    }
+
+    /// Opens the PostgreSQL database of a server that was started at least once. Makes nothing.
+    ///
+    /// # Errors
+    /// A store error when it cannot be reached, belongs to another version or is empty.
+    pub async fn connect(url: &DatabaseUrl) -> Result<Admin, AdminError> {
+        Ok(Admin { store: Store::connect_existing(url).await? })
     }
 
     /// All accounts, oldest first.
@@ -138,7 +146,7 @@ impl Admin {
     async fn add(&self, description: &str, acl: &[String], digest: Digest) -> Result<CredentialId, AdminError> {
         let rules = Acl::parse(acl.iter().map(String::as_str))?;
         let accounts = self.store.accounts().await?;
-        let account = accounts.first().ok_or_else(|| AdminError::NoAccount(self.data_dir.clone()))?;
+        let account = accounts.first().ok_or_else(|| AdminError::NoAccount(self.store.name().to_owned()))?;
         let now = Timestamp::now();
         let credential = Credential {
             id: CredentialId::new(random::ksuid(now)),

@@ -64,7 +64,10 @@ impl Control {
     /// See [`OpenError`].
     pub async fn open_on(dir: DataDir, config: ControlConfig) -> Result<Control, OpenError> {
         let now = Timestamp::now();
-        let store = Store::open(&dir.file(DATABASE)).await?;
+        let store = match &config.database_url {
+            Some(url) => Store::connect(url).await?,
+            None => Store::open(&dir.file(DATABASE)).await?,
+        };
         store.begin_feed(&new_epoch(now)).await?;
         let master = Arc::new(master_key(&dir, &store).await?);
         let authority = Authority::open(&store, &master, now).await;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use portway_control::DatabaseUrl;
 use portway_control::admin::{Admin, AdminError};
 use portway_names::CredentialId;
 use secrecy::ExposeSecret;
@@ -23,6 +24,9 @@ pub(crate) struct Args {
     /// The server's data directory
     #[arg(long, value_name = "DIR", env = "PORTWAY_DATA_DIR", default_value = ".portway", global = true)]
     data_dir: PathBuf,
+    /// The server's PostgreSQL database, when it has one instead of a file in the data directory
+    #[arg(long, value_name = "URL", env = "PORTWAY_DATABASE_URL", hide_env_values = true, global = true)]
+    database_url: Option<DatabaseUrl>,
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
@@ -108,7 +112,10 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 }
 
 async fn execute(args: Args) -> Result<String, AdminError> {
-    let admin = Admin::open(&args.data_dir).await?;
+    let admin = match &args.database_url {
+        Some(url) => Admin::connect(url).await?,
+        None => Admin::open(&args.data_dir).await?,
+    };
     match args.command {
         Command::Authtokens(Authtokens::List) => list_authtokens(&admin, args.json).await,
         Command::Authtokens(Authtokens::Create { description, acl }) => {

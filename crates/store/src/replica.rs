@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use portway_names::HostName;
-use sqlx::SqliteConnection;
 
 use crate::error::Fault;
 use crate::row::{signed, text, unsigned};
+use crate::sql::{Connection, query};
 use crate::{
     Certificate, Credential, Lease, Store, StoreError, certificates, connect_names, credentials, feed, leases, settings,
 };
@@ -104,8 +104,8 @@ impl Store {
             if feed.epoch != epoch || version < feed.floor || version > feed.version {
                 return Ok(Changes::Unknown);
             }
-            let query = sqlx::query(SINCE).bind(signed(version)).bind(i64::from(limit));
-            let rows = query.fetch_all(&mut *tx).await?;
+            let query = query(SINCE).bind(signed(version)).bind(i64::from(limit));
+            let rows = query.fetch_all(&mut tx).await?;
             let reached = rows.last().map(|row| unsigned(row, "version")).transpose()?.unwrap_or(version);
             let ids = rows.iter().map(|row| text(row, "resource")).collect::<Result<BTreeSet<_>, _>>()?;
             let (mut changed, mut removed) = (Vec::new(), Vec::new());
@@ -122,7 +122,7 @@ impl Store {
 }
 
 /// What this resource is now. The kind is in the id.
-async fn record(tx: &mut SqliteConnection, id: &str) -> Result<Option<Record>, Fault> {
+async fn record(tx: &mut Connection, id: &str) -> Result<Option<Record>, Fault> {
     if id == settings::RESOURCE {
         let base_domain = settings::get(tx, settings::BASE_DOMAIN).await?;
         return Ok(base_domain.map(|base_domain| Record::Settings { base_domain }));
