@@ -1,6 +1,7 @@
 //! PostgreSQL: its address, connections, locks.
 
 use std::fmt;
+use std::future::Future;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const OLDEST: u32 = 15;
 /// Holds the write lock until the end of the transaction. All writers take it first: then transactions follow each other as they do in
 /// SQLite, what one of them reads stays true until it commits, and versions of the feed become visible in their order. The number means
 /// nothing ("portway" as ASCII); advisory locks belong to one database.
-const BEGIN_WRITE: &str = "BEGIN; SELECT pg_advisory_xact_lock(31647734762529145)";
+const LOCK: &str = "SELECT pg_advisory_xact_lock(31647734762529145)";
 /// One state of the database for all that is read.
 const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
@@ -148,14 +149,33 @@ pub(crate) async fn open(url: &DatabaseUrl) -> Result<PgPool, Fault> {
     Ok(pool.connect_lazy_with(options))
 }
 
+type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
+
 /// A transaction that holds the write lock.
-pub(crate) async fn write(pool: &PgPool) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, Fault> {
-    answered(pool.begin_with(BEGIN_WRITE)).await
+pub(crate) async fn write(pool: &PgPool) -> Result<Transaction, Fault> {
+    let pool = pool.clone();
+    whole(async move {
+        let mut tx = pool.begin().await?;
+        sqlx::query(LOCK).execute(&mut *tx).await?;
+        Ok(tx)
+    })
+    .await
 }
 
 /// A transaction that sees one state.
-pub(crate) async fn read(pool: &PgPool) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, Fault> {
-    answered(pool.begin_with(BEGIN_READ)).await
+pub(crate) async fn read(pool: &PgPool) -> Result<Transaction, Fault> {
+    let pool = pool.clone();
+    whole(async move { pool.begin_with(BEGIN_READ).await }).await
+}
+
+/// Lets a transaction begin although nobody may wait for it any more. A driver's future dropped between BEGIN and its answer leaves a
+/// connection in the pool that the driver believes to be outside of a transaction, and that holds its locks.
+async fn whole(
+    begin: impl Future<Output = Result<Transaction, sqlx::Error>> + Send + 'static,
+) -> Result<Transaction, Fault> {
+    let begun = tokio::spawn(begin);
+    // The task ends early with its runtime only.
+    answered(async { begun.await.unwrap_or(Err(sqlx::Error::PoolClosed)) }).await
 }
 
 #[cfg(test)]
