@@ -141,9 +141,9 @@ impl Store {
         if self.schema_version().await? == SCHEMA_VERSION {
             return Ok(());
         }
-        let mut tx = self.named(self.write()).await?;
+        let mut tx = self.named(async { self.write().await }).await?;
         // Another process may have been here since.
-        let found = self.named(migration::version(&mut tx)).await?;
+        let found = self.named(async { migration::version(&mut tx).await }).await?;
         if found > SCHEMA_VERSION {
             return Err(self.newer(found));
         }
@@ -188,7 +188,7 @@ impl Store {
     /// A connection for one statement; several of them may see several states.
     pub(crate) async fn reader(&self) -> Result<Connection, Fault> {
         Ok(match &self.inner.engine {
-            Engine::Sqlite(pools) => Connection::Sqlite(pools.reader.acquire().await?),
+            Engine::Sqlite(pools) => Connection::Sqlite(pools.reader().await?),
             Engine::Postgres(pool) => Connection::Postgres(answered(pool.acquire()).await?),
         })
     }
@@ -196,7 +196,7 @@ impl Store {
     /// A transaction that sees one state of the database.
     pub(crate) async fn read(&self) -> Result<Transaction, Fault> {
         Ok(Transaction::new(match &self.inner.engine {
-            Engine::Sqlite(pools) => Connection::SqliteTransaction(pools.reader.begin().await?),
+            Engine::Sqlite(pools) => Connection::SqliteTransaction(pools.read().await?),
             Engine::Postgres(pool) => Connection::PostgresTransaction(postgres::read(pool).await?),
         }))
     }

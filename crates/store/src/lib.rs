@@ -6,6 +6,7 @@
 
 mod accounts;
 mod api_keys;
+mod audit;
 mod bootstrap;
 mod certificates;
 mod connect_names;
@@ -20,6 +21,8 @@ mod migration;
 mod overlap;
 mod postgres;
 mod replica;
+mod resource_changes;
+mod resources;
 mod row;
 mod secrets;
 mod settings;
@@ -29,6 +32,7 @@ mod timestamp;
 
 pub use accounts::{Account, User};
 pub use api_keys::ApiKey;
+pub use audit::{Audit, AuditEntry};
 pub use bootstrap::FirstAccount;
 pub use certificates::Certificate;
 pub use credentials::Credential;
@@ -41,4 +45,9 @@ pub use leases::{Claim, ClaimAnswer, Lease, Release};
 pub use migration::SCHEMA_VERSION;
 pub use postgres::{DatabaseUrl, DatabaseUrlError};
 pub use replica::{Changes, Record, Snapshot};
+pub use resource_changes::{
+    Content, InUse, NewResource, RESOURCE_BODY_MAX, RESOURCE_KEYS_MAX, RESOURCE_REFS_MAX, RESOURCE_TEXT_MAX,
+    ResourceError,
+};
+pub use resources::{PAGE_MAX, Referrer, Resource};
 pub use timestamp::Timestamp;

@@ -10,9 +10,12 @@ use crate::error::Fault;
 use crate::sql::{Connection, Engine, Transaction, answered, query};
 
 /// The schema version this program knows: the number of its newest migration.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "first", include_str!("../migrations/0001_first.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "first", include_str!("../migrations/0001_first.sql")),
+    (2, "resources", include_str!("../migrations/0002_resources.sql")),
+];
 
 /// A column whose order must be that of its bytes, in the migrations' text. SQLite orders so by itself, PostgreSQL by the language of the
 /// database unless it is told.
@@ -39,10 +42,11 @@ pub(crate) async fn version(connection: &mut Connection) -> Result<i64, Fault> {
 /// Applies what is missing. The transaction holds the write lock: two processes that start at once do it one after the other.
 pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Fault> {
     let done = match tx.engine() {
-        Engine::Sqlite(connection) => migrator(str::to_owned).run(connection).await,
+        // `run` gives a future that the compiler does not take for Send.
+        Engine::Sqlite(connection) => migrator(str::to_owned).run_direct(None, connection, false).await,
         Engine::Postgres(connection) => {
             let migrator = migrator(|sql| sql.replace(BY_BYTES, "TEXT COLLATE \"C\""));
-            return answered(async { migrator.run(connection).await.map_err(engine_error) }).await;
+            return answered(async { migrator.run_direct(None, connection, false).await.map_err(engine_error) }).await;
         }
     };
     Ok(done.map_err(engine_error)?)

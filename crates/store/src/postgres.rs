@@ -170,12 +170,12 @@ pub(crate) async fn read(pool: &PgPool) -> Result<Transaction, Fault> {
 
 /// Lets a transaction begin although nobody may wait for it any more. A driver's future dropped between BEGIN and its answer leaves a
 /// connection in the pool that the driver believes to be outside of a transaction, and that holds its locks.
-async fn whole(
+fn whole(
     begin: impl Future<Output = Result<Transaction, sqlx::Error>> + Send + 'static,
-) -> Result<Transaction, Fault> {
+) -> impl Future<Output = Result<Transaction, Fault>> {
     let begun = tokio::spawn(begin);
     // The task ends early with its runtime only.
-    answered(async { begun.await.unwrap_or(Err(sqlx::Error::PoolClosed)) }).await
+    answered(async { begun.await.unwrap_or(Err(sqlx::Error::PoolClosed)) })
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use crate::error::Fault;
 use crate::row::{signed, text, unsigned};
 use crate::sql::{Connection, query};
 use crate::{
-    Certificate, Credential, Lease, Store, StoreError, certificates, connect_names, credentials, feed, leases, settings,
+    Certificate, Credential, Lease, Resource, Store, StoreError, certificates, connect_names, credentials, feed,
+    leases, resources, settings,
 };
 
 const SINCE: &str = "SELECT version, resource FROM outbox WHERE version > $1 ORDER BY version LIMIT $2";
@@ -24,6 +25,8 @@ pub enum Record {
     ConnectName(HostName),
     /// Who may serve a name.
     Lease(Lease),
+    /// A resource of the REST API.
+    Resource(Resource),
     /// What is true of the installation: the base domain.
     Settings {
         /// The base domain.
@@ -39,6 +42,7 @@ impl Record {
             Record::Certificate(certificate) => certificate.id.to_string(),
             Record::ConnectName(host) => format!("{}{host}", connect_names::PREFIX),
             Record::Lease(lease) => lease.id.to_string(),
+            Record::Resource(resource) => resource.id.clone(),
             Record::Settings { .. } => settings::RESOURCE.to_owned(),
         }
     }
@@ -88,6 +92,7 @@ impl Store {
             records.extend(certificates::all(&mut tx).await?.into_iter().map(Record::Certificate));
             records.extend(credentials::all(&mut tx).await?.into_iter().map(Record::Credential));
             records.extend(leases::all(&mut tx).await?.into_iter().map(Record::Lease));
+            records.extend(resources::followed(&mut tx).await?.into_iter().map(Record::Resource));
             Ok(Snapshot { epoch: feed.epoch, version: feed.version, records })
         })
         .await
@@ -134,6 +139,6 @@ async fn record(tx: &mut Connection, id: &str) -> Result<Option<Record>, Fault> 
         Some(portway_names::CredentialId::PREFIX) => Ok(credentials::find(tx, id).await?.map(Record::Credential)),
         Some(portway_names::TlsCertificateId::PREFIX) => Ok(certificates::find(tx, id).await?.map(Record::Certificate)),
         Some(portway_names::LeaseId::PREFIX) => Ok(leases::find(tx, id).await?.map(Record::Lease)),
-        _ => Err(Fault::Damaged(format!("the outbox names an unknown kind of resource: {id}"))),
+        _ => Ok(resources::find(tx, id).await?.filter(|resource| resource.followed).map(Record::Resource)),
     }
 }

@@ -143,7 +143,7 @@ impl Query {
         match connection.engine() {
             Engine::Sqlite(connection) => {
                 let done = sqlx::query_with(self.sql, arguments::<SqliteArguments>(self.values)?).execute(connection);
-                Ok(done.await?.rows_affected())
+                Ok(Box::pin(done).await?.rows_affected())
             }
             Engine::Postgres(connection) => {
                 let done = sqlx::query_with(self.sql, arguments::<PgArguments>(self.values)?).execute(connection);
@@ -157,7 +157,7 @@ impl Query {
         match connection.engine() {
             Engine::Sqlite(connection) => {
                 let rows = sqlx::query_with(self.sql, arguments::<SqliteArguments>(self.values)?).fetch_all(connection);
-                Ok(rows.await?.into_iter().map(Row::Sqlite).collect())
+                Ok(Box::pin(rows).await?.into_iter().map(Row::Sqlite).collect())
             }
             Engine::Postgres(connection) => {
                 let rows = sqlx::query_with(self.sql, arguments::<PgArguments>(self.values)?).fetch_all(connection);
@@ -171,7 +171,7 @@ impl Query {
         match connection.engine() {
             Engine::Sqlite(connection) => {
                 let row = sqlx::query_with(self.sql, arguments::<SqliteArguments>(self.values)?);
-                Ok(row.fetch_optional(connection).await?.map(Row::Sqlite))
+                Ok(Box::pin(row.fetch_optional(connection)).await?.map(Row::Sqlite))
             }
             Engine::Postgres(connection) => {
                 let row = sqlx::query_with(self.sql, arguments::<PgArguments>(self.values)?);

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
@@ -23,8 +24,8 @@ const WAL_LIMIT: &str = "67108864";
 #[derive(Debug)]
 pub(crate) struct Pools {
     /// One connection, so that writers queue here rather than in the engine.
-    pub(crate) writer: SqlitePool,
-    pub(crate) reader: SqlitePool,
+    writer: SqlitePool,
+    reader: SqlitePool,
     /// None for a database in memory.
     path: Option<PathBuf>,
 }
@@ -68,7 +69,17 @@ impl Pools {
 
     /// A transaction that holds the write lock from its start, so that it never fails half-way for another writer.
     pub(crate) async fn write(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, Fault> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(Box::pin(self.writer.begin_with("BEGIN IMMEDIATE")).await?)
+    }
+
+    /// A transaction that sees one state.
+    pub(crate) async fn read(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, Fault> {
+        Ok(Box::pin(self.reader.begin()).await?)
+    }
+
+    /// A connection to read with.
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<sqlx::Sqlite>, Fault> {
+        Ok(Box::pin(self.reader.acquire()).await?)
     }
 
     /// Keeps a copy of the database beside it before its schema changes: `portway.db.schema-1` is the last state of version 1. A copy of

@@ -7,9 +7,12 @@ mod engine;
 mod feed;
 mod leases;
 mod lifecycle;
+mod migration;
 #[path = "../postgres/mod.rs"]
 mod postgres;
 mod records;
+mod resource_model;
+mod resources;
 mod server;
 
 use std::time::Duration;
