@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bootstrap;
+mod crash;
 mod engine;
 mod feed;
 mod leases;
