@@ -7,11 +7,14 @@ use std::time::SystemTime;
 
 use portway_access::{Acl, AclError, SshKey, SshKeyError};
 use portway_names::{AccountId, CredentialId};
+pub use portway_store::BackupError;
 use portway_store::{Credential, DatabaseUrl, Digest, Store, StoreError, Timestamp};
 use secrecy::SecretString;
 
-use crate::directory::DATABASE;
+use crate::OpenError;
+use crate::directory::{DATABASE, DataDir};
 use crate::random;
+use crate::service::new_epoch;
 
 /// An account.
 #[derive(Debug, Clone)]
@@ -69,9 +72,39 @@ pub enum AdminError {
     /// A text that is no public key.
     #[error("the SSH key cannot be used: {0}")]
     SshKey(#[from] SshKeyError),
+    /// A server has the database open.
+    #[error("a server is running on the data directory {}{}; stop it first", dir.display(), .holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    Running {
+        /// The directory.
+        dir: PathBuf,
+        /// The server's process id, when it wrote one.
+        holder: Option<u32>,
+    },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Directory(OpenError),
+    /// A backup or its way back.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Puts a backup in the place of a stopped server's database. What was there is kept under another name, which is returned. Edges take a
+/// new snapshot; authtokens that were made after the backup are gone. The master key must be the one of the backup's time.
+///
+/// # Errors
+/// [`AdminError::Running`] while a server has the directory, [`AdminError::Backup`] when the file cannot be used; nothing is changed then.
+///
+/// # Cancel safety
+/// Dropped half-way, restore again.
+pub async fn restore(data_dir: &Path, backup: &Path) -> Result<Option<PathBuf>, AdminError> {
+    let held = DataDir::hold(data_dir).map_err(|error| match error {
+        OpenError::Locked { dir, holder } => AdminError::Running { dir, holder },
+        other => AdminError::Directory(other),
+    })?;
+    Ok(portway_store::restore(backup, &held.file(DATABASE), &new_epoch(Timestamp::now())).await?)
 }
 
 /// An installation's database opened for administration.
@@ -99,6 +132,17 @@ impl Admin {
     /// A store error when it cannot be reached, belongs to another version or is empty.
     pub async fn connect(url: &DatabaseUrl) -> Result<Admin, AdminError> {
         Ok(Admin { store: Store::connect_existing(url).await? })
+    }
+
+    /// Writes a backup of the database to a new file, beside a running server or without one. The master key is not in it.
+    ///
+    /// # Errors
+    /// [`AdminError::Backup`]: the file is there already or cannot be written, or the state is in PostgreSQL.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, a file that is not whole may stay.
+    pub async fn backup(&self, file: &Path) -> Result<(), AdminError> {
+        Ok(self.store.backup(file).await?)
     }
 
     /// All accounts, oldest first.

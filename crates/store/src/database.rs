@@ -120,7 +120,15 @@ impl Store {
         }
     }
 
-    async fn on_file(path: &Path) -> Result<Store, StoreError> {
+    /// The file, when the database is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.inner.engine {
+            Engine::Sqlite(pools) => pools.path(),
+            Engine::Postgres(_) => None,
+        }
+    }
+
+    pub(crate) async fn on_file(path: &Path) -> Result<Store, StoreError> {
         let name = path.display().to_string();
         let pools = sqlite::Pools::open(path).await.map_err(|fault| StoreError::from_fault(&name, fault))?;
         Ok(Self::new(name, Engine::Sqlite(pools)))
@@ -172,7 +180,7 @@ impl Store {
         StoreError::Newer { database: self.inner.name.clone(), found, known: SCHEMA_VERSION }
     }
 
-    async fn schema_version(&self) -> Result<i64, StoreError> {
+    pub(crate) async fn schema_version(&self) -> Result<i64, StoreError> {
         self.named(async { migration::version(&mut self.reader().await?).await }).await
     }
 

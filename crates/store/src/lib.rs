@@ -7,6 +7,7 @@
 mod accounts;
 mod api_keys;
 mod audit;
+mod backup;
 mod bootstrap;
 mod certificates;
 mod connect_names;
@@ -33,6 +34,7 @@ mod timestamp;
 pub use accounts::{Account, User};
 pub use api_keys::ApiKey;
 pub use audit::{Audit, AuditEntry};
+pub use backup::{BackupError, restore};
 pub use bootstrap::FirstAccount;
 pub use certificates::Certificate;
 pub use credentials::Credential;

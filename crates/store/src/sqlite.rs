@@ -97,6 +97,11 @@ impl Pools {
         Ok(())
     }
 
+    /// The database's file; none in memory.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
     /// Waits for running operations and closes every connection.
     pub(crate) async fn close(&self) {
         self.reader.close().await;
@@ -130,13 +135,13 @@ pub(crate) async fn copy(from: &Path, to: &Path) -> Result<(), Fault> {
     let copied = sqlx::query("VACUUM INTO $1").bind(text(to)?).execute(&mut connection).await;
     let _ = connection.close().await;
     copied?;
-    file.sync_all().map_err(Fault::File)?;
-    match to.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder),
-        _ => File::open("."),
-    }
-    .and_then(|folder| folder.sync_all())
-    .map_err(Fault::File)
+    file.sync_all().and_then(|()| sync_folder(to)).map_err(Fault::File)
+}
+
+/// Lets a file's name survive a power cut.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Forbids the database to grow beyond its present size plus this many pages.
