@@ -23,6 +23,8 @@ mod overlap;
 mod postgres;
 mod replica;
 mod resource_changes;
+mod resource_error;
+mod resource_limits;
 mod resources;
 mod row;
 mod secrets;
@@ -47,9 +49,8 @@ pub use leases::{Claim, ClaimAnswer, Lease, Release};
 pub use migration::SCHEMA_VERSION;
 pub use postgres::{DatabaseUrl, DatabaseUrlError};
 pub use replica::{Changes, Record, Snapshot};
-pub use resource_changes::{
-    Content, InUse, NewResource, RESOURCE_BODY_MAX, RESOURCE_KEYS_MAX, RESOURCE_REFS_MAX, RESOURCE_TEXT_MAX,
-    ResourceError,
-};
+pub use resource_changes::{Content, InUse, NewResource};
+pub use resource_error::ResourceError;
+pub use resource_limits::{RESOURCE_BODY_MAX, RESOURCE_KEYS_MAX, RESOURCE_REFS_MAX, RESOURCE_TEXT_MAX};
 pub use resources::{PAGE_MAX, Referrer, Resource};
 pub use timestamp::Timestamp;

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use portway_names::AccountId;
 
 use crate::error::Fault;
-use crate::resources::{Referrer, Resource, find, owned, referrers};
+use crate::resource_error::Failure;
+use crate::resource_limits::check;
+use crate::resources::{Resource, find, owned, referrers};
 use crate::row::{parsed, signed, text};
 use crate::sql::{Connection, Row, query};
-use crate::{Audit, Store, StoreError, Timestamp, audit, feed};
+use crate::{Audit, ResourceError, Store, Timestamp, audit, feed};
 
 const ADD: &str = "INSERT INTO resources (id, kind, account_id, version, body, followed, created_ms, updated_ms) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -23,25 +25,17 @@ const REFS: &str = "SELECT target AS value FROM resource_refs WHERE id = $1";
 const ADD_REF: &str = "INSERT INTO resource_refs (id, target) VALUES ($1, $2)";
 const REMOVE_REF: &str = "DELETE FROM resource_refs WHERE id = $1 AND target = $2";
 
-/// Bytes of a body, and of each JSON text of an audit entry: more than any resource of the REST API needs, little enough to hold a page.
-pub const RESOURCE_BODY_MAX: usize = 1 << 20;
-/// Keys of one resource. Each is a row that is looked up in the transaction.
-pub const RESOURCE_KEYS_MAX: usize = 64;
-/// References of one resource, for the same reason.
-pub const RESOURCE_REFS_MAX: usize = 1024;
-/// Bytes of an id, kind, key and of each short text of an audit entry: index entries of both engines stay on one page.
-pub const RESOURCE_TEXT_MAX: usize = 1024;
 /// Referrers that [`ResourceError::InUse`] names.
 const REFERRERS_NAMED: u32 = 20;
 
 /// What a resource says and needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
-    /// JSON, at most [`RESOURCE_BODY_MAX`] bytes.
+    /// JSON, at most [`crate::RESOURCE_BODY_MAX`] bytes.
     pub body: String,
-    /// Names that only one resource of its kind has, at most [`RESOURCE_KEYS_MAX`]. Those that accounts do not share begin with the account.
+    /// Names that only one resource of its kind has, at most [`crate::RESOURCE_KEYS_MAX`]. Those that accounts do not share begin with the account.
     pub keys: Vec<String>,
-    /// Ids of the account's resources that it needs, at most [`RESOURCE_REFS_MAX`].
+    /// Ids of the account's resources that it needs, at most [`crate::RESOURCE_REFS_MAX`].
     pub refs: Vec<String>,
 }
 
@@ -67,90 +61,6 @@ pub enum InUse {
     Refuse,
     /// Delete it; the references to it go as well, the bodies of the others stay as they are.
     DeleteAnyway,
-}
-
-/// Why a resource did not change. Nothing of the change was kept.
-#[derive(Debug, thiserror::Error)]
-pub enum ResourceError {
-    /// The account has none of this kind with this id.
-    #[error("there is no {kind} {id}")]
-    Missing {
-        /// The kind.
-        kind: String,
-        /// The id.
-        id: String,
-    },
-    /// The id is there already.
-    #[error("the id {id} is taken")]
-    Exists {
-        /// The id.
-        id: String,
-    },
-    /// Another resource has a key. Whose it is may be a secret before other accounts.
-    #[error("another {kind} has the key {key}")]
-    KeyTaken {
-        /// The kind.
-        kind: String,
-        /// The key.
-        key: String,
-        /// The account of the resource that has it.
-        account: AccountId,
-        /// That resource.
-        id: String,
-    },
-    /// Somebody else changed it since it was read.
-    #[error("{id} has version {found}, not {expected}: somebody else changed it")]
-    Stale {
-        /// The resource.
-        id: String,
-        /// The version the caller has seen.
-        expected: u64,
-        /// The version it has.
-        found: u64,
-    },
-    /// Others need it.
-    #[error("{id} is in use by {} and perhaps others", referrers.first().map_or("", |first| first.id.as_str()))]
-    InUse {
-        /// The resource.
-        id: String,
-        /// Some of those that need it, at least one.
-        referrers: Vec<Referrer>,
-    },
-    /// The account has no resource that is referred to.
-    #[error("there is no {target} to refer to")]
-    NoTarget {
-        /// The id that was referred to.
-        target: String,
-    },
-    /// A text or list is too long, or a text holds a NUL character.
-    #[error("{what} is longer than {limit}, or holds a NUL character")]
-    Limit {
-        /// Which one.
-        what: &'static str,
-        /// Bytes of a text, entries of a list.
-        limit: usize,
-    },
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// A refusal, or a failure before it is known of which database.
-enum Failure {
-    Engine(Fault),
-    Refused(ResourceError),
-}
-
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        Failure::Engine(fault)
-    }
-}
-
-impl From<ResourceError> for Failure {
-    fn from(error: ResourceError) -> Self {
-        Failure::Refused(error)
-    }
 }
 
 impl Store {
@@ -376,33 +286,4 @@ fn key_taken(owner: &Row, kind: &str, key: &str) -> Result<ResourceError, Fault>
 
 fn missing(kind: &str, id: &str) -> Failure {
     Failure::Refused(ResourceError::Missing { kind: kind.to_owned(), id: id.to_owned() })
-}
-
-/// Limits, before anything is locked.
-fn check(id: &str, kind: &str, content: &Content, audit: &Audit) -> Result<(), ResourceError> {
-    let short = [
-        ("an id", id),
-        ("a kind", kind),
-        ("who", &audit.who),
-        ("an address", &audit.address),
-        ("an action", &audit.action),
-    ];
-    let lists = content.keys.iter().map(|key| ("a key", key)).chain(content.refs.iter().map(|id| ("a reference", id)));
-    let short = short.into_iter().chain(lists.map(|(what, text)| (what, text.as_str())));
-    let long = [("a body", Some(&content.body)), ("before", audit.before.as_ref()), ("after", audit.after.as_ref())];
-    let long = long.into_iter().filter_map(|(what, text)| Some((what, text?.as_str())));
-    let texts = short.map(|text| (text, RESOURCE_TEXT_MAX)).chain(long.map(|text| (text, RESOURCE_BODY_MAX)));
-    for ((what, text), limit) in texts {
-        if text.len() > limit || text.contains('\0') {
-            return Err(ResourceError::Limit { what, limit });
-        }
-    }
-    for (what, count, limit) in
-        [("keys", content.keys.len(), RESOURCE_KEYS_MAX), ("references", content.refs.len(), RESOURCE_REFS_MAX)]
-    {
-        if count > limit {
-            return Err(ResourceError::Limit { what, limit });
-        }
-    }
-    Ok(())
 }
