@@ -3,6 +3,7 @@
 //! Nothing of this is needed to build. Where a program cannot be installed, what needs it says so and is skipped.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -30,6 +31,7 @@ const NEEDS: &[Need] = &[
     Need { program: "h2load", package: "nghttp2-client", purpose: Purpose::Tests },
     Need { program: "python3", package: "python3", purpose: Purpose::Tests },
     Need { program: "ssh", package: "openssh-client", purpose: Purpose::Tests },
+    Need { program: "initdb", package: "postgresql", purpose: Purpose::Tests },
     Need { program: "node", package: "nodejs", purpose: Purpose::Compat },
     Need { program: "npm", package: "npm", purpose: Purpose::Compat },
     Need { program: "javac", package: "default-jdk-headless", purpose: Purpose::Compat },
@@ -62,12 +64,14 @@ pub(crate) fn ensure(purpose: Purpose) -> Result<()> {
     Ok(())
 }
 
-/// The program `name` on `PATH`, in cargo's folder of programs or among the system's.
+/// The program `name` on `PATH`, in cargo's folder of programs or among the system's, PostgreSQL's included.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = env::split_paths(&path).collect();
     folders.extend(env::home_dir().map(|home| home.join(".cargo/bin")));
     folders.push("/usr/sbin".into());
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    folders.extend(versions.filter_map(|version| Some(version.ok()?.path().join("bin"))));
     folders.into_iter().map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 

@@ -7,11 +7,14 @@ use std::time::SystemTime;
 
 use portway_access::{Acl, AclError, SshKey, SshKeyError};
 use portway_names::{AccountId, CredentialId};
-use portway_store::{Credential, Digest, Store, StoreError, Timestamp};
+pub use portway_store::BackupError;
+use portway_store::{Credential, DatabaseUrl, Digest, Store, StoreError, Timestamp};
 use secrecy::SecretString;
 
-use crate::directory::DATABASE;
+use crate::OpenError;
+use crate::directory::{DATABASE, DataDir};
 use crate::random;
+use crate::service::new_epoch;
 
 /// An account.
 #[derive(Debug, Clone)]
@@ -44,13 +47,14 @@ pub struct Authtoken {
 pub enum AdminError {
     /// No server was ever started on this directory.
     #[error(
-        "{} is not the data directory of a Portway server; pass the server's --data-dir, or start the server once to make it",
+        "{} is not the data directory of a Portway server with its own database; pass the server's --data-dir, or its --database-url where \
+         it has one, or start the server once to make it",
         .0.display()
     )]
     NoDataDir(PathBuf),
     /// A first start was killed before it made an account.
-    #[error("{} has no account yet: its first start was not finished; start the server once", .0.display())]
-    NoAccount(PathBuf),
+    #[error("{0} has no account yet: the server's first start was not finished; start it once")]
+    NoAccount(String),
     /// No authtoken has this id.
     #[error("there is no authtoken {0}; `portway admin authtokens list` shows those there are")]
     UnknownAuthtoken(CredentialId),
@@ -68,15 +72,44 @@ pub enum AdminError {
     /// A text that is no public key.
     #[error("the SSH key cannot be used: {0}")]
     SshKey(#[from] SshKeyError),
+    /// A server has the database open.
+    #[error("a server is running on the data directory {}{}; stop it first", dir.display(), .holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    Running {
+        /// The directory.
+        dir: PathBuf,
+        /// The server's process id, when it wrote one.
+        holder: Option<u32>,
+    },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Directory(OpenError),
+    /// A backup or its way back.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// A data directory opened for administration.
+/// Puts a backup in the place of a stopped server's database. What was there is kept under another name, which is returned. Edges take a
+/// new snapshot; authtokens that were made after the backup are gone. The master key must be the one of the backup's time.
+///
+/// # Errors
+/// [`AdminError::Running`] while a server has the directory, [`AdminError::Backup`] when the file cannot be used; nothing is changed then.
+///
+/// # Cancel safety
+/// Dropped half-way, restore again.
+pub async fn restore(data_dir: &Path, backup: &Path) -> Result<Option<PathBuf>, AdminError> {
+    let held = DataDir::hold(data_dir).map_err(|error| match error {
+        OpenError::Locked { dir, holder } => AdminError::Running { dir, holder },
+        other => AdminError::Directory(other),
+    })?;
+    Ok(portway_store::restore(backup, &held.file(DATABASE), &new_epoch(Timestamp::now())).await?)
+}
+
+/// An installation's database opened for administration.
 #[derive(Debug)]
 pub struct Admin {
-    data_dir: PathBuf,
     store: Store,
 }
 
@@ -90,7 +123,26 @@ impl Admin {
             StoreError::Missing { .. } => AdminError::NoDataDir(data_dir.to_path_buf()),
             other => other.into(),
         })?;
-        Ok(Admin { data_dir: data_dir.to_path_buf(), store })
+        Ok(Admin { store })
+    }
+
+    /// Opens the PostgreSQL database of a server that was started at least once. Makes nothing.
+    ///
+    /// # Errors
+    /// A store error when it cannot be reached, belongs to another version or is empty.
+    pub async fn connect(url: &DatabaseUrl) -> Result<Admin, AdminError> {
+        Ok(Admin { store: Store::connect_existing(url).await? })
+    }
+
+    /// Writes a backup of the database to a new file, beside a running server or without one. The master key is not in it.
+    ///
+    /// # Errors
+    /// [`AdminError::Backup`]: the file is there already or cannot be written, or the state is in PostgreSQL.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, a file that is not whole may stay.
+    pub async fn backup(&self, file: &Path) -> Result<(), AdminError> {
+        Ok(self.store.backup(file).await?)
     }
 
     /// All accounts, oldest first.
@@ -138,7 +190,7 @@ impl Admin {
     async fn add(&self, description: &str, acl: &[String], digest: Digest) -> Result<CredentialId, AdminError> {
         let rules = Acl::parse(acl.iter().map(String::as_str))?;
         let accounts = self.store.accounts().await?;
-        let account = accounts.first().ok_or_else(|| AdminError::NoAccount(self.data_dir.clone()))?;
+        let account = accounts.first().ok_or_else(|| AdminError::NoAccount(self.store.name().to_owned()))?;
         let now = Timestamp::now();
         let credential = Credential {
             id: CredentialId::new(random::ksuid(now)),

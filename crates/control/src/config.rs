@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use portway_names::HostName;
+use portway_store::DatabaseUrl;
 
 /// How long names stay with their agents after the edge that serves them was last heard of. Longer than an edge's restart and its
 /// agents' first retries, shorter than a person waits for a name of a machine that burned down.
@@ -26,6 +27,8 @@ pub enum DomainPolicy {
 pub struct ControlConfig {
     /// Directory of the database, the master key and the CA certificate. Made (mode 0700) when it does not exist.
     pub data_dir: PathBuf,
+    /// PostgreSQL database for the records instead of the file in the directory. Master key and CA certificate stay in the directory.
+    pub database_url: Option<DatabaseUrl>,
     /// Domain below which free names are given out. The visitors' certificate names it and everything one label below.
     pub base_domain: HostName,
     /// Hosts that agents dial, besides addresses.
@@ -45,6 +48,7 @@ impl ControlConfig {
         let connect_hosts = HostName::join("connect", &base_domain).into_iter().collect();
         Self {
             data_dir: data_dir.into(),
+            database_url: None,
             base_domain,
             connect_hosts,
             connect_ips: Vec::new(),

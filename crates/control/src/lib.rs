@@ -27,5 +27,5 @@ pub use config::{ControlConfig, DEFAULT_LEASE_TTL, DomainPolicy};
 pub use directory::DataDir;
 pub use error::OpenError;
 pub use plane::Control;
-pub use portway_store::Health;
+pub use portway_store::{DatabaseUrl, DatabaseUrlError, Health};
 pub use service::ControlService;

@@ -33,6 +33,8 @@ const WRITES_EVERY: Duration = Duration::from_secs(1);
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Changes remembered: an edge that was away for an hour of busy days continues without a snapshot. About 10 MB.
 const CHANGES_KEPT: u64 = 100_000;
+/// Entries of the audit log that are remembered: a year of a busy installation. About 2 GB at the very most that usual resources make.
+const AUDIT_KEPT: u64 = 1_000_000;
 
 /// A control plane on its data directory.
 #[derive(Debug)]
@@ -64,7 +66,10 @@ impl Control {
     /// See [`OpenError`].
     pub async fn open_on(dir: DataDir, config: ControlConfig) -> Result<Control, OpenError> {
         let now = Timestamp::now();
-        let store = Store::open(&dir.file(DATABASE)).await?;
+        let store = match &config.database_url {
+            Some(url) => Store::connect(url).await?,
+            None => Store::open(&dir.file(DATABASE)).await?,
+        };
         store.begin_feed(&new_epoch(now)).await?;
         let master = Arc::new(master_key(&dir, &store).await?);
         let authority = Authority::open(&store, &master, now).await;
@@ -306,6 +311,9 @@ impl Control {
             ticks.tick().await;
             if let Err(error) = self.service.inner.store.prune_feed(CHANGES_KEPT).await {
                 tracing::error!(%error, "old changes cannot be forgotten");
+            }
+            if let Err(error) = self.service.inner.store.prune_audit(AUDIT_KEPT).await {
+                tracing::error!(%error, "old entries of the audit log cannot be forgotten");
             }
         }
     }

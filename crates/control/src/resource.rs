@@ -19,8 +19,8 @@ pub(crate) enum ResourceFault {
     Chain(rustls_pki_types::pem::Error),
 }
 
-/// The resource of a record; on failure its id and why.
-pub(crate) fn resource(master: &MasterKey, record: Record) -> Result<Resource, (String, ResourceFault)> {
+/// The resource of a record, none when edges have no use for its kind; on failure its id and why.
+pub(crate) fn resource(master: &MasterKey, record: Record) -> Result<Option<Resource>, (String, ResourceFault)> {
     let id = record.id();
     let body = match record {
         Record::Credential(record) => Body::Credential(credential(record)),
@@ -32,9 +32,11 @@ pub(crate) fn resource(master: &MasterKey, record: Record) -> Result<Resource, (
             Body::ConnectName(ConnectName { host: host.to_string(), account_id: String::new() })
         }
         Record::Lease(record) => Body::Lease(lease(&record)),
+        // No kind of the REST API has a message yet.
+        Record::Resource(_) => return Ok(None),
         Record::Settings { base_domain } => Body::Settings(Settings { base_domain }),
     };
-    Ok(Resource { id, body: Some(body) })
+    Ok(Some(Resource { id, body: Some(body) }))
 }
 
 pub(crate) fn lease(record: &portway_store::Lease) -> Lease {

@@ -78,7 +78,7 @@ impl ControlPlane for ControlService {
             Some(Ok(resource)) => Some(resource),
             Some(Err((id, error))) => return Err(Status::internal(format!("{id}: {error}"))),
         };
-        Ok(Response::new(AuthenticateReply { credential }))
+        Ok(Response::new(AuthenticateReply { credential: credential.flatten() }))
     }
 
     async fn claim(&self, request: Request<ClaimRequest>) -> Result<Response<ClaimReply>, Status> {

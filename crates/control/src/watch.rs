@@ -124,7 +124,7 @@ impl Watcher {
     /// As messages. What cannot be read (a key sealed with another master key) is left out and said, so that it takes nothing else along.
     fn resources(&self, records: Vec<Record>) -> impl Iterator<Item = Resource> {
         records.into_iter().filter_map(|record| match resource(&self.master, record) {
-            Ok(resource) => Some(resource),
+            Ok(resource) => resource,
             Err((id, error)) => {
                 tracing::error!(%id, %error, "a resource is kept from the edges");
                 None

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use portway_control::admin::{Admin, AdminError};
+use portway_control::DatabaseUrl;
+use portway_control::admin::{Admin, AdminError, BackupError, restore};
 use portway_names::CredentialId;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -18,11 +19,16 @@ use serde_json::json;
   portway admin authtokens list --json
   portway admin authtokens revoke cr_2a…
 
-These commands work beside a running server; it follows within a second.")]
+  portway admin backup portway-$(date +%F).db
+
+These commands, all but restore, work beside a running server; it follows within a second.")]
 pub(crate) struct Args {
     /// The server's data directory
     #[arg(long, value_name = "DIR", env = "PORTWAY_DATA_DIR", default_value = ".portway", global = true)]
     data_dir: PathBuf,
+    /// The server's PostgreSQL database, when it has one instead of a file in the data directory
+    #[arg(long, value_name = "URL", env = "PORTWAY_DATABASE_URL", hide_env_values = true, global = true)]
+    database_url: Option<DatabaseUrl>,
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
@@ -44,6 +50,18 @@ enum Command {
   portway admin authtokens revoke cr_2a…"
     )]
     Authtokens(Authtokens),
+    /// Write the database to a new file, beside a running server; keep master.key of the data directory with it
+    Backup {
+        /// The file to make
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Put a backup in the place of a stopped server's database, which is kept under another name
+    Restore {
+        /// A file that `portway admin backup` made
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Accounts
     #[command(subcommand, visible_alias = "account", after_help = "Examples:\n  portway admin accounts list --json")]
     Accounts(Accounts),
@@ -98,9 +116,11 @@ pub(crate) async fn run(args: Args) -> ExitCode {
         Err(error) => {
             let _ = writeln!(stderr(), "portway admin: {error}");
             match error {
-                AdminError::NoDataDir(_) | AdminError::Acl(_) | AdminError::SshKey(_) | AdminError::File { .. } => {
-                    ExitCode::from(2)
-                }
+                AdminError::Backup(BackupError::Server | BackupError::Exists(_) | BackupError::Unusable { .. })
+                | AdminError::NoDataDir(_)
+                | AdminError::Acl(_)
+                | AdminError::SshKey(_)
+                | AdminError::File { .. } => ExitCode::from(2),
                 _ => ExitCode::FAILURE,
             }
         }
@@ -108,13 +128,17 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 }
 
 async fn execute(args: Args) -> Result<String, AdminError> {
-    let admin = Admin::open(&args.data_dir).await?;
-    match args.command {
-        Command::Authtokens(Authtokens::List) => list_authtokens(&admin, args.json).await,
+    let Args { data_dir, database_url, json, command } = args;
+    let open = async || match &database_url {
+        Some(url) => Admin::connect(url).await,
+        None => Admin::open(&data_dir).await,
+    };
+    match command {
+        Command::Authtokens(Authtokens::List) => list_authtokens(&open().await?, json).await,
         Command::Authtokens(Authtokens::Create { description, acl }) => {
-            let (id, token) = admin.create_authtoken(&description, &acl).await?;
+            let (id, token) = open().await?.create_authtoken(&description, &acl).await?;
             let token = token.expose_secret();
-            Ok(if args.json {
+            Ok(if json {
                 line(&json!({ "id": id.to_string(), "authtoken": token }))
             } else {
                 // Not on stdout: there a script reads the token, and nothing else.
@@ -124,14 +148,29 @@ async fn execute(args: Args) -> Result<String, AdminError> {
         }
         Command::Authtokens(Authtokens::AddSshKey { file, description, acl }) => {
             let key = std::fs::read_to_string(&file).map_err(|source| AdminError::File { path: file, source })?;
-            let id = admin.register_ssh_key(&description, &acl, &key).await?;
-            Ok(if args.json { line(&json!({ "id": id.to_string() })) } else { format!("{id}\n") })
+            let id = open().await?.register_ssh_key(&description, &acl, &key).await?;
+            Ok(if json { line(&json!({ "id": id.to_string() })) } else { format!("{id}\n") })
         }
         Command::Authtokens(Authtokens::Revoke { id }) => {
-            admin.revoke(&id).await?;
-            Ok(if args.json { line(&json!({ "revoked": id.to_string() })) } else { format!("{id} is revoked\n") })
+            open().await?.revoke(&id).await?;
+            Ok(if json { line(&json!({ "revoked": id.to_string() })) } else { format!("{id} is revoked\n") })
         }
-        Command::Accounts(Accounts::List) => list_accounts(&admin, args.json).await,
+        Command::Accounts(Accounts::List) => list_accounts(&open().await?, json).await,
+        Command::Backup { .. } | Command::Restore { .. } if database_url.is_some() => Err(BackupError::Server.into()),
+        Command::Backup { file } => {
+            open().await?.backup(&file).await?;
+            let file = file.display().to_string();
+            Ok(if json { line(&json!({ "backup": file })) } else { format!("{file} is written\n") })
+        }
+        Command::Restore { file } => {
+            let kept = restore(&data_dir, &file).await?.map(|kept| kept.display().to_string());
+            let file = file.display().to_string();
+            Ok(match kept {
+                _ if json => line(&json!({ "restored": file, "previous": kept })),
+                Some(kept) => format!("{file} is restored; the database before is kept as {kept}\n"),
+                None => format!("{file} is restored\n"),
+            })
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use portway_control::{DatabaseUrl, DatabaseUrlError};
 use portway_edge::Limits;
 use portway_names::{HostName, Region};
 
@@ -15,6 +16,8 @@ use crate::settings::{DomainPolicy, LimitSettings, Settings};
 pub struct ServerConfig {
     /// Where durable state lives.
     pub data_dir: PathBuf,
+    /// PostgreSQL database for the records; none: a file in `data_dir`.
+    pub database_url: Option<DatabaseUrl>,
     /// Endpoints are names below it; agents dial `connect.` of it.
     pub domain: HostName,
     /// Agents, HTTPS and TLS endpoints: TCP, and UDP for QUIC.
@@ -51,6 +54,9 @@ pub enum ConfigError {
     /// A shard count of zero.
     #[error("shards must be at least 1")]
     NoShards,
+    /// The database's URL is none. The text does not repeat it.
+    #[error(transparent)]
+    Database(#[from] DatabaseUrlError),
     /// Two listeners on one address.
     #[error("{first} and {second} are both {address}; give each an address of its own")]
     SameAddress {
@@ -73,6 +79,7 @@ impl ServerConfig {
         let domain = settings.domain.unwrap_or_else(|| "portway.localhost".parse().expect("a valid constant"));
         let config = Self {
             data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from(".portway")),
+            database_url: settings.database_url,
             https_addr: settings.https_addr.unwrap_or(loopback(8443)),
             http_addr: settings.http_addr.unwrap_or(loopback(8080)),
             ssh_addr: settings.ssh_addr.unwrap_or(loopback(8022)),
@@ -102,6 +109,7 @@ impl ServerConfig {
         let limits = |config: &Self| format!("{:?}", config.limits);
         [
             ("data_dir", self.data_dir == other.data_dir),
+            ("database_url", self.database_url == other.database_url),
             ("domain", self.domain == other.domain),
             ("https_addr", self.https_addr == other.https_addr),
             ("http_addr", self.http_addr == other.http_addr),
@@ -137,6 +145,7 @@ impl ServerConfig {
         if self.shards == 0 {
             return Err(ConfigError::NoShards);
         }
+        self.database_url.as_ref().map(DatabaseUrl::check).transpose()?;
         let tcp = [
             ("https_addr", self.https_addr),
             ("http_addr", self.http_addr),
@@ -205,6 +214,16 @@ mod tests {
         };
         let text = ServerConfig::resolve(settings).unwrap_err().to_string();
         assert!(text.starts_with("https_addr and api_addr are both 127.0.0.1:9000"), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_database_url_is_refused_and_not_repeated() {
+        for url in ["sqlite:secret", "postgres://me:secret@host:port/name", "postgres://host/name?pass=secret"] {
+            let settings = Settings { database_url: Some(url.into()), ..Settings::default() };
+            assert!(!format!("{settings:?}").contains("secret"));
+            let text = ServerConfig::resolve(settings).unwrap_err().to_string();
+            assert!(text.contains("database_url") && !text.contains("secret"), "{text}");
+        }
     }
 
     #[test]

@@ -415,6 +415,7 @@ async fn open_control(data_dir: DataDir, config: &ServerConfig) -> Result<Contro
     let config = ControlConfig {
         connect_hosts: vec![config.connect_host()],
         connect_ips: config.connect_ips(),
+        database_url: config.database_url.clone(),
         domain_policy: match config.domain_policy {
             DomainPolicy::AnyDomain => portway_control::DomainPolicy::AnyDomain,
             DomainPolicy::BaseDomainOnly => portway_control::DomainPolicy::BaseDomainOnly,

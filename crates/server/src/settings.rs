@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use portway_control::DatabaseUrl;
 use portway_names::{HostName, Region};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
@@ -18,6 +19,10 @@ pub struct Settings {
     /// Folder for everything that must survive a restart [default: ./.portway]
     #[arg(long, value_name = "DIR", env = "PORTWAY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
+    /// PostgreSQL database for the state, postgres://USER:PASSWORD@HOST:PORT/NAME [default: a file in the data directory]
+    #[arg(long, value_name = "URL", env = "PORTWAY_DATABASE_URL", hide_env_values = true)]
+    #[serde(default, deserialize_with = "parsed")]
+    pub database_url: Option<DatabaseUrl>,
     /// Base domain: endpoints are names below it, agents dial connect.BASE [default: portway.localhost]
     #[arg(long, value_name = "BASE", env = "PORTWAY_DOMAIN")]
     #[serde(default, deserialize_with = "parsed")]
@@ -245,6 +250,7 @@ impl Settings {
     pub fn or(self, others: Self) -> Self {
         Self {
             data_dir: self.data_dir.or(others.data_dir),
+            database_url: self.database_url.or(others.database_url),
             domain: self.domain.or(others.domain),
             https_addr: self.https_addr.or(others.https_addr),
             http_addr: self.http_addr.or(others.http_addr),
@@ -319,7 +325,9 @@ mod tests {
     fn a_key_like_no_other_is_not_guessed() {
         let text = parse("colour = 1\n").unwrap_err().to_string();
         assert!(
-            text.starts_with("portway-server.toml:1:1: unknown key `colour`; known here are data_dir, domain, "),
+            text.starts_with(
+                "portway-server.toml:1:1: unknown key `colour`; known here are data_dir, database_url, domain, "
+            ),
             "{text}"
         );
     }

@@ -1,11 +1,10 @@
 //! Accounts, and the people who administer them.
 
 use portway_names::{AccountId, UserId};
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
 
 use crate::error::Fault;
 use crate::row::{number, parsed, text, time};
+use crate::sql::{Connection, Row, query};
 use crate::{Store, StoreError, Timestamp};
 
 const LIST: &str = "SELECT id, name, created_ms FROM accounts ORDER BY created_ms, id";
@@ -56,7 +55,7 @@ impl Store {
     pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         self.named(async {
             let mut tx = self.reader().await?;
-            sqlx::query(LIST).fetch_all(&mut *tx).await?.iter().map(account).collect()
+            query(LIST).fetch_all(&mut tx).await?.iter().map(account).collect()
         })
         .await
     }
@@ -72,7 +71,7 @@ impl Store {
         self.named(async {
             let mut tx = self.write().await?;
             insert(&mut tx, account).await?;
-            Ok(tx.commit().await?)
+            tx.commit().await
         })
         .await
     }
@@ -84,7 +83,7 @@ impl Store {
     pub async fn account_count(&self) -> Result<u64, StoreError> {
         self.named(async {
             let mut tx = self.reader().await?;
-            let row = sqlx::query(COUNT).fetch_one(&mut *tx).await?;
+            let row = query(COUNT).fetch_one(&mut tx).await?;
             Ok(u64::try_from(number(&row, "n")?).unwrap_or(0))
         })
         .await
@@ -97,21 +96,21 @@ impl Store {
     pub async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         self.named(async {
             let mut tx = self.reader().await?;
-            let row = sqlx::query(GET_USER).bind(email).fetch_optional(&mut *tx).await?;
+            let row = query(GET_USER).bind(email).fetch_optional(&mut tx).await?;
             row.as_ref().map(user).transpose()
         })
         .await
     }
 }
 
-pub(crate) async fn insert(connection: &mut SqliteConnection, account: &Account) -> Result<(), Fault> {
-    let query = sqlx::query(ADD).bind(account.id.to_string()).bind(&account.name).bind(account.created.millis());
+pub(crate) async fn insert(connection: &mut Connection, account: &Account) -> Result<(), Fault> {
+    let query = query(ADD).bind(account.id.to_string()).bind(&account.name).bind(account.created.millis());
     query.execute(connection).await?;
     Ok(())
 }
 
-pub(crate) async fn insert_user(connection: &mut SqliteConnection, user: &User) -> Result<(), Fault> {
-    sqlx::query(ADD_USER)
+pub(crate) async fn insert_user(connection: &mut Connection, user: &User) -> Result<(), Fault> {
+    query(ADD_USER)
         .bind(user.id.to_string())
         .bind(user.account.to_string())
         .bind(&user.email)
@@ -122,11 +121,11 @@ pub(crate) async fn insert_user(connection: &mut SqliteConnection, user: &User) 
     Ok(())
 }
 
-fn account(row: &SqliteRow) -> Result<Account, Fault> {
+fn account(row: &Row) -> Result<Account, Fault> {
     Ok(Account { id: parsed(row, "id")?, name: text(row, "name")?, created: time(row, "created_ms")? })
 }
 
-fn user(row: &SqliteRow) -> Result<User, Fault> {
+fn user(row: &Row) -> Result<User, Fault> {
     Ok(User {
         id: parsed(row, "id")?,
         account: parsed(row, "account_id")?,

@@ -1,11 +1,10 @@
 //! Keys of the REST interface.
 
 use portway_names::{AccountId, ApiKeyId, UserId};
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
 
 use crate::error::Fault;
 use crate::row::{parsed, text, time};
+use crate::sql::{Connection, Row, query};
 use crate::{Digest, Store, StoreError, Timestamp};
 
 const BY_DIGEST: &str =
@@ -41,15 +40,15 @@ impl Store {
     pub async fn api_key_by_digest(&self, digest: &Digest) -> Result<Option<ApiKey>, StoreError> {
         self.named(async {
             let mut tx = self.reader().await?;
-            let row = sqlx::query(BY_DIGEST).bind(digest.to_string()).fetch_optional(&mut *tx).await?;
+            let row = query(BY_DIGEST).bind(digest.to_string()).fetch_optional(&mut tx).await?;
             row.as_ref().map(api_key).transpose()
         })
         .await
     }
 }
 
-pub(crate) async fn insert(connection: &mut SqliteConnection, key: &ApiKey) -> Result<(), Fault> {
-    sqlx::query(ADD)
+pub(crate) async fn insert(connection: &mut Connection, key: &ApiKey) -> Result<(), Fault> {
+    query(ADD)
         .bind(key.id.to_string())
         .bind(key.account.to_string())
         .bind(key.user.to_string())
@@ -62,12 +61,12 @@ pub(crate) async fn insert(connection: &mut SqliteConnection, key: &ApiKey) -> R
     Ok(())
 }
 
-pub(crate) async fn remove(connection: &mut SqliteConnection, id: &str) -> Result<(), Fault> {
-    sqlx::query(REMOVE).bind(id).execute(connection).await?;
+pub(crate) async fn remove(connection: &mut Connection, id: &str) -> Result<(), Fault> {
+    query(REMOVE).bind(id).execute(connection).await?;
     Ok(())
 }
 
-fn api_key(row: &SqliteRow) -> Result<ApiKey, Fault> {
+fn api_key(row: &Row) -> Result<ApiKey, Fault> {
     Ok(ApiKey {
         id: parsed(row, "id")?,
         account: parsed(row, "account_id")?,

@@ -1,9 +1,9 @@
 //! The first account, made once although the first start may be killed at any moment.
 
 use portway_names::AccountId;
-use sqlx::SqliteConnection;
 
 use crate::error::Fault;
+use crate::sql::{Connection, query};
 use crate::{
     Account, ApiKey, Credential, Store, StoreError, Timestamp, User, accounts, api_keys, credentials, settings,
 };
@@ -79,7 +79,7 @@ impl Store {
     }
 }
 
-async fn replace(tx: &mut SqliteConnection, first: &FirstAccount, now: Timestamp) -> Result<Option<AccountId>, Fault> {
+async fn replace(tx: &mut Connection, first: &FirstAccount, now: Timestamp) -> Result<Option<AccountId>, Fault> {
     let account = match settings::get(tx, SETTING).await? {
         Some(written) if written == WRITTEN => return Ok(None),
         None => {
@@ -91,7 +91,7 @@ async fn replace(tx: &mut SqliteConnection, first: &FirstAccount, now: Timestamp
             let pending: Pending = serde_json::from_str(&pending).map_err(|error| damaged(&error))?;
             credentials::remove(tx, &pending.credential, now).await?;
             api_keys::remove(tx, &pending.api_key).await?;
-            sqlx::query(REMOVE_USER).bind(&pending.user).execute(&mut *tx).await?;
+            query(REMOVE_USER).bind(&pending.user).execute(&mut *tx).await?;
             pending.account.parse().map_err(|error| damaged(&error))?
         }
     };

@@ -1,12 +1,10 @@
 //! Certificates that edges present, with their keys sealed by the caller.
 
 use portway_names::TlsCertificateId;
-use sqlx::Row;
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
 
 use crate::error::Fault;
 use crate::row::{list, list_text, parsed, text, time};
+use crate::sql::{Connection, Row, query};
 use crate::{Store, StoreError, Timestamp, feed};
 
 macro_rules! select {
@@ -68,7 +66,7 @@ impl Store {
     pub async fn put_certificate(&self, certificate: &Certificate, now: Timestamp) -> Result<(), StoreError> {
         self.named(async {
             let mut tx = self.write().await?;
-            sqlx::query(PUT)
+            query(PUT)
                 .bind(certificate.id.to_string())
                 .bind(list_text(&certificate.names))
                 .bind(&certificate.chain_pem)
@@ -76,10 +74,10 @@ impl Store {
                 .bind(certificate.connect)
                 .bind(certificate.not_before.millis())
                 .bind(certificate.not_after.millis())
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             feed::append(&mut tx, &[certificate.id.to_string()], now).await?;
-            Ok(tx.commit().await?)
+            tx.commit().await
         })
         .await
     }
@@ -94,30 +92,30 @@ impl Store {
     pub async fn remove_certificate(&self, id: &TlsCertificateId, now: Timestamp) -> Result<(), StoreError> {
         self.named(async {
             let mut tx = self.write().await?;
-            sqlx::query(REMOVE).bind(id.to_string()).execute(&mut *tx).await?;
+            query(REMOVE).bind(id.to_string()).execute(&mut tx).await?;
             feed::append(&mut tx, &[id.to_string()], now).await?;
-            Ok(tx.commit().await?)
+            tx.commit().await
         })
         .await
     }
 }
 
-pub(crate) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Certificate>, Fault> {
-    sqlx::query(LIST).fetch_all(connection).await?.iter().map(certificate).collect()
+pub(crate) async fn all(connection: &mut Connection) -> Result<Vec<Certificate>, Fault> {
+    query(LIST).fetch_all(connection).await?.iter().map(certificate).collect()
 }
 
-pub(crate) async fn find(connection: &mut SqliteConnection, id: &str) -> Result<Option<Certificate>, Fault> {
-    let row = sqlx::query(BY_ID).bind(id).fetch_optional(connection).await?;
+pub(crate) async fn find(connection: &mut Connection, id: &str) -> Result<Option<Certificate>, Fault> {
+    let row = query(BY_ID).bind(id).fetch_optional(connection).await?;
     row.as_ref().map(certificate).transpose()
 }
 
-fn certificate(row: &SqliteRow) -> Result<Certificate, Fault> {
+fn certificate(row: &Row) -> Result<Certificate, Fault> {
     Ok(Certificate {
         id: parsed(row, "id")?,
         names: list(row, "names")?,
         chain_pem: text(row, "chain_pem")?,
         sealed_key: text(row, "sealed_key")?,
-        connect: row.try_get("connect")?,
+        connect: row.get("connect")?,
         not_before: time(row, "not_before_ms")?,
         not_after: time(row, "not_after_ms")?,
     })

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use portway_names::HostName;
-use sqlx::SqliteConnection;
 
 use crate::error::Fault;
 use crate::row::parsed;
+use crate::sql::{Connection, query};
 use crate::{Store, StoreError, Timestamp, feed};
 
 const LIST: &str = "SELECT host FROM connect_names ORDER BY host";
@@ -44,27 +44,27 @@ impl Store {
             let wanted: BTreeSet<HostName> = hosts.iter().cloned().collect();
             let mut changed = Vec::new();
             for host in present.difference(&wanted) {
-                sqlx::query(REMOVE).bind(host.as_str()).execute(&mut *tx).await?;
+                query(REMOVE).bind(host.as_str()).execute(&mut tx).await?;
                 changed.push(format!("{PREFIX}{host}"));
             }
             for host in wanted.difference(&present) {
-                sqlx::query(ADD).bind(host.as_str()).execute(&mut *tx).await?;
+                query(ADD).bind(host.as_str()).execute(&mut tx).await?;
                 changed.push(format!("{PREFIX}{host}"));
             }
             if !changed.is_empty() {
                 feed::append(&mut tx, &changed, now).await?;
             }
-            Ok(tx.commit().await?)
+            tx.commit().await
         })
         .await
     }
 }
 
-pub(crate) async fn all(connection: &mut SqliteConnection) -> Result<Vec<HostName>, Fault> {
-    sqlx::query(LIST).fetch_all(connection).await?.iter().map(|row| parsed(row, "host")).collect()
+pub(crate) async fn all(connection: &mut Connection) -> Result<Vec<HostName>, Fault> {
+    query(LIST).fetch_all(connection).await?.iter().map(|row| parsed(row, "host")).collect()
 }
 
-pub(crate) async fn find(connection: &mut SqliteConnection, host: &str) -> Result<Option<HostName>, Fault> {
-    let row = sqlx::query(BY_HOST).bind(host).fetch_optional(connection).await?;
+pub(crate) async fn find(connection: &mut Connection, host: &str) -> Result<Option<HostName>, Fault> {
+    let row = query(BY_HOST).bind(host).fetch_optional(connection).await?;
     row.as_ref().map(|row| parsed(row, "host")).transpose()
 }

@@ -1,11 +1,10 @@
 //! Authtokens.
 
 use portway_names::{AccountId, CredentialId};
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
 
 use crate::error::{Fault, is_unique_violation};
 use crate::row::{list, list_text, parsed, text, time};
+use crate::sql::{Connection, Row, query};
 use crate::{Digest, Store, StoreError, Timestamp, feed};
 
 macro_rules! select {
@@ -78,7 +77,7 @@ impl Store {
     pub async fn credential_by_digest(&self, digest: &Digest) -> Result<Option<Credential>, StoreError> {
         self.named(async {
             let mut tx = self.reader().await?;
-            let row = sqlx::query(BY_DIGEST).bind(digest.to_string()).fetch_optional(&mut *tx).await?;
+            let row = query(BY_DIGEST).bind(digest.to_string()).fetch_optional(&mut tx).await?;
             row.as_ref().map(credential).transpose()
         })
         .await
@@ -95,7 +94,7 @@ impl Store {
         let run = async {
             let mut tx = self.write().await?;
             insert(&mut tx, credential, now).await?;
-            Ok(tx.commit().await?)
+            tx.commit().await
         };
         run.await.map_err(|fault: Fault| match is_unique_violation(&fault) {
             true => StoreError::Exists { what: "authtoken" },
@@ -121,21 +120,17 @@ impl Store {
     }
 }
 
-pub(crate) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Credential>, Fault> {
-    sqlx::query(LIST).fetch_all(connection).await?.iter().map(credential).collect()
+pub(crate) async fn all(connection: &mut Connection) -> Result<Vec<Credential>, Fault> {
+    query(LIST).fetch_all(connection).await?.iter().map(credential).collect()
 }
 
-pub(crate) async fn find(connection: &mut SqliteConnection, id: &str) -> Result<Option<Credential>, Fault> {
-    let row = sqlx::query(BY_ID).bind(id).fetch_optional(connection).await?;
+pub(crate) async fn find(connection: &mut Connection, id: &str) -> Result<Option<Credential>, Fault> {
+    let row = query(BY_ID).bind(id).fetch_optional(connection).await?;
     row.as_ref().map(credential).transpose()
 }
 
-pub(crate) async fn insert(
-    connection: &mut SqliteConnection,
-    credential: &Credential,
-    now: Timestamp,
-) -> Result<(), Fault> {
-    sqlx::query(ADD)
+pub(crate) async fn insert(connection: &mut Connection, credential: &Credential, now: Timestamp) -> Result<(), Fault> {
+    query(ADD)
         .bind(credential.id.to_string())
         .bind(credential.account.to_string())
         .bind(credential.digest.to_string())
@@ -149,15 +144,15 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-pub(crate) async fn remove(connection: &mut SqliteConnection, id: &str, now: Timestamp) -> Result<bool, Fault> {
-    let removed = sqlx::query(REMOVE).bind(id).fetch_optional(&mut *connection).await?.is_some();
+pub(crate) async fn remove(connection: &mut Connection, id: &str, now: Timestamp) -> Result<bool, Fault> {
+    let removed = query(REMOVE).bind(id).fetch_optional(&mut *connection).await?.is_some();
     if removed {
         feed::append(connection, &[id.to_owned()], now).await?;
     }
     Ok(removed)
 }
 
-fn credential(row: &SqliteRow) -> Result<Credential, Fault> {
+fn credential(row: &Row) -> Result<Credential, Fault> {
     Ok(Credential {
         id: parsed(row, "id")?,
         account: parsed(row, "account_id")?,

@@ -1,35 +1,21 @@
-//! One database: files, connections, schema.
+//! One database: opening, transactions, what went wrong with it.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Row, Sqlite, SqliteConnection, Transaction};
+use sqlx::postgres::PgPool;
 
 use crate::error::Fault;
-use crate::{Health, StoreError};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
-
-/// The schema version this program knows: the number of its newest migration.
-pub const SCHEMA_VERSION: i64 = 1;
-
-/// How long a writer waits for another process. Transactions are short; this is long enough for a backup that holds the lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Readers at a time. Reads are short and the machine has few disks; more connections only cost memory (2 MiB of cache each).
-const READERS: u32 = 4;
-/// The WAL is cut back to this size in bytes when it has been copied into the database.
-const WAL_LIMIT: &str = "67108864";
+use crate::migration::SCHEMA_VERSION;
+use crate::sql::{Connection, Transaction, answered};
+use crate::{DatabaseUrl, Health, StoreError, migration, postgres, sqlite};
 
 /// A database with the records of one installation. Cheap to clone; all clones share the connections.
 ///
-/// One connection writes, so that writers queue here rather than in the engine; others read beside it and see the state before or after a
-/// transaction, never within. What a finished operation wrote survives a power cut.
+/// Writers follow each other: on SQLite one connection writes, so that they queue here rather than in the engine, on PostgreSQL they take a
+/// lock of the database first. Readers work beside them and see the state before or after a transaction, never within. What a finished
+/// operation wrote survives a power cut.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
@@ -37,47 +23,60 @@ pub struct Store {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    path: PathBuf,
-    writer: SqlitePool,
-    reader: SqlitePool,
+    /// Which database, in words for people; no password.
+    name: String,
+    engine: Engine,
     pub(crate) health: Health,
 }
 
+#[derive(Debug)]
+enum Engine {
+    Sqlite(sqlite::Pools),
+    Postgres(PgPool),
+}
+
 impl Store {
-    /// Opens the database, makes it when there is none (mode 0600), and brings its schema up to date.
+    /// Opens the database file, makes it when there is none (mode 0600), and brings its schema up to date. Before an older schema is
+    /// changed, a copy of the database is kept beside it, with the old version in its name (`portway.db.schema-1`).
     ///
     /// # Errors
     /// [`StoreError::Newer`] when a newer program has used it; the others as they say.
     pub async fn open(path: &Path) -> Result<Store, StoreError> {
-        let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-        if let Err(error) = made {
-            return Err(unopened(path, error));
-        }
-        let store = Self::connect(path, options(path)).await?;
+        sqlite::make(path)?;
+        let store = Self::on_file(path).await?;
         store.migrate().await?;
         Ok(store)
     }
 
-    /// Opens a database that a server made, beside that server or without it, and leaves its schema alone.
+    /// Opens a database file that a server made, beside that server or without it, and leaves its schema alone.
     ///
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::Older`] and [`StoreError::Newer`]; the others as they say.
     pub async fn open_existing(path: &Path) -> Result<Store, StoreError> {
-        match OpenOptions::new().read(true).write(true).open(path) {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(StoreError::Missing { path: path.to_path_buf() });
-            }
-            Err(error) => return Err(unopened(path, error)),
-        }
-        let store = Self::connect(path, options(path)).await?;
-        let found = store.schema_version().await?;
-        let path = path.to_path_buf();
-        match found {
-            SCHEMA_VERSION => Ok(store),
-            _ if found > SCHEMA_VERSION => Err(StoreError::Newer { path, found, known: SCHEMA_VERSION }),
-            _ => Err(StoreError::Older { path, found, known: SCHEMA_VERSION }),
-        }
+        sqlite::check(path)?;
+        let store = Self::on_file(path).await?;
+        store.refuse_other_schema().await?;
+        Ok(store)
+    }
+
+    /// Connects to a PostgreSQL database (15 or newer), which must be there, and brings its schema up to date. Nothing is copied before.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] when a newer program has used it; the others as they say.
+    pub async fn connect(url: &DatabaseUrl) -> Result<Store, StoreError> {
+        let store = Self::on_server(url).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Connects to a PostgreSQL database that a server uses, and leaves its schema alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Older`] and [`StoreError::Newer`]; the others as they say.
+    pub async fn connect_existing(url: &DatabaseUrl) -> Result<Store, StoreError> {
+        let store = Self::on_server(url).await?;
+        store.refuse_other_schema().await?;
+        Ok(store)
     }
 
     /// A database that lives as long as this value, for tests.
@@ -85,121 +84,129 @@ impl Store {
     /// # Errors
     /// When the engine cannot allocate.
     pub async fn open_in_memory() -> Result<Store, StoreError> {
-        let path = Path::new(":memory:");
-        let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
-        // One connection, for ever: the database is gone with its last connection.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await
-            .map_err(|error| StoreError::from_engine(path, error.into()))?;
-        let inner = Inner { path: path.to_path_buf(), writer: pool.clone(), reader: pool, health: Health::default() };
-        let store = Store { inner: Arc::new(inner) };
+        let name = ":memory:".to_owned();
+        let pools = sqlite::Pools::in_memory().await.map_err(|fault| StoreError::from_fault(&name, fault))?;
+        let store = Self::new(name, Engine::Sqlite(pools));
         store.migrate().await?;
         Ok(store)
     }
 
-    /// The database's file.
-    pub fn path(&self) -> &Path {
-        &self.inner.path
+    /// Which database this is, for people: the path of its file, or the address of the server without user and password.
+    pub fn name(&self) -> &str {
+        &self.inner.name
     }
 
-    /// Waits for running operations and closes every connection; the last one to close empties the write-ahead log. Operations on
+    /// Waits for running operations and closes every connection; the last one to close a file empties its write-ahead log. Operations on
     /// other clones fail from now on.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped: the log is read by the next open.
     pub async fn close(&self) {
-        self.inner.reader.close().await;
-        self.inner.writer.close().await;
+        match &self.inner.engine {
+            Engine::Sqlite(pools) => pools.close().await,
+            Engine::Postgres(pool) => pool.close().await,
+        }
     }
 
-    /// Forbids the database to grow beyond its present size plus this many pages: what a full disk does, for tests of it.
+    /// Forbids the database to grow beyond its present size plus this many pages: what a full disk does, for tests of it. Nothing happens
+    /// on PostgreSQL.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn limit_pages(&self, more: u32) -> Result<(), StoreError> {
-        self.named(async {
-            let mut connection = self.inner.writer.acquire().await.map_err(Fault::from)?;
-            let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *connection).await?;
-            let limit = format!("PRAGMA max_page_count = {}", pages + i64::from(more));
-            sqlx::raw_sql(sqlx::AssertSqlSafe(limit)).execute(&mut *connection).await?;
-            Ok(())
-        })
-        .await
+        match &self.inner.engine {
+            Engine::Sqlite(pools) => self.named(sqlite::limit_pages(pools, more)).await,
+            Engine::Postgres(_) => Ok(()),
+        }
     }
 
-    async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Store, StoreError> {
-        let failed = |error: sqlx::Error| StoreError::from_engine(path, error.into());
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(BUSY_TIMEOUT)
-            // A file does not close its end: asking before every use would double what a lookup costs.
-            .test_before_acquire(false)
-            .after_release(|connection, _| Box::pin(usable(connection)))
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.clone())
-            .await
-            .map_err(failed)?;
-        let reader = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .test_before_acquire(false)
-            .after_release(|connection, _| Box::pin(usable(connection)))
-            .max_lifetime(None)
-            .connect_lazy_with(options.pragma("query_only", "ON"));
-        let inner = Inner { path: path.to_path_buf(), writer, reader, health: Health::default() };
-        Ok(Store { inner: Arc::new(inner) })
+    /// The file, when the database is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.inner.engine {
+            Engine::Sqlite(pools) => pools.path(),
+            Engine::Postgres(_) => None,
+        }
     }
 
-    /// All missing migrations in one transaction, which holds the write lock: two processes that start at once do it one after the other.
+    pub(crate) async fn on_file(path: &Path) -> Result<Store, StoreError> {
+        let name = path.display().to_string();
+        let pools = sqlite::Pools::open(path).await.map_err(|fault| StoreError::from_fault(&name, fault))?;
+        Ok(Self::new(name, Engine::Sqlite(pools)))
+    }
+
+    async fn on_server(url: &DatabaseUrl) -> Result<Store, StoreError> {
+        let name = url.place();
+        let pool = postgres::open(url).await.map_err(|fault| StoreError::from_fault(&name, fault))?;
+        Ok(Self::new(name, Engine::Postgres(pool)))
+    }
+
+    fn new(name: String, engine: Engine) -> Store {
+        Store { inner: Arc::new(Inner { name, engine, health: Health::default() }) }
+    }
+
+    /// All missing migrations in one transaction, which holds the write lock.
     async fn migrate(&self) -> Result<(), StoreError> {
-        let found = self.schema_version().await?;
+        if self.schema_version().await? == SCHEMA_VERSION {
+            return Ok(());
+        }
+        let mut tx = self.named(async { self.write().await }).await?;
+        // Another process may have been here since.
+        let found = self.named(async { migration::version(&mut tx).await }).await?;
         if found > SCHEMA_VERSION {
-            return Err(StoreError::Newer { path: self.inner.path.clone(), found, known: SCHEMA_VERSION });
+            return Err(self.newer(found));
         }
         if found == SCHEMA_VERSION {
             return Ok(());
         }
-        let mut tx = self.write().await.map_err(|fault| self.fault(fault))?;
-        MIGRATIONS.run(&mut *tx).await.map_err(|error| match error {
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => self.fault(error),
-            other => StoreError::Engine { path: self.inner.path.clone(), source: Box::new(other) },
-        })?;
-        tx.commit().await.map_err(|error| self.fault(error))
+        self.named(async {
+            if let (Engine::Sqlite(pools), 1..) = (&self.inner.engine, found) {
+                pools.keep_before_upgrade(found).await?;
+            }
+            migration::run(&mut tx).await?;
+            tx.commit().await
+        })
+        .await
     }
 
-    /// The newest migration applied; 0 for an empty database.
-    async fn schema_version(&self) -> Result<i64, StoreError> {
-        const HAS_TABLE: &str =
-            "SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
-        const NEWEST: &str = "SELECT coalesce(max(version), 0) AS n FROM _sqlx_migrations";
-        let count = |row: sqlx::sqlite::SqliteRow| row.try_get::<i64, _>("n");
-        let writer = &self.inner.writer;
-        let tables = sqlx::query(HAS_TABLE).fetch_one(writer).await.and_then(count).map_err(|e| self.fault(e))?;
-        if tables == 0 {
-            return Ok(0);
+    async fn refuse_other_schema(&self) -> Result<(), StoreError> {
+        match self.schema_version().await? {
+            SCHEMA_VERSION => Ok(()),
+            found if found > SCHEMA_VERSION => Err(self.newer(found)),
+            found => Err(StoreError::Older { database: self.inner.name.clone(), found, known: SCHEMA_VERSION }),
         }
-        sqlx::query(NEWEST).fetch_one(writer).await.and_then(count).map_err(|e| self.fault(e))
     }
 
-    /// A transaction that may write. It holds the write lock from its start, so it never fails half-way for another writer. Dropping it
-    /// undoes it.
-    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
-        Ok(self.inner.writer.begin_with("BEGIN IMMEDIATE").await?)
+    fn newer(&self, found: i64) -> StoreError {
+        StoreError::Newer { database: self.inner.name.clone(), found, known: SCHEMA_VERSION }
+    }
+
+    pub(crate) async fn schema_version(&self) -> Result<i64, StoreError> {
+        self.named(async { migration::version(&mut self.reader().await?).await }).await
+    }
+
+    /// A transaction that may write. It holds the write lock from its start, so it never fails half-way for another writer, and what it
+    /// reads stays true until it commits. Dropping it undoes it.
+    pub(crate) async fn write(&self) -> Result<Transaction, Fault> {
+        Ok(Transaction::new(match &self.inner.engine {
+            Engine::Sqlite(pools) => Connection::SqliteTransaction(pools.write().await?),
+            Engine::Postgres(pool) => Connection::PostgresTransaction(postgres::write(pool).await?),
+        }))
     }
 
     /// A connection for one statement; several of them may see several states.
-    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, Fault> {
-        Ok(self.inner.reader.acquire().await?)
+    pub(crate) async fn reader(&self) -> Result<Connection, Fault> {
+        Ok(match &self.inner.engine {
+            Engine::Sqlite(pools) => Connection::Sqlite(pools.reader().await?),
+            Engine::Postgres(pool) => Connection::Postgres(answered(pool.acquire()).await?),
+        })
     }
 
     /// A transaction that sees one state of the database.
-    pub(crate) async fn read(&self) -> Result<Transaction<'static, Sqlite>, Fault> {
-        Ok(self.inner.reader.begin().await?)
+    pub(crate) async fn read(&self) -> Result<Transaction, Fault> {
+        Ok(Transaction::new(match &self.inner.engine {
+            Engine::Sqlite(pools) => Connection::SqliteTransaction(pools.read().await?),
+            Engine::Postgres(pool) => Connection::PostgresTransaction(postgres::read(pool).await?),
+        }))
     }
 
     /// Runs an operation and names the database in its failure.
@@ -208,38 +215,9 @@ impl Store {
     }
 
     /// Names the database in a failure, and notes it.
-    pub(crate) fn fault(&self, fault: impl Into<Fault>) -> StoreError {
-        let error = StoreError::from_engine(&self.inner.path, fault.into());
+    pub(crate) fn fault(&self, fault: Fault) -> StoreError {
+        let error = StoreError::from_fault(&self.inner.name, fault);
         self.inner.health.failed(&error);
         error
-    }
-}
-
-/// Whether a connection may be used again. After some failures, a full disk among them, SQLite undoes the whole transaction by itself; the
-/// ROLLBACK that follows then fails, and the driver believes for ever that a transaction is open and refuses to begin another.
-async fn usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // What dropping a transaction asked for comes before this.
-    connection.ping().await?;
-    Ok(!connection.is_in_transaction())
-}
-
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .journal_mode(SqliteJournalMode::Wal)
-        // NORMAL loses acknowledged transactions in a power cut.
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .pragma("journal_size_limit", WAL_LIMIT)
-}
-
-fn unopened(path: &Path, error: std::io::Error) -> StoreError {
-    let path = path.to_path_buf();
-    match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full { path },
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { path },
-        _ => StoreError::Engine { path, source: Box::new(error) },
     }
 }

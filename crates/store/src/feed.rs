@@ -1,9 +1,8 @@
 //! The numbered feed of changes that edges follow.
 
-use sqlx::SqliteConnection;
-
 use crate::error::Fault;
 use crate::row::{parsed, signed, unsigned};
+use crate::sql::{Connection, query};
 use crate::{Store, StoreError, Timestamp};
 
 const STATE: &str = "SELECT epoch, version, floor FROM feed WHERE id = 1";
@@ -48,8 +47,8 @@ impl Store {
     pub async fn begin_feed(&self, epoch: &str) -> Result<(), StoreError> {
         self.named(async {
             let mut tx = self.write().await?;
-            sqlx::query(BEGIN).bind(epoch).execute(&mut *tx).await?;
-            Ok(tx.commit().await?)
+            query(BEGIN).bind(epoch).execute(&mut tx).await?;
+            tx.commit().await
         })
         .await
     }
@@ -65,8 +64,8 @@ impl Store {
     pub async fn restart_feed(&self, epoch: &str) -> Result<(), StoreError> {
         self.named(async {
             let mut tx = self.write().await?;
-            sqlx::query(RESTART).bind(epoch).execute(&mut *tx).await?;
-            Ok(tx.commit().await?)
+            query(RESTART).bind(epoch).execute(&mut tx).await?;
+            tx.commit().await
         })
         .await
     }
@@ -80,37 +79,33 @@ impl Store {
     /// It happens or it does not.
     pub async fn prune_feed(&self, keep: u64) -> Result<(), StoreError> {
         self.named(async {
-            let feed = state(&mut *self.reader().await?).await?;
+            let feed = state(&mut self.reader().await?).await?;
             let floor = feed.version.saturating_sub(keep);
             if floor <= feed.floor {
                 return Ok(());
             }
             let mut tx = self.write().await?;
-            sqlx::query(PRUNE).bind(signed(floor)).execute(&mut *tx).await?;
-            sqlx::query(RAISE_FLOOR).bind(signed(floor)).execute(&mut *tx).await?;
-            Ok(tx.commit().await?)
+            query(PRUNE).bind(signed(floor)).execute(&mut tx).await?;
+            query(RAISE_FLOOR).bind(signed(floor)).execute(&mut tx).await?;
+            tx.commit().await
         })
         .await
     }
 }
 
-pub(crate) async fn state(connection: &mut SqliteConnection) -> Result<Feed, Fault> {
-    let row = sqlx::query(STATE).fetch_one(connection).await?;
+pub(crate) async fn state(connection: &mut Connection) -> Result<Feed, Fault> {
+    let row = query(STATE).fetch_one(connection).await?;
     Ok(Feed { epoch: parsed(&row, "epoch")?, version: unsigned(&row, "version")?, floor: unsigned(&row, "floor")? })
 }
 
 /// Writes down that these resources changed, in the caller's transaction. Returns the version of the last of them.
-pub(crate) async fn append(
-    connection: &mut SqliteConnection,
-    resources: &[String],
-    now: Timestamp,
-) -> Result<u64, Fault> {
+pub(crate) async fn append(connection: &mut Connection, resources: &[String], now: Timestamp) -> Result<u64, Fault> {
     let count = signed(resources.len() as u64);
-    let row = sqlx::query(RAISE).bind(count).fetch_one(&mut *connection).await?;
+    let row = query(RAISE).bind(count).fetch_one(&mut *connection).await?;
     let last = unsigned(&row, "version")?;
     let first = signed(last) - count + 1;
     for (version, resource) in (first..).zip(resources) {
-        sqlx::query(APPEND).bind(version).bind(resource).bind(now.millis()).execute(&mut *connection).await?;
+        query(APPEND).bind(version).bind(resource).bind(now.millis()).execute(&mut *connection).await?;
     }
     Ok(last)
 }

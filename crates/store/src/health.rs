@@ -48,7 +48,7 @@ impl Store {
         self.named(async {
             let mut tx = self.write().await?;
             settings::put(&mut tx, PROBE, &value).await?;
-            Ok(tx.commit().await?)
+            tx.commit().await
         })
         .await?;
         self.inner.health.recovered();

@@ -6,13 +6,11 @@
 use std::time::Duration;
 
 use portway_names::{AccountId, CredentialId, EdgeId, EndpointUrl, LeaseId};
-use sqlx::Row;
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
 
 use crate::digest::{from_hex, to_hex};
 use crate::error::Fault;
 use crate::row::{parsed, signed, text, time, unsigned};
+use crate::sql::{Connection, Row, query};
 use crate::{Store, StoreError, Timestamp, feed, overlap};
 
 macro_rules! select {
@@ -170,13 +168,13 @@ impl Store {
             let mut changed = Vec::new();
             for release in releases {
                 let id = release.id.to_string();
-                let query = sqlx::query(RELEASE).bind(reserved_until.millis()).bind(&id).bind(signed(release.fence));
-                if query.execute(&mut *tx).await?.rows_affected() > 0 {
+                let query = query(RELEASE).bind(reserved_until.millis()).bind(&id).bind(signed(release.fence));
+                if query.execute(&mut tx).await? > 0 {
                     changed.push(id);
                 }
             }
             note(&mut tx, &changed, now).await?;
-            Ok(tx.commit().await?)
+            tx.commit().await
         })
         .await
     }
@@ -191,12 +189,12 @@ impl Store {
     pub async fn edge_began(&self, edge: &EdgeId, reserved_until: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         self.named(async {
             let mut tx = self.write().await?;
-            let query = sqlx::query(RELEASE_EDGE).bind(reserved_until.millis()).bind(edge.as_str());
-            let rows = query.fetch_all(&mut *tx).await?;
+            let query = query(RELEASE_EDGE).bind(reserved_until.millis()).bind(edge.as_str());
+            let rows = query.fetch_all(&mut tx).await?;
             let changed = rows.iter().map(|row| text(row, "id")).collect::<Result<Vec<_>, _>>()?;
             touch(&mut tx, edge, reserved_until).await?;
             note(&mut tx, &changed, now).await?;
-            Ok(tx.commit().await?)
+            tx.commit().await
         })
         .await
     }
@@ -212,7 +210,7 @@ impl Store {
         self.named(async {
             let mut tx = self.write().await?;
             touch(&mut tx, edge, until).await?;
-            Ok(tx.commit().await?)
+            tx.commit().await
         })
         .await
     }
@@ -227,8 +225,8 @@ impl Store {
     pub async fn edges_alive(&self, until: Timestamp) -> Result<(), StoreError> {
         self.named(async {
             let mut tx = self.write().await?;
-            sqlx::query(TOUCH_ALL).bind(until.millis()).execute(&mut *tx).await?;
-            Ok(tx.commit().await?)
+            query(TOUCH_ALL).bind(until.millis()).execute(&mut tx).await?;
+            tx.commit().await
         })
         .await
     }
@@ -243,13 +241,13 @@ impl Store {
     pub async fn remove_ended_leases(&self, now: Timestamp) -> Result<usize, StoreError> {
         self.named(async {
             // Most of the time nothing has ended: look without taking the write lock.
-            if ended(&mut *self.reader().await?, now).await?.is_empty() {
+            if ended(&mut self.reader().await?, now).await?.is_empty() {
                 return Ok(0);
             }
             let mut tx = self.write().await?;
             let ended = ended(&mut tx, now).await?;
             for id in &ended {
-                sqlx::query(REMOVE).bind(id).execute(&mut *tx).await?;
+                query(REMOVE).bind(id).execute(&mut tx).await?;
             }
             note(&mut tx, &ended, now).await?;
             tx.commit().await?;
@@ -259,17 +257,17 @@ impl Store {
     }
 }
 
-pub(crate) async fn all(connection: &mut SqliteConnection) -> Result<Vec<Lease>, Fault> {
-    sqlx::query(LIST).fetch_all(connection).await?.iter().map(lease).collect()
+pub(crate) async fn all(connection: &mut Connection) -> Result<Vec<Lease>, Fault> {
+    query(LIST).fetch_all(connection).await?.iter().map(lease).collect()
 }
 
-pub(crate) async fn find(connection: &mut SqliteConnection, id: &str) -> Result<Option<Lease>, Fault> {
-    let row = sqlx::query(BY_ID).bind(id).fetch_optional(connection).await?;
+pub(crate) async fn find(connection: &mut Connection, id: &str) -> Result<Option<Lease>, Fault> {
+    let row = query(BY_ID).bind(id).fetch_optional(connection).await?;
     row.as_ref().map(lease).transpose()
 }
 
-async fn decide(tx: &mut SqliteConnection, claim: &Claim, now: Timestamp) -> Result<ClaimAnswer, Fault> {
-    let row = sqlx::query(BY_URL).bind(claim.url.to_string()).fetch_optional(&mut *tx).await?;
+async fn decide(tx: &mut Connection, claim: &Claim, now: Timestamp) -> Result<ClaimAnswer, Fault> {
+    let row = query(BY_URL).bind(claim.url.to_string()).fetch_optional(&mut *tx).await?;
     let present = match &row {
         Some(row) => Some((lease(row)?, time(row, "alive_until_ms")?)),
         None => None,
@@ -300,9 +298,9 @@ async fn decide(tx: &mut SqliteConnection, claim: &Claim, now: Timestamp) -> Res
 }
 
 /// Writes the new holder. The fence is the change's version in the feed: it grows for ever, also when the row is removed in between.
-async fn grant(tx: &mut SqliteConnection, id: LeaseId, claim: &Claim, now: Timestamp) -> Result<Lease, Fault> {
+async fn grant(tx: &mut Connection, id: LeaseId, claim: &Claim, now: Timestamp) -> Result<Lease, Fault> {
     let fence = feed::append(tx, &[id.to_string()], now).await?;
-    sqlx::query(PUT)
+    query(PUT)
         .bind(id.to_string())
         .bind(claim.url.to_string())
         .bind(overlap::host_column(&claim.url))
@@ -327,26 +325,26 @@ async fn grant(tx: &mut SqliteConnection, id: LeaseId, claim: &Claim, now: Times
     })
 }
 
-async fn touch(tx: &mut SqliteConnection, edge: &EdgeId, until: Timestamp) -> Result<(), Fault> {
-    sqlx::query(TOUCH).bind(edge.as_str()).bind(until.millis()).execute(tx).await?;
+async fn touch(tx: &mut Connection, edge: &EdgeId, until: Timestamp) -> Result<(), Fault> {
+    query(TOUCH).bind(edge.as_str()).bind(until.millis()).execute(tx).await?;
     Ok(())
 }
 
-async fn note(tx: &mut SqliteConnection, changed: &[String], now: Timestamp) -> Result<(), Fault> {
+async fn note(tx: &mut Connection, changed: &[String], now: Timestamp) -> Result<(), Fault> {
     if !changed.is_empty() {
         feed::append(tx, changed, now).await?;
     }
     Ok(())
 }
 
-async fn ended(connection: &mut SqliteConnection, now: Timestamp) -> Result<Vec<String>, Fault> {
-    let rows = sqlx::query(ENDED).bind(now.millis()).bind(REMOVED_AT_ONCE).fetch_all(connection).await?;
+async fn ended(connection: &mut Connection, now: Timestamp) -> Result<Vec<String>, Fault> {
+    let rows = query(ENDED).bind(now.millis()).bind(REMOVED_AT_ONCE).fetch_all(connection).await?;
     rows.iter().map(|row| text(row, "id")).collect()
 }
 
-fn lease(row: &SqliteRow) -> Result<Lease, Fault> {
+fn lease(row: &Row) -> Result<Lease, Fault> {
     let agent = from_hex(&text(row, "agent_id")?).ok_or_else(|| Fault::Damaged("agent_id is not hex".to_owned()))?;
-    let released_until: Option<i64> = row.try_get("released_until_ms")?;
+    let released_until: Option<i64> = row.get("released_until_ms")?;
     Ok(Lease {
         id: parsed(row, "id")?,
         url: parsed(row, "url")?,

@@ -1,11 +1,11 @@
 //! Names of other accounts that a claim would take visitors from.
 
 use portway_names::{EndpointUrl, HostName, HostPattern, Scheme};
-use sqlx::SqliteConnection;
 
 use crate::Timestamp;
 use crate::error::Fault;
 use crate::leases::Claim;
+use crate::sql::{Connection, query};
 
 macro_rules! foreign {
     ($host:literal) => {
@@ -24,20 +24,20 @@ const BELOW: &str = foreign!("l.host LIKE $1 ESCAPE '!'");
 ///
 /// Two accounts on one host would let one take the other's visitors by a scheme the other does not serve, or by a more exact name. Hosts
 /// of tcp URLs are shared: there the port tells accounts apart.
-pub(crate) async fn exists(tx: &mut SqliteConnection, claim: &Claim, now: Timestamp) -> Result<bool, Fault> {
+pub(crate) async fn exists(tx: &mut Connection, claim: &Claim, now: Timestamp) -> Result<bool, Fault> {
     if claim.url.scheme == Scheme::Tcp {
         return Ok(false);
     }
     let account = claim.account.to_string();
     for host in at_or_above(&claim.url.host) {
-        let query = sqlx::query(AT).bind(host).bind(&account).bind(now.millis());
+        let query = query(AT).bind(host).bind(&account).bind(now.millis());
         if query.fetch_optional(&mut *tx).await?.is_some() {
             return Ok(true);
         }
     }
     let HostPattern::Wildcard(base) = &claim.url.host else { return Ok(false) };
     let below = format!("%.{}", base.as_str().replace('_', "!_"));
-    let query = sqlx::query(BELOW).bind(below).bind(&account).bind(now.millis());
+    let query = query(BELOW).bind(below).bind(&account).bind(now.millis());
     Ok(query.fetch_optional(tx).await?.is_some())
 }
 

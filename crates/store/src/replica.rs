@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use portway_names::HostName;
-use sqlx::SqliteConnection;
 
 use crate::error::Fault;
 use crate::row::{signed, text, unsigned};
+use crate::sql::{Connection, query};
 use crate::{
-    Certificate, Credential, Lease, Store, StoreError, certificates, connect_names, credentials, feed, leases, settings,
+    Certificate, Credential, Lease, Resource, Store, StoreError, certificates, connect_names, credentials, feed,
+    leases, resources, settings,
 };
 
 const SINCE: &str = "SELECT version, resource FROM outbox WHERE version > $1 ORDER BY version LIMIT $2";
@@ -24,6 +25,8 @@ pub enum Record {
     ConnectName(HostName),
     /// Who may serve a name.
     Lease(Lease),
+    /// A resource of the REST API.
+    Resource(Resource),
     /// What is true of the installation: the base domain.
     Settings {
         /// The base domain.
@@ -39,6 +42,7 @@ impl Record {
             Record::Certificate(certificate) => certificate.id.to_string(),
             Record::ConnectName(host) => format!("{}{host}", connect_names::PREFIX),
             Record::Lease(lease) => lease.id.to_string(),
+            Record::Resource(resource) => resource.id.clone(),
             Record::Settings { .. } => settings::RESOURCE.to_owned(),
         }
     }
@@ -88,6 +92,7 @@ impl Store {
             records.extend(certificates::all(&mut tx).await?.into_iter().map(Record::Certificate));
             records.extend(credentials::all(&mut tx).await?.into_iter().map(Record::Credential));
             records.extend(leases::all(&mut tx).await?.into_iter().map(Record::Lease));
+            records.extend(resources::followed(&mut tx).await?.into_iter().map(Record::Resource));
             Ok(Snapshot { epoch: feed.epoch, version: feed.version, records })
         })
         .await
@@ -104,8 +109,8 @@ impl Store {
             if feed.epoch != epoch || version < feed.floor || version > feed.version {
                 return Ok(Changes::Unknown);
             }
-            let query = sqlx::query(SINCE).bind(signed(version)).bind(i64::from(limit));
-            let rows = query.fetch_all(&mut *tx).await?;
+            let query = query(SINCE).bind(signed(version)).bind(i64::from(limit));
+            let rows = query.fetch_all(&mut tx).await?;
             let reached = rows.last().map(|row| unsigned(row, "version")).transpose()?.unwrap_or(version);
             let ids = rows.iter().map(|row| text(row, "resource")).collect::<Result<BTreeSet<_>, _>>()?;
             let (mut changed, mut removed) = (Vec::new(), Vec::new());
@@ -122,7 +127,7 @@ impl Store {
 }
 
 /// What this resource is now. The kind is in the id.
-async fn record(tx: &mut SqliteConnection, id: &str) -> Result<Option<Record>, Fault> {
+async fn record(tx: &mut Connection, id: &str) -> Result<Option<Record>, Fault> {
     if id == settings::RESOURCE {
         let base_domain = settings::get(tx, settings::BASE_DOMAIN).await?;
         return Ok(base_domain.map(|base_domain| Record::Settings { base_domain }));
@@ -134,6 +139,6 @@ async fn record(tx: &mut SqliteConnection, id: &str) -> Result<Option<Record>, F
         Some(portway_names::CredentialId::PREFIX) => Ok(credentials::find(tx, id).await?.map(Record::Credential)),
         Some(portway_names::TlsCertificateId::PREFIX) => Ok(certificates::find(tx, id).await?.map(Record::Certificate)),
         Some(portway_names::LeaseId::PREFIX) => Ok(leases::find(tx, id).await?.map(Record::Lease)),
-        _ => Err(Fault::Damaged(format!("the outbox names an unknown kind of resource: {id}"))),
+        _ => Ok(resources::find(tx, id).await?.filter(|resource| resource.followed).map(Record::Resource)),
     }
 }

@@ -3,34 +3,32 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::Timestamp;
 use crate::error::Fault;
+use crate::sql::Row;
 
 /// Column as text.
-pub(crate) fn text(row: &SqliteRow, column: &'static str) -> Result<String, Fault> {
-    Ok(row.try_get(column)?)
+pub(crate) fn text(row: &Row, column: &'static str) -> Result<String, Fault> {
+    row.get(column)
 }
 
 /// Column as number.
-pub(crate) fn number(row: &SqliteRow, column: &'static str) -> Result<i64, Fault> {
-    Ok(row.try_get(column)?)
+pub(crate) fn number(row: &Row, column: &'static str) -> Result<i64, Fault> {
+    row.get(column)
 }
 
 /// Column as a version, fence or count: never negative.
-pub(crate) fn unsigned(row: &SqliteRow, column: &'static str) -> Result<u64, Fault> {
+pub(crate) fn unsigned(row: &Row, column: &'static str) -> Result<u64, Fault> {
     u64::try_from(number(row, column)?).map_err(|_| Fault::Damaged(format!("{column} is negative")))
 }
 
 /// Column as time.
-pub(crate) fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, Fault> {
+pub(crate) fn time(row: &Row, column: &'static str) -> Result<Timestamp, Fault> {
     number(row, column).map(Timestamp::from_millis)
 }
 
 /// Column as a value that is written as text.
-pub(crate) fn parsed<T>(row: &SqliteRow, column: &'static str) -> Result<T, Fault>
+pub(crate) fn parsed<T>(row: &Row, column: &'static str) -> Result<T, Fault>
 where
     T: FromStr,
     T::Err: Display,
@@ -39,7 +37,7 @@ where
 }
 
 /// Column as a list of texts.
-pub(crate) fn list(row: &SqliteRow, column: &'static str) -> Result<Vec<String>, Fault> {
+pub(crate) fn list(row: &Row, column: &'static str) -> Result<Vec<String>, Fault> {
     serde_json::from_str(&text(row, column)?).map_err(|error| Fault::Damaged(format!("{column}: {error}")))
 }
 

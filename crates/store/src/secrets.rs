@@ -2,6 +2,7 @@
 
 use crate::error::{Fault, is_unique_violation};
 use crate::row::text;
+use crate::sql::query;
 use crate::{Store, StoreError};
 
 const GET: &str = "SELECT sealed FROM secrets WHERE name = $1";
@@ -16,7 +17,7 @@ impl Store {
     pub async fn secret(&self, name: &str) -> Result<Option<String>, StoreError> {
         self.named(async {
             let mut tx = self.reader().await?;
-            let row = sqlx::query(GET).bind(name).fetch_optional(&mut *tx).await?;
+            let row = query(GET).bind(name).fetch_optional(&mut tx).await?;
             row.as_ref().map(|row| text(row, "sealed")).transpose()
         })
         .await
@@ -29,7 +30,7 @@ impl Store {
     pub async fn has_secrets(&self) -> Result<bool, StoreError> {
         self.named(async {
             let mut tx = self.reader().await?;
-            Ok(sqlx::query(COUNT).fetch_optional(&mut *tx).await?.is_some())
+            Ok(query(COUNT).fetch_optional(&mut tx).await?.is_some())
         })
         .await
     }
@@ -44,8 +45,8 @@ impl Store {
     pub async fn add_secret(&self, name: &str, sealed: &str) -> Result<(), StoreError> {
         let run = async {
             let mut tx = self.write().await?;
-            sqlx::query(ADD).bind(name).bind(sealed).execute(&mut *tx).await?;
-            Ok(tx.commit().await?)
+            query(ADD).bind(name).bind(sealed).execute(&mut tx).await?;
+            tx.commit().await
         };
         run.await.map_err(|fault: Fault| match is_unique_violation(&fault) {
             true => StoreError::Exists { what: "secret" },

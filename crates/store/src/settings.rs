@@ -1,9 +1,8 @@
 //! Named values of the installation.
 
-use sqlx::SqliteConnection;
-
 use crate::error::Fault;
 use crate::row::text;
+use crate::sql::{Connection, query};
 use crate::{Store, StoreError, Timestamp, feed};
 
 const GET: &str = "SELECT value FROM settings WHERE name = $1";
@@ -39,7 +38,7 @@ impl Store {
         self.named(async {
             let mut tx = self.write().await?;
             put(&mut tx, name, value).await?;
-            Ok(tx.commit().await?)
+            tx.commit().await
         })
         .await
     }
@@ -59,18 +58,18 @@ impl Store {
             }
             put(&mut tx, BASE_DOMAIN, base_domain).await?;
             feed::append(&mut tx, &[RESOURCE.to_owned()], now).await?;
-            Ok(tx.commit().await?)
+            tx.commit().await
         })
         .await
     }
 }
 
-pub(crate) async fn get(connection: &mut SqliteConnection, name: &str) -> Result<Option<String>, Fault> {
-    let row = sqlx::query(GET).bind(name).fetch_optional(connection).await?;
+pub(crate) async fn get(connection: &mut Connection, name: &str) -> Result<Option<String>, Fault> {
+    let row = query(GET).bind(name).fetch_optional(connection).await?;
     row.as_ref().map(|row| text(row, "value")).transpose()
 }
 
-pub(crate) async fn put(connection: &mut SqliteConnection, name: &str, value: &str) -> Result<(), Fault> {
-    sqlx::query(PUT).bind(name).bind(value).execute(connection).await?;
+pub(crate) async fn put(connection: &mut Connection, name: &str, value: &str) -> Result<(), Fault> {
+    query(PUT).bind(name).bind(value).execute(connection).await?;
     Ok(())
 }

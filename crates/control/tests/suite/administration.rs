@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portway_control::admin::{Admin, AdminError};
+use portway_control::admin::{Admin, AdminError, restore};
 use portway_proto::control::v1::AuthenticateRequest;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
@@ -84,4 +84,30 @@ async fn a_public_ssh_key_is_a_credential_like_others() {
     let private = "-----BEGIN OPENSSH PRIVATE KEY-----";
     assert!(matches!(admin.register_ssh_key("", &[], private).await, Err(AdminError::SshKey(_))));
     admin.revoke(&id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_is_made_beside_the_server_and_restored_without_it() {
+    let running = Running::start().await;
+    let admin = Admin::open(running.dir.path()).await.unwrap();
+    let backup = running.dir.path().join("backup.db");
+    admin.backup(&backup).await.unwrap();
+    let (lost, _) = admin.create_authtoken("after the backup", &[]).await.unwrap();
+    let refused = restore(running.dir.path(), &backup).await.unwrap_err();
+    assert!(matches!(refused, AdminError::Running { holder: Some(_), .. }), "{refused}");
+    drop(admin);
+
+    let Running { dir, stop, runner, client, server, .. } = running;
+    stop.cancel();
+    runner.await.unwrap().close().await;
+    drop(client);
+    server.abort();
+    let kept = restore(dir.path(), &backup).await.unwrap().unwrap();
+    assert!(kept.exists());
+    let control = crate::open(dir.path()).await.unwrap();
+    assert!(control.bootstrap().is_none(), "the first account is in the backup");
+    let tokens = Admin::open(dir.path()).await.unwrap().authtokens().await.unwrap();
+    assert_eq!(tokens.len(), 1);
+    assert!(tokens.iter().all(|token| token.id != lost));
+    control.close().await;
 }

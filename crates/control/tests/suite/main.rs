@@ -7,6 +7,9 @@ mod certificates;
 mod claims;
 mod first_start;
 mod following;
+#[path = "../../../store/tests/postgres/mod.rs"]
+mod postgres;
+mod server;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,8 +1,9 @@
 //! The first account, however often its making is interrupted.
 
 use portway_names::{ApiKeyId, UserId};
-use portway_store::{Account, ApiKey, Digest, FirstAccount, Store, User};
+use portway_store::{Account, ApiKey, Digest, FirstAccount, User};
 
+use crate::engine::{Engine, on_every_engine};
 use crate::{START, account_id, credential, ksuid};
 
 fn first(seed: u8) -> FirstAccount {
@@ -29,9 +30,8 @@ fn first(seed: u8) -> FirstAccount {
     }
 }
 
-#[tokio::test]
-async fn an_unconfirmed_start_is_replaced_and_a_confirmed_one_is_not() {
-    let store = Store::open_in_memory().await.unwrap();
+async fn an_unconfirmed_start_is_replaced_and_a_confirmed_one_is_not(engine: Engine) {
+    let store = engine.open().await;
     store.begin_feed("first").await.unwrap();
     assert_eq!(store.put_first_account(&first(1), START).await.unwrap(), Some(account_id(1)));
     assert!(!store.bootstrap_confirmed().await.unwrap());
@@ -51,3 +51,5 @@ async fn an_unconfirmed_start_is_replaced_and_a_confirmed_one_is_not() {
     assert_eq!(store.put_first_account(&first(3), START).await.unwrap(), None);
     assert_eq!(store.credentials().await.unwrap().len(), 1);
 }
+
+on_every_engine!(memory: an_unconfirmed_start_is_replaced_and_a_confirmed_one_is_not);

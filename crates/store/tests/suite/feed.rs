@@ -7,7 +7,8 @@ use portway_names::{HostName, TlsCertificateId};
 use portway_store::{Certificate, Changes, Claim, Record, Release, Store};
 use proptest::prelude::*;
 
-use crate::{START, TTL, account_id, credential, credential_id, ksuid, lease_id, store};
+use crate::engine::{Engine, on_every_engine};
+use crate::{START, TTL, account_id, credential, credential_id, ksuid, lease_id};
 
 /// An edge's side of the feed.
 #[derive(Debug, Default)]
@@ -130,8 +131,8 @@ async fn happen(store: &Store, event: &Event) {
     }
 }
 
-async fn a_replica_follows(events: Vec<Event>) {
-    let store = store().await;
+async fn a_replica_follows(engine: &Engine, events: Vec<Event>) {
+    let store = engine.filled().await;
     let mut replica = Replica::default();
     for event in &events {
         happen(&store, event).await;
@@ -149,17 +150,21 @@ async fn a_replica_follows(events: Vec<Event>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn a_replica_of_snapshot_and_changes_equals_the_store(events in prop::collection::vec(event(), 0..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(a_replica_follows(events));
+        runtime.block_on(async {
+            a_replica_follows(&Engine::Memory, events.clone()).await;
+            if let Some(engine) = Engine::postgres().await {
+                a_replica_follows(&engine, events).await;
+            }
+        });
     }
 }
 
-#[tokio::test]
-async fn a_replica_too_far_behind_is_told_so() {
-    let store = store().await;
+async fn a_replica_too_far_behind_is_told_so(engine: Engine) {
+    let store = engine.filled().await;
     for seed in 1..=10 {
         store.add_credential(&credential(seed, 1), START).await.unwrap();
     }
@@ -172,9 +177,8 @@ async fn a_replica_too_far_behind_is_told_so() {
     assert_eq!((changed.len(), removed.len()), (4, 0));
 }
 
-#[tokio::test]
-async fn another_epoch_and_a_version_of_the_future_are_unknown() {
-    let store = store().await;
+async fn another_epoch_and_a_version_of_the_future_are_unknown(engine: Engine) {
+    let store = engine.filled().await;
     store.add_credential(&credential(1, 1), START).await.unwrap();
     assert!(matches!(store.changes_since("other", 1, 100).await.unwrap(), Changes::Unknown));
     assert!(matches!(store.changes_since("first", 2, 100).await.unwrap(), Changes::Unknown));
@@ -182,3 +186,5 @@ async fn another_epoch_and_a_version_of_the_future_are_unknown() {
     store.begin_feed("second").await.unwrap();
     assert_eq!(store.feed().await.unwrap().epoch, "first", "a feed begins once");
 }
+
+on_every_engine!(memory: a_replica_too_far_behind_is_told_so, another_epoch_and_a_version_of_the_future_are_unknown);

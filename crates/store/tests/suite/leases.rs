@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use portway_store::{Claim, ClaimAnswer, Lease, Release, Store, Timestamp};
 
-use crate::{START, TTL, account_id, credential_id, lease_id, store};
+use crate::engine::{Engine, on_every_engine};
+use crate::{START, TTL, account_id, credential_id, lease_id};
 
 /// Lease ids differ within a test; no test makes 256.
 static NEXT_ID: AtomicU8 = AtomicU8::new(0);
@@ -40,26 +41,23 @@ async fn release(store: &Store, lease: &Lease, reserved: Duration, now: Timestam
 
 const URL: &str = "https://app.example.com";
 
-#[tokio::test]
-async fn the_same_agent_gets_the_same_lease_without_a_write() {
-    let store = store().await;
+async fn the_same_agent_gets_the_same_lease_without_a_write(engine: Engine) {
+    let store = engine.filled().await;
     let first = granted(&store, wish(1, 1, URL), START).await;
     let version = store.feed().await.unwrap().version;
     assert_eq!(granted(&store, wish(1, 1, URL), START).await, first);
     assert_eq!(store.feed().await.unwrap().version, version);
 }
 
-#[tokio::test]
-async fn a_served_name_is_refused_to_others() {
-    let store = store().await;
+async fn a_served_name_is_refused_to_others(engine: Engine) {
+    let store = engine.filled().await;
     granted(&store, wish(1, 1, URL), START).await;
     assert_eq!(claim(&store, wish(1, 2, URL), START).await, ClaimAnswer::Online);
     assert_eq!(claim(&store, wish(2, 3, URL), START).await, ClaimAnswer::Taken);
 }
 
-#[tokio::test]
-async fn an_edge_speaks_for_its_own_sessions_only() {
-    let store = store().await;
+async fn an_edge_speaks_for_its_own_sessions_only(engine: Engine) {
+    let store = engine.filled().await;
     let first = granted(&store, wish(1, 1, URL), START).await;
     let from_elsewhere = Claim { edge: "b".parse().unwrap(), holder_offline: true, ..wish(1, 2, URL) };
     assert_eq!(claim(&store, from_elsewhere, START).await, ClaimAnswer::Online);
@@ -71,9 +69,8 @@ async fn an_edge_speaks_for_its_own_sessions_only() {
     assert!(second.fence > first.fence);
 }
 
-#[tokio::test]
-async fn a_released_name_is_its_accounts_at_once_and_everybodys_later() {
-    let store = store().await;
+async fn a_released_name_is_its_accounts_at_once_and_everybodys_later(engine: Engine) {
+    let store = engine.filled().await;
     let lease = granted(&store, wish(1, 1, URL), START).await;
     release(&store, &lease, Duration::from_secs(30), START).await;
     assert_eq!(claim(&store, wish(2, 2, URL), START).await, ClaimAnswer::Taken);
@@ -85,18 +82,16 @@ async fn a_released_name_is_its_accounts_at_once_and_everybodys_later() {
     assert!(other.fence > again.fence);
 }
 
-#[tokio::test]
-async fn an_old_fence_releases_nothing() {
-    let store = store().await;
+async fn an_old_fence_releases_nothing(engine: Engine) {
+    let store = engine.filled().await;
     let old = granted(&store, wish(1, 1, URL), START).await;
     granted(&store, Claim { holder_offline: true, ..wish(1, 2, URL) }, START).await;
     release(&store, &old, Duration::ZERO, START).await;
     assert_eq!(claim(&store, wish(1, 3, URL), START).await, ClaimAnswer::Online);
 }
 
-#[tokio::test]
-async fn names_of_a_lost_edge_become_free() {
-    let store = store().await;
+async fn names_of_a_lost_edge_become_free(engine: Engine) {
+    let store = engine.filled().await;
     granted(&store, wish(1, 1, URL), START).await;
     let lost = START + TTL;
     let elsewhere = Claim { edge: "b".parse().unwrap(), ..wish(2, 2, URL) };
@@ -104,9 +99,8 @@ async fn names_of_a_lost_edge_become_free() {
     assert_eq!(granted(&store, elsewhere, lost).await.account, account_id(2));
 }
 
-#[tokio::test]
-async fn an_edge_that_is_heard_of_keeps_its_names() {
-    let store = store().await;
+async fn an_edge_that_is_heard_of_keeps_its_names(engine: Engine) {
+    let store = engine.filled().await;
     granted(&store, wish(1, 1, URL), START).await;
     store.edge_alive(&"a".parse().unwrap(), START + TTL * 3).await.unwrap();
     assert_eq!(claim(&store, wish(1, 2, URL), START + TTL * 2).await, ClaimAnswer::Online);
@@ -116,9 +110,8 @@ async fn an_edge_that_is_heard_of_keeps_its_names() {
     assert_eq!(store.remove_ended_leases(START + TTL * 4).await.unwrap(), 1);
 }
 
-#[tokio::test]
-async fn a_new_edge_process_holds_names_for_their_accounts() {
-    let store = store().await;
+async fn a_new_edge_process_holds_names_for_their_accounts(engine: Engine) {
+    let store = engine.filled().await;
     let before = granted(&store, wish(1, 1, URL), START).await;
     store.edge_began(&"a".parse().unwrap(), START + TTL, START).await.unwrap();
     assert_eq!(claim(&store, wish(2, 2, URL), START).await, ClaimAnswer::Taken);
@@ -128,9 +121,8 @@ async fn a_new_edge_process_holds_names_for_their_accounts() {
     assert_eq!(store.remove_ended_leases(START + TTL - Duration::from_millis(1)).await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn fences_grow_over_removed_leases() {
-    let store = store().await;
+async fn fences_grow_over_removed_leases(engine: Engine) {
+    let store = engine.filled().await;
     let first = granted(&store, wish(1, 1, URL), START).await;
     release(&store, &first, Duration::ZERO, START).await;
     assert_eq!(store.remove_ended_leases(START).await.unwrap(), 1);
@@ -138,9 +130,8 @@ async fn fences_grow_over_removed_leases() {
     assert!(granted(&store, wish(2, 1, URL), START).await.fence > first.fence);
 }
 
-#[tokio::test]
-async fn a_host_belongs_to_one_account_with_every_scheme_and_wildcard() {
-    let store = store().await;
+async fn a_host_belongs_to_one_account_with_every_scheme_and_wildcard(engine: Engine) {
+    let store = engine.filled().await;
     granted(&store, wish(1, 1, URL), START).await;
     granted(&store, wish(1, 1, "https://*.wild.example.com"), START).await;
     for free in ["https://wild.example.com", "https://app2.example.com", "https://xwild.example.com"] {
@@ -161,35 +152,29 @@ async fn a_host_belongs_to_one_account_with_every_scheme_and_wildcard() {
     }
 }
 
-#[tokio::test]
-async fn an_underscore_is_no_wildcard() {
-    let store = store().await;
+async fn an_underscore_is_no_wildcard(engine: Engine) {
+    let store = engine.filled().await;
     granted(&store, wish(1, 1, "https://x.aXb.example.com"), START).await;
     granted(&store, wish(2, 2, "https://*.a_b.example.com"), START).await;
 }
 
-#[tokio::test]
-async fn tcp_hosts_are_shared_by_port() {
-    let store = store().await;
+async fn tcp_hosts_are_shared_by_port(engine: Engine) {
+    let store = engine.filled().await;
     granted(&store, wish(1, 1, "tcp://example.com:20001"), START).await;
     granted(&store, wish(2, 2, "tcp://example.com:20002"), START).await;
     assert_eq!(claim(&store, wish(2, 2, "tcp://example.com:20001"), START).await, ClaimAnswer::Taken);
     granted(&store, wish(2, 2, "https://example.com"), START).await;
 }
 
-#[tokio::test]
-async fn claims_of_one_transaction_see_each_other() {
-    let store = store().await;
+async fn claims_of_one_transaction_see_each_other(engine: Engine) {
+    let store = engine.filled().await;
     let answers = store.claim(&[wish(1, 1, URL), wish(2, 2, URL), wish(1, 3, URL)], START, TTL).await.unwrap();
     assert!(matches!(answers[0], ClaimAnswer::Granted(_)));
     assert_eq!(answers[1..], [ClaimAnswer::Taken, ClaimAnswer::Online]);
 }
 
-#[tokio::test]
-async fn of_many_at_once_one_gets_the_name() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("portway.db")).await.unwrap();
-    crate::fill(&store).await;
+async fn of_many_at_once_one_gets_the_name(engine: Engine) {
+    let store = engine.filled().await;
     let tasks = (1..=24).map(|agent| {
         let store = store.clone();
         tokio::spawn(async move { claim(&store, wish(1 + agent % 2, agent, URL), START).await })
@@ -200,3 +185,5 @@ async fn of_many_at_once_one_gets_the_name() {
     }
     assert_eq!(winners, 1);
 }
+
+on_every_engine!(file: the_same_agent_gets_the_same_lease_without_a_write, a_served_name_is_refused_to_others, an_edge_speaks_for_its_own_sessions_only, a_released_name_is_its_accounts_at_once_and_everybodys_later, an_old_fence_releases_nothing, names_of_a_lost_edge_become_free, an_edge_that_is_heard_of_keeps_its_names, a_new_edge_process_holds_names_for_their_accounts, fences_grow_over_removed_leases, a_host_belongs_to_one_account_with_every_scheme_and_wildcard, an_underscore_is_no_wildcard, tcp_hosts_are_shared_by_port, claims_of_one_transaction_see_each_other, of_many_at_once_one_gets_the_name);

@@ -8,7 +8,8 @@ use portway_store::{SCHEMA_VERSION, Store, StoreError};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use crate::{START, account_id, credential, fill};
+use crate::engine::{Engine, fill, on_every_engine};
+use crate::{START, account_id, credential};
 
 async fn raw(path: &Path, sql: &'static str) {
     let mut connection = SqliteConnectOptions::new().filename(path).connect().await.expect("a database");
@@ -78,18 +79,25 @@ async fn a_log_cut_anywhere_leaves_whole_transactions() {
     assert!(seen.len() > 2 && seen.first() != seen.last(), "the cuts reached different transactions: {seen:?}");
 }
 
-#[tokio::test]
-async fn an_operation_dropped_half_way_leaves_nothing_and_blocks_nobody() {
-    let store = crate::store().await;
+async fn an_operation_dropped_half_way_is_whole_or_nothing_and_blocks_nobody(engine: Engine) {
+    let store = engine.filled().await;
+    let mut happened = 0;
     for _ in 0..50 {
         let credential = credential(9, 1);
         let mut adding = Box::pin(store.add_credential(&credential, START));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        // How far one poll gets depends on the engine's thread; sometimes to the end.
+        // How far one poll gets depends on the engine; sometimes to the end, or to where nothing stops it any more.
         let finished = adding.as_mut().poll(&mut context).is_ready();
         drop(adding);
-        assert_eq!(store.credentials().await.unwrap().len(), usize::from(finished));
-        store.remove_credential(&credential.id, START).await.unwrap();
+        let removed = store.remove_credential(&credential.id, START).await.unwrap();
+        assert!(removed || !finished, "what was acknowledged is there");
+        happened += u64::from(removed);
+        assert_eq!(store.credentials().await.unwrap(), []);
+        assert_eq!(
+            store.feed().await.unwrap().version,
+            2 * happened,
+            "a credential comes and goes with its announcement"
+        );
     }
     store.add_credential(&credential(9, 1), START).await.unwrap();
     assert_eq!(store.credentials().await.unwrap().len(), 1);
@@ -187,13 +195,9 @@ async fn writes_go_on_when_the_disk_has_space_again() {
     store.close().await;
 }
 
-#[tokio::test]
-async fn two_stores_on_one_file_see_each_other() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("portway.db");
-    let server = Store::open(&path).await.unwrap();
-    fill(&server).await;
-    let admin = Store::open_existing(&path).await.unwrap();
+async fn two_stores_on_one_database_see_each_other(engine: Engine) {
+    let server = engine.filled().await;
+    let admin = engine.open().await;
     let before = server.feed().await.unwrap().version;
     admin.add_credential(&credential(7, 1), START).await.unwrap();
     assert_eq!(server.feed().await.unwrap().version, before + 1);
@@ -208,3 +212,15 @@ async fn two_stores_on_one_file_see_each_other() {
     }
     assert_eq!(server.feed().await.unwrap().version, before + 21);
 }
+
+async fn two_that_open_an_empty_database_at_once_make_one_schema(engine: Engine) {
+    let (first, second) = tokio::join!(engine.open(), engine.open());
+    fill(&first).await;
+    assert_eq!(second.accounts().await.unwrap().len(), 2);
+}
+
+on_every_engine!(
+    file: an_operation_dropped_half_way_is_whole_or_nothing_and_blocks_nobody,
+    two_stores_on_one_database_see_each_other,
+    two_that_open_an_empty_database_at_once_make_one_schema,
+);

@@ -2,16 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod backup;
 mod bootstrap;
+mod crash;
+mod engine;
 mod feed;
 mod leases;
 mod lifecycle;
+mod migration;
+#[path = "../postgres/mod.rs"]
+mod postgres;
 mod records;
+mod resource_model;
+mod resources;
+mod server;
 
 use std::time::Duration;
 
 use portway_names::{AccountId, CredentialId, Ksuid, LeaseId};
-use portway_store::{Account, Credential, Digest, Store, Timestamp};
+use portway_store::{Credential, Digest, Timestamp};
 
 /// The suite's clock starts here.
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -45,20 +54,5 @@ fn credential(seed: u8, account: u8) -> Credential {
         description: "a \"description\" with 'quotes' and ünïcode".to_owned(),
         metadata: String::new(),
         created: START,
-    }
-}
-
-/// A store in memory with the accounts 1 and 2 and a feed.
-async fn store() -> Store {
-    let store = Store::open_in_memory().await.expect("memory is there");
-    fill(&store).await;
-    store
-}
-
-async fn fill(store: &Store) {
-    store.begin_feed("first").await.expect("writable");
-    for seed in [1, 2] {
-        let account = Account { id: account_id(seed), name: format!("account {seed}"), created: START };
-        store.add_account(&account).await.expect("writable");
     }
 }

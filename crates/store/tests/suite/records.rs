@@ -3,11 +3,11 @@
 use portway_names::{HostName, TlsCertificateId};
 use portway_store::{Certificate, StoreError};
 
-use crate::{START, TTL, credential, ksuid, store};
+use crate::engine::{Engine, on_every_engine};
+use crate::{START, TTL, credential, ksuid};
 
-#[tokio::test]
-async fn a_credential_is_found_by_id_and_digest() {
-    let store = store().await;
+async fn a_credential_is_found_by_id_and_digest(engine: Engine) {
+    let store = engine.filled().await;
     let credential = credential(5, 2);
     store.add_credential(&credential, START).await.unwrap();
     assert_eq!(store.credential(&credential.id).await.unwrap(), Some(credential.clone()));
@@ -18,9 +18,8 @@ async fn a_credential_is_found_by_id_and_digest() {
     assert_eq!(store.credential_by_digest(&credential.digest).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_digest_belongs_to_one_credential() {
-    let store = store().await;
+async fn a_digest_belongs_to_one_credential(engine: Engine) {
+    let store = engine.filled().await;
     let first = credential(5, 1);
     store.add_credential(&first, START).await.unwrap();
     let second = portway_store::Credential { id: crate::credential_id(6), ..first };
@@ -28,16 +27,14 @@ async fn a_digest_belongs_to_one_credential() {
     assert!(matches!(error, StoreError::Exists { what: "authtoken" }), "{error}");
 }
 
-#[tokio::test]
-async fn a_credential_needs_its_account() {
-    let store = store().await;
+async fn a_credential_needs_its_account(engine: Engine) {
+    let store = engine.filled().await;
     assert!(store.add_credential(&credential(5, 77), START).await.is_err());
     assert_eq!(store.feed().await.unwrap().version, 0, "nothing of the transaction stays");
 }
 
-#[tokio::test]
-async fn a_certificate_is_replaced_under_its_id() {
-    let store = store().await;
+async fn a_certificate_is_replaced_under_its_id(engine: Engine) {
+    let store = engine.filled().await;
     let first = Certificate {
         id: TlsCertificateId::new(ksuid(1)),
         names: vec!["*.example.com".to_owned(), "127.0.0.1".to_owned()],
@@ -55,9 +52,8 @@ async fn a_certificate_is_replaced_under_its_id() {
     assert_eq!(store.certificates().await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn a_secret_is_never_overwritten() {
-    let store = store().await;
+async fn a_secret_is_never_overwritten(engine: Engine) {
+    let store = engine.filled().await;
     assert!(!store.has_secrets().await.unwrap());
     store.add_secret("ca", "sealed").await.unwrap();
     assert!(matches!(store.add_secret("ca", "other").await, Err(StoreError::Exists { .. })));
@@ -65,9 +61,8 @@ async fn a_secret_is_never_overwritten() {
     assert!(store.has_secrets().await.unwrap());
 }
 
-#[tokio::test]
-async fn connect_names_change_by_difference_only() {
-    let store = store().await;
+async fn connect_names_change_by_difference_only(engine: Engine) {
+    let store = engine.filled().await;
     let host = |text: &str| text.parse::<HostName>().unwrap();
     store.put_connect_names(&[host("connect.example.com"), host("eu.example.com")], START).await.unwrap();
     assert_eq!(store.feed().await.unwrap().version, 2);
@@ -78,9 +73,8 @@ async fn connect_names_change_by_difference_only() {
     assert_eq!(store.connect_names().await.unwrap(), [host("eu.example.com")]);
 }
 
-#[tokio::test]
-async fn settings_are_kept_and_the_base_domain_is_followed() {
-    let store = store().await;
+async fn settings_are_kept_and_the_base_domain_is_followed(engine: Engine) {
+    let store = engine.filled().await;
     assert_eq!(store.setting("instance").await.unwrap(), None);
     store.put_setting("instance", "one").await.unwrap();
     store.put_setting("instance", "two").await.unwrap();
@@ -90,3 +84,5 @@ async fn settings_are_kept_and_the_base_domain_is_followed() {
     store.put_base_domain("example.com", START).await.unwrap();
     assert_eq!(store.feed().await.unwrap().version, 1);
 }
+
+on_every_engine!(memory: a_credential_is_found_by_id_and_digest, a_digest_belongs_to_one_credential, a_credential_needs_its_account, a_certificate_is_replaced_under_its_id, a_secret_is_never_overwritten, connect_names_change_by_difference_only, settings_are_kept_and_the_base_domain_is_followed);

@@ -1,0 +1,137 @@
+//! Who changed which resource. A row is written in the transaction of the change, or neither is.
+
+use portway_names::AccountId;
+
+use crate::error::Fault;
+use crate::resources::PAGE_MAX;
+use crate::row::{parsed, signed, text, time, unsigned};
+use crate::sql::{Connection, Row, query};
+use crate::{Resource, Store, StoreError, Timestamp};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT seq, account_id, at_ms, who, address, action, kind, id, before_json, after_json FROM audit ",
+            $rest
+        )
+    };
+}
+
+const FIRST_PAGE: &str = select!("WHERE account_id = $1 ORDER BY seq DESC LIMIT $2");
+const PAGE_BEFORE: &str = select!("WHERE account_id = $1 AND seq < $3 ORDER BY seq DESC LIMIT $2");
+// Writers follow each other, so that no two see the same maximum.
+const ADD: &str = "INSERT INTO audit (seq, account_id, at_ms, who, address, action, kind, id, before_json, after_json) \
+     VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM audit), $1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const NEWEST: &str = "SELECT coalesce(max(seq), 0) AS seq, coalesce(min(seq), 0) AS first FROM audit";
+const PRUNE: &str = "DELETE FROM audit WHERE seq <= $1";
+
+/// What the caller says of a change. The texts are kept as they are: what must not be read later, secrets first of all, does not belong
+/// into them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Who did it: id of an API key, user or part of the program.
+    pub who: String,
+    /// From which address; empty when from none.
+    pub address: String,
+    /// What was done.
+    pub action: String,
+    /// The resource before, as JSON.
+    pub before: Option<String>,
+    /// The resource afterwards, as JSON.
+    pub after: Option<String>,
+}
+
+/// A change that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Grows with each entry of the installation.
+    pub seq: u64,
+    /// Whose resource changed.
+    pub account: AccountId,
+    /// When.
+    pub at: Timestamp,
+    /// The resource's kind.
+    pub kind: String,
+    /// The resource's id.
+    pub id: String,
+    /// What the caller said.
+    pub audit: Audit,
+}
+
+impl Store {
+    /// What happened to the account's resources, newest first: those below the number `before`, or all; at most `limit` and [`PAGE_MAX`].
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn audit_log(
+        &self,
+        account: &AccountId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.named(async {
+            let page = |sql| query(sql).bind(account.to_string()).bind(i64::from(limit.min(PAGE_MAX)));
+            let page = match before {
+                None => page(FIRST_PAGE),
+                Some(before) => page(PAGE_BEFORE).bind(signed(before)),
+            };
+            page.fetch_all(&mut self.reader().await?).await?.iter().map(entry).collect()
+        })
+        .await
+    }
+
+    /// Forgets all but the newest `keep` entries of the installation; at least the newest one stays, so that numbers go on.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    ///
+    /// # Cancel safety
+    /// It happens or it does not.
+    pub async fn prune_audit(&self, keep: u64) -> Result<(), StoreError> {
+        self.named(async {
+            let row = query(NEWEST).fetch_one(&mut self.reader().await?).await?;
+            let last = unsigned(&row, "seq")?.saturating_sub(keep.max(1));
+            if last < unsigned(&row, "first")?.max(1) {
+                return Ok(());
+            }
+            let mut tx = self.write().await?;
+            query(PRUNE).bind(signed(last)).execute(&mut tx).await?;
+            tx.commit().await
+        })
+        .await
+    }
+}
+
+/// Writes down what happened to the resource.
+pub(crate) async fn add(tx: &mut Connection, resource: &Resource, audit: &Audit, now: Timestamp) -> Result<(), Fault> {
+    query(ADD)
+        .bind(resource.account.to_string())
+        .bind(now.millis())
+        .bind(&audit.who)
+        .bind(&audit.address)
+        .bind(&audit.action)
+        .bind(&resource.kind)
+        .bind(&resource.id)
+        .bind(audit.before.clone())
+        .bind(audit.after.clone())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+fn entry(row: &Row) -> Result<AuditEntry, Fault> {
+    Ok(AuditEntry {
+        seq: unsigned(row, "seq")?,
+        account: parsed(row, "account_id")?,
+        at: time(row, "at_ms")?,
+        kind: text(row, "kind")?,
+        id: text(row, "id")?,
+        audit: Audit {
+            who: text(row, "who")?,
+            address: text(row, "address")?,
+            action: text(row, "action")?,
+            before: row.get("before_json")?,
+            after: row.get("after_json")?,
+        },
+    })
+}

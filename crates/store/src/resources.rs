@@ -1,0 +1,167 @@
+//! Resources of the REST API: what they are and how they are found. How they change is in [`crate::resource_changes`].
+//!
+//! The store knows of a resource whose it is, of which kind, under which names it is found and what it needs; the rest is a text to it.
+
+use portway_names::AccountId;
+
+use crate::error::Fault;
+use crate::row::{number, parsed, text, time, unsigned};
+use crate::sql::{Connection, Row, query};
+use crate::{Store, StoreError, Timestamp};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT r.id, r.kind, r.account_id, r.version, r.body, r.followed, r.created_ms, r.updated_ms FROM resources r ",
+            $rest
+        )
+    };
+}
+
+const BY_ID: &str = select!("WHERE r.id = $1");
+const BY_KEY: &str = select!("JOIN resource_keys k ON k.id = r.id WHERE k.kind = $1 AND k.key = $2");
+const FIRST_PAGE: &str = select!("WHERE r.account_id = $1 AND r.kind = $2 ORDER BY r.id DESC LIMIT $3");
+const PAGE_BEFORE: &str = select!("WHERE r.account_id = $1 AND r.kind = $2 AND r.id < $4 ORDER BY r.id DESC LIMIT $3");
+const FOLLOWED: &str = select!("WHERE r.followed ORDER BY r.id");
+const COUNT: &str = "SELECT count(*) AS n FROM resources WHERE account_id = $1 AND kind = $2";
+const REFERRERS: &str = "SELECT r.id, r.kind FROM resource_refs f JOIN resources r ON r.id = f.id WHERE f.target = $1 \
+     ORDER BY f.id LIMIT $2";
+
+/// Resources on one page, at most: a page is one answer of the REST API, and one read.
+pub const PAGE_MAX: u32 = 1000;
+
+/// A resource of the REST API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resource {
+    /// Its id, unique over all kinds and accounts. Pages are ordered by its bytes.
+    pub id: String,
+    /// What it is.
+    pub kind: String,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Counts its changes, from 1.
+    pub version: u64,
+    /// JSON of the caller.
+    pub body: String,
+    /// Whether edges follow it.
+    pub followed: bool,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it changed last.
+    pub updated: Timestamp,
+}
+
+/// A resource that needs another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Referrer {
+    /// Its id.
+    pub id: String,
+    /// What it is.
+    pub kind: String,
+}
+
+impl Store {
+    /// The account's resource of this kind with this id.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn resource(&self, account: &AccountId, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
+        self.named(async { owned(&mut self.reader().await?, account, kind, id).await }).await
+    }
+
+    /// The resource of this kind that has this key, whose ever it is: the caller says in the key's text whether names are shared by accounts.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn resource_by_key(&self, kind: &str, key: &str) -> Result<Option<Resource>, StoreError> {
+        self.named(async {
+            let mut reader = self.reader().await?;
+            let row = query(BY_KEY).bind(kind).bind(key).fetch_optional(&mut reader).await?;
+            row.as_ref().map(resource).transpose()
+        })
+        .await
+    }
+
+    /// The account's resources of this kind, newest id first: those below the id `before`, or all; at most `limit` and [`PAGE_MAX`]. The last
+    /// one's id is `before` of the next page. What comes and goes between two pages neither repeats nor hides others.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn resources(
+        &self,
+        account: &AccountId,
+        kind: &str,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Resource>, StoreError> {
+        self.named(async {
+            let limit = i64::from(limit.min(PAGE_MAX));
+            let page = |sql| query(sql).bind(account.to_string()).bind(kind).bind(limit);
+            let page = match before {
+                None => page(FIRST_PAGE),
+                Some(before) => page(PAGE_BEFORE).bind(before),
+            };
+            page.fetch_all(&mut self.reader().await?).await?.iter().map(resource).collect()
+        })
+        .await
+    }
+
+    /// How many resources of this kind the account has. Takes time in proportion to their number.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn resource_count(&self, account: &AccountId, kind: &str) -> Result<u64, StoreError> {
+        self.named(async {
+            let count = query(COUNT).bind(account.to_string()).bind(kind);
+            let row = count.fetch_one(&mut self.reader().await?).await?;
+            Ok(u64::try_from(number(&row, "n")?).unwrap_or(0))
+        })
+        .await
+    }
+
+    /// What needs the resource with this id, at most `limit` and [`PAGE_MAX`], in the order of ids.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn resource_referrers(&self, id: &str, limit: u32) -> Result<Vec<Referrer>, StoreError> {
+        self.named(async { referrers(&mut self.reader().await?, id, limit.min(PAGE_MAX)).await }).await
+    }
+}
+
+pub(crate) async fn find(connection: &mut Connection, id: &str) -> Result<Option<Resource>, Fault> {
+    let row = query(BY_ID).bind(id).fetch_optional(connection).await?;
+    row.as_ref().map(resource).transpose()
+}
+
+/// The resource, when it is this account's and of this kind.
+pub(crate) async fn owned(
+    connection: &mut Connection,
+    account: &AccountId,
+    kind: &str,
+    id: &str,
+) -> Result<Option<Resource>, Fault> {
+    let found = find(connection, id).await?;
+    Ok(found.filter(|found| found.account == *account && found.kind == kind))
+}
+
+pub(crate) async fn followed(connection: &mut Connection) -> Result<Vec<Resource>, Fault> {
+    query(FOLLOWED).fetch_all(connection).await?.iter().map(resource).collect()
+}
+
+pub(crate) async fn referrers(connection: &mut Connection, id: &str, limit: u32) -> Result<Vec<Referrer>, Fault> {
+    let rows = query(REFERRERS).bind(id).bind(i64::from(limit)).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok(Referrer { id: text(row, "id")?, kind: text(row, "kind")? })).collect()
+}
+
+fn resource(row: &Row) -> Result<Resource, Fault> {
+    Ok(Resource {
+        id: text(row, "id")?,
+        kind: text(row, "kind")?,
+        account: parsed(row, "account_id")?,
+        version: unsigned(row, "version")?,
+        body: text(row, "body")?,
+        followed: row.get("followed")?,
+        created: time(row, "created_ms")?,
+        updated: time(row, "updated_ms")?,
+    })
+}
