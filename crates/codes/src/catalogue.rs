@@ -69,7 +69,7 @@ catalogue! {
     ERR_NGROK_300 300 401 "Credential revoked"
         "The authtoken of this session was revoked while the agent was connected. Create a new authtoken and start the agent with it.";
     ERR_NGROK_301 301 400 "Bind message not valid"
-        "The agent's request for an endpoint could not be understood. Check the endpoint's settings, and update the agent.";
+        "The agent's request for an endpoint could not be understood, or asks for an option that this server does not have. Check the endpoint's settings, and update the agent.";
     ERR_NGROK_307 307 404 "TCP address not reserved"
         "The TCP address is not reserved for this account. Reserve it first, or ask for any address with tcp://.";
     ERR_NGROK_308 308 403 "TCP address not allowed by the credential"

@@ -24,6 +24,7 @@ use crate::leases::Leases;
 use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::ngrok::AgentCommand;
+use crate::paced::Paced;
 use crate::ports::Ports;
 use crate::recent::Recent;
 use crate::replica::Replica;
@@ -265,6 +266,7 @@ pub(crate) fn assemble(
         quic: QuicServing::default(),
         recent: Recent::new(),
         requests: Recent::new(),
+        unknown_options: Paced::default(),
         control_connected: AtomicBool::new(false),
         shards: shards.iter().map(|shard| shard.runtime.clone()).collect(),
         tasks: TaskTracker::new(),

@@ -25,6 +25,7 @@ use crate::link::AgentLink;
 use crate::login;
 use crate::metrics::{HandshakeLabel, HandshakeStage, Kind};
 use crate::session::AgentSession;
+use crate::shares::Shares;
 use crate::state::EdgeShared;
 
 /// Time within which the last words of a session reach the user.
@@ -96,9 +97,11 @@ async fn begin(edge: Arc<EdgeShared>, accepted: Accepted<Arc<CredentialRecord>>,
         terminal: Some(terminal),
     };
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let shares = Shares::new(edge.limits(), session.max_streams());
     let agent = Agent {
         edge,
         shard,
+        shares,
         session: AgentLink::Ssh(session),
         session_id,
         credential,

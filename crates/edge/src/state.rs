@@ -19,6 +19,7 @@ use crate::control_link::ControlLink;
 use crate::endpoint::Endpoint;
 use crate::leases::Leases;
 use crate::metrics::{Kind, KindLabel, Metrics};
+use crate::paced::Paced;
 use crate::ports::Ports;
 use crate::recent::Recent;
 use crate::replica::Replica;
@@ -44,6 +45,8 @@ pub(crate) struct EdgeShared {
     pub(crate) quic: QuicServing,
     pub(crate) recent: Recent<RecentConnection>,
     pub(crate) requests: Recent<RecentRequest>,
+    /// When a line about options of SDKs that nobody knows was logged last.
+    pub(crate) unknown_options: Paced,
     /// Whether the watch on the control plane is open.
     pub(crate) control_connected: AtomicBool,
     /// The runtime of each shard.
