@@ -36,11 +36,13 @@ pub(crate) enum Limit {
     BindsPerMinute,
     Streams,
     StreamsPerAddress,
+    SshLogins,
+    SshLoginsPerAddress,
     TcpPorts,
 }
 
 impl Limit {
-    const COUNT: usize = 12;
+    const COUNT: usize = 14;
 
     /// Name in metrics and logs: the field of [`Limits`] where there is one.
     pub(crate) fn name(self) -> &'static str {
@@ -56,6 +58,8 @@ impl Limit {
             Limit::BindsPerMinute => "binds_per_minute",
             Limit::Streams => "streams",
             Limit::StreamsPerAddress => "streams_per_address_percent",
+            Limit::SshLogins => "ssh_logins",
+            Limit::SshLoginsPerAddress => "ssh_logins_per_address",
             Limit::TcpPorts => "tcp_ports",
         }
     }

@@ -110,7 +110,7 @@ async fn admit(
         edge: Arc::clone(edge),
         shard,
         session: AgentLink::Mux(session.clone()),
-        shares: Shares::new(edge.limits(), edge.config.session.max_streams),
+        shares: Shares::of_session(edge.limits(), edge.config.session.max_streams),
         session_id,
         credential,
         agent: hello.agent_id,

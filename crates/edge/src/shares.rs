@@ -1,4 +1,5 @@
-//! What of a session's streams the visitors of one address may have: not all, or one visitor could keep everybody else away from a service.
+//! What peers of one address may have of something that many want: not all of a session's streams, or one visitor could keep everybody else
+//! away from a service.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use portway_mux::Stream;
 use crate::admission::AddressKey;
 use crate::config::Limits;
 
-/// Counts the streams of one session by the address of their visitor. It has as many addresses as there are streams, at most.
+/// Counts what is open by the address of the peer. It has as many addresses as there are shares taken, at most.
 #[derive(Debug)]
 pub(crate) struct Shares {
     most: u32,
@@ -18,7 +19,7 @@ pub(crate) struct Shares {
     open: Mutex<HashMap<AddressKey, u32>>,
 }
 
-/// One stream of a visitor; counted until dropped.
+/// One of what is counted, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Share(Option<(Arc<Shares>, AddressKey)>);
 
@@ -30,20 +31,27 @@ pub(crate) struct VisitorStream {
 }
 
 impl Shares {
-    /// For a session that may have so many streams.
-    pub(crate) fn new(limits: &Limits, streams: usize) -> Arc<Shares> {
-        let percent = u64::from(limits.streams_per_address_percent);
-        let most = (streams as u64).saturating_mul(percent) / 100;
-        Arc::new(Shares {
-            most: u32::try_from(most).unwrap_or(u32::MAX).max(1),
-            loopback_exempt: limits.loopback_exempt,
-            open: Mutex::default(),
-        })
+    /// So many for each address, one at least.
+    pub(crate) fn new(most: u32, loopback_exempt: bool) -> Arc<Shares> {
+        Arc::new(Shares { most: most.max(1), loopback_exempt, open: Mutex::default() })
     }
 
-    /// A place for one more stream; none when the address has its share.
-    pub(crate) fn take(self: &Arc<Self>, visitor: SocketAddr) -> Option<Share> {
-        let Some(key) = AddressKey::limited(visitor, self.loopback_exempt) else { return Some(Share(None)) };
+    /// Of a session that may have so many streams.
+    pub(crate) fn of_session(limits: &Limits, streams: usize) -> Arc<Shares> {
+        let percent = u64::from(limits.streams_per_address_percent);
+        let most = (streams as u64).saturating_mul(percent) / 100;
+        Shares::new(u32::try_from(most).unwrap_or(u32::MAX), limits.loopback_exempt)
+    }
+
+    /// Whether nothing is counted.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// One more; none when the address has its share.
+    pub(crate) fn take(self: &Arc<Self>, peer: SocketAddr) -> Option<Share> {
+        let Some(key) = AddressKey::limited(peer, self.loopback_exempt) else { return Some(Share(None)) };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(key).or_default();
         if *count >= self.most {
@@ -98,7 +106,7 @@ mod tests {
 
     #[test]
     fn an_address_has_its_share_and_leaves_the_rest_to_others() {
-        let shares = Shares::new(&Limits::default(), 500);
+        let shares = Shares::of_session(&Limits::default(), 500);
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         let mut held: Vec<_> = (0..125).map(|_| shares.take(at("203.0.113.1:1")).unwrap()).collect();
         assert!(shares.take(at("203.0.113.1:2")).is_none());
@@ -114,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_small_session_has_a_stream_for_everybody() {
-        let shares = Shares::new(&Limits { loopback_exempt: false, ..Limits::default() }, 3);
+        let shares = Shares::of_session(&Limits { loopback_exempt: false, ..Limits::default() }, 3);
         let visitor = "127.0.0.1:1".parse().unwrap();
         let _held = shares.take(visitor).unwrap();
         assert!(shares.take(visitor).is_none());

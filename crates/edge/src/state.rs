@@ -25,6 +25,7 @@ use crate::recent::Recent;
 use crate::replica::Replica;
 use crate::route::Routes;
 use crate::sessions::Sessions;
+use crate::ssh::Logins;
 use crate::status::{RecentConnection, RecentRequest};
 
 /// State of one edge, behind one `Arc` on every shard.
@@ -45,6 +46,7 @@ pub(crate) struct EdgeShared {
     pub(crate) quic: QuicServing,
     pub(crate) recent: Recent<RecentConnection>,
     pub(crate) requests: Recent<RecentRequest>,
+    pub(crate) ssh_logins: Logins,
     /// When a line about options of SDKs that nobody knows was logged last.
     pub(crate) unknown_options: Paced,
     /// Whether the watch on the control plane is open.

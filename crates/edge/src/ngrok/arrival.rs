@@ -240,7 +240,7 @@ async fn log_in(
         edge: Arc::clone(edge),
         shard,
         session: AgentLink::Mux(session.clone()),
-        shares: Shares::new(edge.limits(), edge.config.session.towards_ngrok().max_streams),
+        shares: Shares::of_session(edge.limits(), edge.config.session.towards_ngrok().max_streams),
         session_id,
         credential,
         agent,
