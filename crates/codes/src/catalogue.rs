@@ -150,13 +150,13 @@ catalogue! {
     ERR_NGROK_300 300 401 "Credential revoked"
         "The authtoken of this session was revoked while the agent was connected. Create a new authtoken and start the agent with it.";
     ERR_NGROK_301 301 400 "Bind message not valid"
-        "The agent's request for an endpoint could not be understood. Check the endpoint's settings, and update the agent.";
+        "The agent's request for an endpoint could not be understood, or asks for an option that this server does not have. Check the endpoint's settings, and update the agent.";
     ERR_NGROK_307 307 404 "TCP address not reserved"
-        "The TCP address is not reserved for this account. Reserve it first, or ask for any address with tcp://.";
+        "The server does not serve this TCP address. Use its own TCP host with a port of its range, or ask for any address with tcp://.";
     ERR_NGROK_308 308 403 "TCP address not allowed by the credential"
         "The access rules of the authtoken do not permit this TCP address. Use another authtoken, or add a bind rule for the address.";
     ERR_NGROK_309 309 403 "TCP address of another account"
-        "The TCP address is reserved by another account. Choose another one, or ask for any address with tcp://.";
+        "Another account has the TCP address. Choose another one, or ask for any address with tcp://.";
     ERR_NGROK_314 314 403 "Custom host names not available"
         "The account may not use host names outside the base domain. Use a name below the base domain.";
     ERR_NGROK_316 316 403 "Name not allowed by the credential"
@@ -166,7 +166,7 @@ catalogue! {
     ERR_NGROK_319 319 404 "Name not reserved"
         "The installation serves no names outside its base domain. Use a name below the base domain, or ask the operator to allow others (domain_policy).";
     ERR_NGROK_320 320 403 "Name of another account"
-        "The host name is reserved by another account. Choose another name.";
+        "The host name belongs to another account. Choose another name.";
     ERR_NGROK_321 321 403 "Wildcard must be reserved exactly"
         "A wildcard endpoint needs a reservation of the very same wildcard; a reservation of a larger one is not enough. Reserve it first.";
     ERR_NGROK_324 324 429 "Too many endpoints in the session"
@@ -412,7 +412,7 @@ catalogue! {
     ERR_NGROK_1115 1115 400 "Port given twice"
         "The port stands in the -R option and in a flag. Write 0 as the port of the -R option.";
     ERR_NGROK_1116 1116 400 "TCP port without address"
-        "A TCP port can be chosen only together with a reserved address. Write -R ADDRESS:PORT:localhost:22, or 0 as the port for any address.";
+        "A TCP port can be chosen only together with the TCP host of the server. Write -R HOST:PORT:localhost:22, or 0 as the port for any address.";
     ERR_NGROK_1117 1117 400 "TCP address without port"
         "A TCP address needs its port. Write -R ADDRESS:PORT:localhost:22, or leave the address out for any.";
     ERR_NGROK_1118 1118 400 "Host name given twice"

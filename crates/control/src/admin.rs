@@ -86,6 +86,9 @@ pub enum AdminError {
     /// A backup or its way back.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// A public key that opens sessions already.
+    #[error("the SSH key is registered already; `portway admin authtokens list` shows it, and `revoke` removes it")]
+    SshKeyRegistered,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -209,7 +212,7 @@ impl Admin {
     /// Lets a public SSH key open sessions for the first account with `ssh -R`. Without rules it may bind anything.
     ///
     /// # Errors
-    /// When a rule or the key is malformed, or the database cannot be written.
+    /// When a rule or the key is malformed, when the key is registered already, or the database cannot be written.
     ///
     /// # Cancel safety
     /// It happens or it does not.
@@ -222,7 +225,12 @@ impl Admin {
         let key = SshKey::parse(public_key)?;
         let description =
             if description.is_empty() { format!("SSH key {}", key.comment) } else { description.to_owned() };
-        self.add(description.trim_end(), acl, random::digest_of(&key.secret())).await
+        let added = self.add(description.trim_end(), acl, random::digest_of(&key.secret())).await;
+        added.map_err(|error| match error {
+            // The id is fresh, so it is the key.
+            AdminError::Store(StoreError::Exists { .. }) => AdminError::SshKeyRegistered,
+            other => other,
+        })
     }
 
     /// Ends an authtoken: its sessions end within two seconds.

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::Limits;
 use crate::metrics::{LimitLabel, Metrics};
+use crate::paced::Paced;
 
 /// Pieces of the address table, each with its own lock.
 const PIECES: usize = 16;
@@ -34,11 +35,14 @@ pub(crate) enum Limit {
     EndpointsPerSession,
     BindsPerMinute,
     Streams,
+    StreamsPerAddress,
+    SshLogins,
+    SshLoginsPerAddress,
     TcpPorts,
 }
 
 impl Limit {
-    const COUNT: usize = 11;
+    const COUNT: usize = 14;
 
     /// Name in metrics and logs: the field of [`Limits`] where there is one.
     pub(crate) fn name(self) -> &'static str {
@@ -53,6 +57,9 @@ impl Limit {
             Limit::EndpointsPerSession => "endpoints_per_session",
             Limit::BindsPerMinute => "binds_per_minute",
             Limit::Streams => "streams",
+            Limit::StreamsPerAddress => "streams_per_address_percent",
+            Limit::SshLogins => "ssh_logins",
+            Limit::SshLoginsPerAddress => "ssh_logins_per_address",
             Limit::TcpPorts => "tcp_ports",
         }
     }
@@ -75,8 +82,8 @@ pub(crate) struct Admission {
     connections: AtomicU32,
     half_open: AtomicU32,
     handshakes: Mutex<Bucket>,
-    /// Milliseconds since `start` when a line about each limit was last logged, plus one; 0: never.
-    logged: [AtomicU64; Limit::COUNT],
+    /// When a line about each limit was last logged.
+    logged: [Paced; Limit::COUNT],
 }
 
 impl Admission {
@@ -179,11 +186,7 @@ impl Admission {
     /// Counts that a limit was reached and logs it, at most once a second a limit.
     pub(crate) fn reached(&self, limit: Limit, peer: SocketAddr) -> Limit {
         self.metrics.limits_reached.get_or_create(&LimitLabel { limit: limit.name() }).inc();
-        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1);
-        let cell = &self.logged[limit as usize];
-        let last = cell.load(Ordering::Relaxed);
-        let due = last == 0 || now >= last.saturating_add(1_000);
-        if due && cell.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if self.logged[limit as usize].is_due(self.start.elapsed()) {
             tracing::warn!(limit = limit.name(), %peer, "limit reached; others within this second are not logged");
         }
         limit
@@ -195,8 +198,7 @@ impl Admission {
     }
 
     fn key(&self, peer: SocketAddr) -> Option<AddressKey> {
-        let ip = peer.ip().to_canonical();
-        if self.limits.loopback_exempt && ip.is_loopback() { None } else { Some(AddressKey::from(ip)) }
+        AddressKey::limited(peer, self.limits.loopback_exempt)
     }
 
     fn piece(&self, key: &AddressKey) -> MutexGuard<'_, HashMap<AddressKey, AddressUse>> {
@@ -271,9 +273,17 @@ pub(crate) struct SessionBinds(Bucket);
 
 /// What counts as one client address: an IPv4 address, or the /64 of an IPv6 one, since a single host has all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum AddressKey {
+pub(crate) enum AddressKey {
     V4(u32),
     V6(u64),
+}
+
+impl AddressKey {
+    /// What a peer counts as; none when it is free of the limits per address.
+    pub(crate) fn limited(peer: SocketAddr, loopback_exempt: bool) -> Option<AddressKey> {
+        let ip = peer.ip().to_canonical();
+        if loopback_exempt && ip.is_loopback() { None } else { Some(AddressKey::from(ip)) }
+    }
 }
 
 impl From<IpAddr> for AddressKey {

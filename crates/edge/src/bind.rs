@@ -18,6 +18,7 @@ use crate::control_link::AskFault;
 use crate::endpoint::{About, Address, Endpoint, EndpointCounters, EndpointOptions, Holder};
 use crate::link::AgentLink;
 use crate::route::Taken;
+use crate::shares::Shares;
 use crate::state::EdgeShared;
 use crate::tcp;
 
@@ -28,6 +29,8 @@ pub(crate) struct Agent {
     /// The shard of the session, where its binds run too.
     pub(crate) shard: usize,
     pub(crate) session: AgentLink,
+    /// What visitors have of the session's streams.
+    pub(crate) shares: Arc<Shares>,
     pub(crate) session_id: SessionId,
     pub(crate) credential: Arc<CredentialRecord>,
     pub(crate) agent: AgentId,
@@ -43,8 +46,8 @@ pub(crate) struct Wanted {
     pub(crate) options: EndpointOptions,
     pub(crate) about: About,
     pub(crate) address: Address,
-    /// The id it had in an earlier session.
-    pub(crate) id: Option<EndpointId>,
+    /// The id it had in an earlier session, under this URL.
+    pub(crate) id: Option<(EndpointId, EndpointUrl)>,
     /// Others of the account may serve the same URL, when they say so too.
     pub(crate) pooled: bool,
     /// Only endpoints of the same account may reach it.
@@ -124,8 +127,9 @@ impl Drop for Online {
 pub(crate) async fn bind(agent: Arc<Agent>, wanted: Wanted, handle: u32) -> Result<Online, Refused> {
     let deadline = Instant::now() + agent.edge.limits().bind_timeout;
     let name = name(&agent, &wanted, deadline).await?;
+    let known = wanted.id.filter(|(_, url)| *url == name.url).map(|(id, _)| id);
     let endpoint = Arc::new(Endpoint {
-        id: wanted.id.unwrap_or_else(|| EndpointId::new(new_ksuid())),
+        id: known.unwrap_or_else(|| EndpointId::new(new_ksuid())),
         url: name.url,
         account: agent.credential.account,
         handle,
@@ -133,6 +137,7 @@ pub(crate) async fn bind(agent: Arc<Agent>, wanted: Wanted, handle: u32) -> Resu
         internal: wanted.internal,
         about: wanted.about.into(),
         session: agent.session.clone(),
+        shares: Arc::clone(&agent.shares),
         shard: agent.shard,
         holder: Holder {
             lessee: agent.lessee(wanted.pooled),

@@ -109,6 +109,13 @@ pub struct Limits {
     pub sessions_per_account: u32,
     /// Endpoints of one session.
     pub endpoints_per_session: u32,
+    /// Percent of a session's streams that visitors of one address may have: of the 500 towards an ngrok SDK a quarter is more than browsers
+    /// ask for, and leaves room for three more who take all they get. 100 where a proxy with one address speaks for all visitors.
+    pub streams_per_address_percent: u32,
+    /// SSH connections that have not logged in and said what to serve, at once: each may hold a hundred kilobytes for a minute.
+    pub ssh_logins: u32,
+    /// Those of one address: more than all machines of an office that come back together need.
+    pub ssh_logins_per_address: u32,
     /// Binds one session may ask for a minute, after a burst of twice the endpoints it may have: an agent that comes back asks for all of its
     /// endpoints at once and may do so again, one that asks in a loop does not keep the database of the control plane busy, where each
     /// bind is a transaction.
@@ -153,6 +160,9 @@ impl Default for Limits {
             control_calls: 64,
             sessions_per_account: 100_000,
             endpoints_per_session: 1_024,
+            streams_per_address_percent: 25,
+            ssh_logins: 512,
+            ssh_logins_per_address: 64,
             binds_per_minute: 600,
             binds_in_flight: 32,
             hello_timeout: Duration::from_secs(10),

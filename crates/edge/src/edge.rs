@@ -24,12 +24,14 @@ use crate::leases::Leases;
 use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::ngrok::AgentCommand;
+use crate::paced::Paced;
 use crate::ports::Ports;
 use crate::recent::Recent;
 use crate::replica::Replica;
 use crate::route::Routes;
 use crate::sessions::Sessions;
 use crate::shard::{self, Shard};
+use crate::ssh::Logins;
 use crate::state::{EdgeShared, QuicServing, TlsConfigs};
 use crate::status::{EdgeStatus, EndpointStatus};
 use crate::{follow, quic_port};
@@ -279,6 +281,8 @@ pub(crate) fn assemble(
         quic: QuicServing::default(),
         recent: Recent::new(),
         requests: Recent::new(),
+        ssh_logins: Logins::new(&config.limits),
+        unknown_options: Paced::default(),
         control_connected: AtomicBool::new(false),
         shards: shards.iter().map(|shard| shard.runtime.clone()).collect(),
         tasks: TaskTracker::new(),

@@ -18,7 +18,9 @@ use portway_wire::proxy_protocol::{self, ProxyVersion};
 use tokio::sync::SetOnce;
 
 use crate::actions::EndpointActions;
+use crate::admission::Limit;
 use crate::link::AgentLink;
+use crate::shares::{Shares, VisitorStream};
 
 /// How long an SSH client may take to connect to its service.
 const SSH_OPEN: Duration = Duration::from_secs(10);
@@ -39,6 +41,8 @@ pub(crate) struct Endpoint {
     pub(crate) internal: bool,
     pub(crate) about: Mutex<About>,
     pub(crate) session: AgentLink,
+    /// What visitors have of the session's streams.
+    pub(crate) shares: Arc<Shares>,
     /// The shard that drives the session.
     pub(crate) shard: usize,
     pub(crate) holder: Holder,
@@ -121,9 +125,23 @@ pub(crate) enum OpenFault {
     /// The session has as many streams as it may have.
     #[error("the agent's session has too many streams open")]
     Busy,
+    /// The visitor's address has as many of them as it may have.
+    #[error("the visitor's address has its share of the session's streams open")]
+    Share,
     /// The SSH client did not take the connection.
     #[error("the SSH client did not connect: {0}")]
     Unreachable(String),
+}
+
+impl OpenFault {
+    /// The limit that was reached, when it was one.
+    pub(crate) fn limit(&self) -> Option<Limit> {
+        match self {
+            OpenFault::Busy => Some(Limit::Streams),
+            OpenFault::Share => Some(Limit::StreamsPerAddress),
+            OpenFault::Offline | OpenFault::Unreachable(_) => None,
+        }
+    }
 }
 
 impl Endpoint {
@@ -131,7 +149,8 @@ impl Endpoint {
     /// protocol header are queued already and leave with the first bytes written; there is no round trip.
     ///
     /// Cancel safety: dropped before it is ready, no stream is opened or it is reset.
-    pub(crate) async fn open(&self, client: SocketAddr, server: SocketAddr) -> Result<Stream, OpenFault> {
+    pub(crate) async fn open(&self, client: SocketAddr, server: SocketAddr) -> Result<VisitorStream, OpenFault> {
+        let share = self.shares.take(client).ok_or(OpenFault::Share)?;
         let proxy = self.options.proxy_protocol.map(|version| proxy_protocol::encode(version, client, server));
         let stream = match (&self.session, &self.address) {
             (AgentLink::Mux(session), Address::Native) => {
@@ -149,7 +168,7 @@ impl Endpoint {
             (AgentLink::Ssh(_), _) => return Err(OpenFault::Offline),
         };
         self.counters.streams.fetch_add(1, Ordering::Relaxed);
-        Ok(stream)
+        Ok(VisitorStream::new(stream, share))
     }
 
     fn proxy_head(&self, id: &str, client: SocketAddr) -> Bytes {

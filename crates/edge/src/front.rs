@@ -186,6 +186,14 @@ impl Front {
         }
     }
 
+    /// The session ends because the edge drains.
+    pub(crate) async fn drained(&mut self, text: &str) {
+        match self {
+            Front::Native(_, session) | Front::Ngrok(_, session) => session.close(text),
+            Front::Ssh(front) => front.drained().await,
+        }
+    }
+
     /// The session ends as the agent wished, or because nothing is left to do.
     pub(crate) async fn leave(&mut self, text: &str) {
         match self {

@@ -27,6 +27,10 @@ pub(crate) async fn authenticate(
     peer: SocketAddr,
 ) -> Result<Arc<CredentialRecord>, Refused> {
     let text = authtoken.expose_secret();
+    if text.is_empty() {
+        let text = "The agent sent no authtoken. Create one, and give it to the agent or to the application.";
+        return Err(Refused::for_good(Code::ERR_NGROK_105.with(text)));
+    }
     if !is_authtoken(text) {
         return Err(Refused::for_good(Code::ERR_NGROK_105));
     }

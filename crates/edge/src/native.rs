@@ -24,6 +24,7 @@ use crate::login;
 use crate::metrics::Kind;
 use crate::session::AgentSession;
 use crate::sessions::Registration;
+use crate::shares::Shares;
 use crate::state::EdgeShared;
 
 /// Time an agent has to read a refusal and close the session itself. Well below the two seconds within which a revoked credential ends.
@@ -109,6 +110,7 @@ async fn admit(
         edge: Arc::clone(edge),
         shard,
         session: AgentLink::Mux(session.clone()),
+        shares: Shares::of_session(edge.limits(), edge.config.session.max_streams),
         session_id,
         credential,
         agent: hello.agent_id,

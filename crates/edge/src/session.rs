@@ -115,7 +115,7 @@ impl AgentSession {
                 session.abort();
             }
             End::Refused(refused) => self.front.refuse(&endpoints, &refused).await,
-            End::Drained => self.front.leave("the edge is shutting down").await,
+            End::Drained => self.front.drained("the edge is shutting down").await,
             End::Closed => {}
         }
         drop(endpoints);

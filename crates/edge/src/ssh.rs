@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use portway_codes::PublicError;
+use portway_codes::{Code, PublicError};
 use portway_names::WantedUrl;
 use portway_proto::{AgentId, CredentialRecord};
 use portway_ssh::{
@@ -13,11 +13,13 @@ use portway_ssh::{
 };
 use portway_traffic::middleware;
 use portway_wire::proxy_protocol;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::actions::EndpointActions;
-use crate::admission::ConnectionPermit;
+use crate::admission::{ConnectionPermit, Limit};
 use crate::bind::{Agent, Online, Refused, Wanted, is_internal};
+use crate::config::Limits;
 use crate::control_stream::ControlFault;
 use crate::endpoint::{About, Address, Endpoint, EndpointOptions};
 use crate::front::{Front, Heard};
@@ -25,8 +27,11 @@ use crate::link::AgentLink;
 use crate::login;
 use crate::metrics::{HandshakeLabel, HandshakeStage, Kind};
 use crate::session::AgentSession;
+use crate::shares::{Share, Shares};
 use crate::state::EdgeShared;
 
+/// What the user is told when the edge drains.
+const GOING: &str = "The server is shutting down or restarting. Run the command again for a new session.";
 /// Time within which the last words of a session reach the user.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -46,9 +51,11 @@ where
 {
     let Arrival { io, peer, local, permit, shard } = arrival;
     let _permit = permit;
+    let Some(place) = edge.ssh_logins.enter(&edge, peer) else { return turn_away(io).await };
     edge.count_connection(Kind::Agent);
     let gate = Arc::new(EdgeGate { edge: Arc::clone(&edge) });
     let accepted = Box::pin(server.accept(io, peer, local, gate)).await;
+    drop(place);
     match accepted {
         Ok(accepted) => {
             if let Some(session) = Box::pin(begin(edge, accepted, shard)).await {
@@ -62,6 +69,50 @@ where
             tracing::debug!(%peer, %error, "SSH connection given up");
         }
     }
+}
+
+/// Where SSH connections are that have not logged in, or not said what to serve.
+#[derive(Debug)]
+pub(crate) struct Logins {
+    all: Arc<Semaphore>,
+    by_address: Arc<Shares>,
+}
+
+impl Logins {
+    pub(crate) fn new(limits: &Limits) -> Logins {
+        Logins {
+            all: Arc::new(Semaphore::new(limits.ssh_logins as usize)),
+            by_address: Shares::new(limits.ssh_logins_per_address, limits.loopback_exempt),
+        }
+    }
+
+    /// Whether there is none.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_address.is_empty()
+    }
+
+    /// A place for one more.
+    fn enter(&self, edge: &EdgeShared, peer: SocketAddr) -> Option<(OwnedSemaphorePermit, Share)> {
+        let place = Arc::clone(&self.all).try_acquire_owned();
+        let place = place.map_err(|_| edge.admission.reached(Limit::SshLogins, peer)).ok()?;
+        let Some(share) = self.by_address.take(peer) else {
+            edge.admission.reached(Limit::SshLoginsPerAddress, peer);
+            return None;
+        };
+        Some((place, share))
+    }
+}
+
+/// Says why there is no version line (RFC 4253 section 4.2 lets a server say something in front of it).
+async fn turn_away<IO: AsyncWrite + Unpin>(mut io: IO) {
+    // A few bytes fit the socket; a client that takes none is not waited for.
+    let text = b"Too many SSH logins are under way. Try again in a moment.\r\n";
+    let _ = tokio::time::timeout(FAREWELL, async {
+        io.write_all(text).await?;
+        io.shutdown().await
+    })
+    .await;
 }
 
 /// A place among the sessions, and the first wishes.
@@ -96,9 +147,11 @@ async fn begin(edge: Arc<EdgeShared>, accepted: Accepted<Arc<CredentialRecord>>,
         terminal: Some(terminal),
     };
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let shares = Shares::of_session(edge.limits(), session.max_streams());
     let agent = Agent {
         edge,
         shard,
+        shares,
         session: AgentLink::Ssh(session),
         session_id,
         credential,
@@ -244,8 +297,13 @@ impl SshFront {
     /// The client will not dial again by itself: it is told, and has all the time there is.
     pub(crate) fn go_away(&self) {
         if let Some(terminal) = &self.terminal {
-            terminal.line("The server is shutting down or restarting. Run the command again for a new session.");
+            terminal.line(GOING);
         }
+    }
+
+    /// Ends the session of an edge that drains. The user did not want that, so it is an error: a loop around `ssh` looks at the exit status.
+    pub(crate) async fn drained(&mut self) {
+        self.leave(Some(&Code::ERR_NGROK_803.with(GOING))).await;
     }
 
     /// Ends the session; with an error when something went wrong.

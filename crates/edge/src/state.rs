@@ -19,11 +19,13 @@ use crate::control_link::ControlLink;
 use crate::endpoint::Endpoint;
 use crate::leases::Leases;
 use crate::metrics::{Kind, KindLabel, Metrics};
+use crate::paced::Paced;
 use crate::ports::Ports;
 use crate::recent::Recent;
 use crate::replica::Replica;
 use crate::route::Routes;
 use crate::sessions::Sessions;
+use crate::ssh::Logins;
 use crate::status::{RecentConnection, RecentRequest};
 
 /// State of one edge, behind one `Arc` on every shard.
@@ -44,6 +46,9 @@ pub(crate) struct EdgeShared {
     pub(crate) quic: QuicServing,
     pub(crate) recent: Recent<RecentConnection>,
     pub(crate) requests: Recent<RecentRequest>,
+    pub(crate) ssh_logins: Logins,
+    /// When a line about options of SDKs that nobody knows was logged last.
+    pub(crate) unknown_options: Paced,
     /// Whether the watch on the control plane is open.
     pub(crate) control_connected: AtomicBool,
     /// The runtime of each shard.

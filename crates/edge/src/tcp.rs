@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use portway_mux::{PipeLimits, PipeStats, Stream, pipe_with};
+use portway_mux::{PipeLimits, PipeStats, pipe_with};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cut::{Cut, CutOnDrop};
 use crate::endpoint::{Endpoint, OpenFault};
 use crate::metrics::{Direction, DirectionLabel, Kind, ReasonLabel};
+use crate::shares::VisitorStream;
 use crate::state::EdgeShared;
 
 /// Wait after a failed accept: the process has no descriptors left, and trying again at once would only burn the processor.
@@ -107,7 +108,7 @@ pub(crate) async fn open(
     endpoint: &Endpoint,
     peer: SocketAddr,
     local: SocketAddr,
-) -> Option<Stream> {
+) -> Option<VisitorStream> {
     match endpoint.open(peer, local).await {
         Ok(stream) => {
             edge.visited(endpoint, peer);
@@ -117,11 +118,12 @@ pub(crate) async fn open(
             let reason = match fault {
                 OpenFault::Offline => "agent_offline",
                 OpenFault::Unreachable(_) => "upstream_unreachable",
-                OpenFault::Busy => {
-                    edge.admission.reached(crate::admission::Limit::Streams, peer);
-                    "too_many_streams"
-                }
+                OpenFault::Busy => "too_many_streams",
+                OpenFault::Share => "too_many_streams_of_address",
             };
+            if let Some(limit) = fault.limit() {
+                edge.admission.reached(limit, peer);
+            }
             edge.metrics.refused.get_or_create(&ReasonLabel { reason }).inc();
             tracing::debug!(url = %endpoint.url, %peer, %fault, "visitor turned away");
             None
@@ -137,11 +139,13 @@ pub(crate) async fn run_pipe<IO: Cut>(
     edge: &EdgeShared,
     endpoint: &Endpoint,
     visitor: IO,
-    stream: Stream,
+    stream: VisitorStream,
     initial: Bytes,
 ) {
     let mut visitor = CutOnDrop::new(visitor);
     let limits = PipeLimits { idle_timeout: edge.limits().pipe_idle_timeout };
+    // The stream counts until the pipe is over.
+    let (stream, _share) = stream.into_parts();
     let piped = pipe_with(&mut visitor.io, stream, initial, limits);
     let stats = match edge.stopped.run_until_cancelled(piped).await {
         Some(Ok(stats)) => stats,

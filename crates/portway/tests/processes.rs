@@ -207,6 +207,11 @@ fn first_start_makes_private_files_and_a_ready_line_without_secrets() -> Result<
     assert_eq!(server.wait()?.code(), Some(0));
 
     let (mut again, ready) = site.server(&[])?;
+    let log = fs::read_to_string(site.server_log())?;
+    let key = |line: &&str| line.contains("SSH host key") && line.contains("SHA256:");
+    let keys: Vec<_> = log.lines().filter(key).filter_map(|line| line.split_once("fingerprint=")).collect();
+    assert_eq!(keys.len(), 4, "two keys a start: {log}");
+    assert_eq!((keys[0].1, keys[1].1), (keys[2].1, keys[3].1), "they stay");
     let after = site.bootstrap()?;
     for secret in ["authtoken", "api_key", "admin_email", "admin_password"] {
         assert_eq!(after[secret], bootstrap[secret], "a second start makes no new {secret}");

@@ -87,7 +87,8 @@ impl FieldError {
     }
 }
 
-fn url_code(error: &WantedUrlError) -> Code {
+/// The public code for a URL of an endpoint that is none.
+pub fn url_code(error: &WantedUrlError) -> Code {
     match error {
         WantedUrlError::Address => Code::ERR_NGROK_330,
         WantedUrlError::Url(EndpointUrlError::Scheme(SchemeError)) => Code::ERR_NGROK_332,
@@ -97,6 +98,7 @@ fn url_code(error: &WantedUrlError) -> Code {
             HostNameError::BadWildcard => Code::ERR_NGROK_329,
             HostNameError::EmptyLabel => Code::ERR_NGROK_331,
             HostNameError::Hyphen | HostNameError::Idna => Code::ERR_NGROK_355,
+            HostNameError::NumericEnd | HostNameError::BadAddress => Code::ERR_NGROK_330,
             _ => Code::ERR_NGROK_326,
         },
         _ => Code::ERR_NGROK_326,

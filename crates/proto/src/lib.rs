@@ -17,7 +17,7 @@ pub use agent_id::AgentId;
 pub use bind::{BindRequest, ProxyVersion};
 pub use claim::Claim;
 pub use connection::AddressError;
-pub use field::{FieldError, FieldFault};
+pub use field::{FieldError, FieldFault, url_code};
 pub use hello::{AgentHello, HelloError, VERSION_MAJOR, VERSION_MINOR, is_authtoken};
 pub use record::{
     CertificateName, CertificateRecord, ConnectNameRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord,

@@ -175,6 +175,7 @@ impl LimitSettings {
         set(&mut limits.handshakes_per_second, self.handshakes_per_second);
         set(&mut limits.sessions_per_account, self.sessions_per_account);
         set(&mut limits.endpoints_per_session, self.endpoints_per_session);
+        set(&mut limits.streams_per_address_percent, self.streams_per_address_percent);
         set(&mut limits.binds_per_minute, self.binds_per_minute);
         set(&mut limits.http_head_bytes, self.http_head_bytes);
         set(&mut limits.http_header_count, self.http_header_count);

@@ -93,6 +93,8 @@ pub struct LimitSettings {
     pub sessions_per_account: Option<u32>,
     /// Endpoints of one session.
     pub endpoints_per_session: Option<u32>,
+    /// Percent of a session's streams that visitors of one address may have.
+    pub streams_per_address_percent: Option<u32>,
     /// Binds one session may ask for a minute.
     pub binds_per_minute: Option<u32>,
     /// Bytes of a request head.

@@ -30,5 +30,9 @@ pub(crate) async fn front(control: &Control) -> Result<Arc<SshFront>, StartError
     };
     let texts: Vec<SecretString> = String::from_utf8_lossy(&kept).split(HOST_KEY_END).map(SecretString::from).collect();
     let keys = HostKeys::from_openssh(&texts).map_err(unusable)?;
+    for (public, fingerprint) in keys.public().iter().zip(keys.fingerprints()) {
+        // For whoever publishes them: users compare.
+        tracing::info!(%fingerprint, %public, "SSH host key");
+    }
     Ok(Arc::new(SshFront::new(&keys, SshLimits::default())))
 }

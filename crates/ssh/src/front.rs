@@ -123,7 +123,7 @@ impl Front {
     /// Takes one connection to the point where its endpoints can be bound: SSH handshake, login, forwards, command. A user who cannot be served
     /// is told why before this returns.
     ///
-    /// SSH is spoken by tasks on the current runtime, which end with the session. Before the login a connection holds some hundred kilobytes at
+    /// SSH is spoken by tasks on the current runtime, which end with the session. Before the login a connection holds about a hundred kilobytes at
     /// most, and for no longer than [`Limits::login_grace`].
     ///
     /// # Cancel safety
@@ -180,14 +180,14 @@ impl Front {
         refused.push_back(Refused { from, at: Instant::now(), error });
     }
 
-    /// Why the last login from an address failed, once.
+    /// Why the last login from an address failed, once. Nothing tells its users apart: this is said before a client names one.
     fn recall(&self, from: IpAddr) -> Option<String> {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.retain(|one| one.at.elapsed() < REMEMBER);
         let at = refused.iter().position(|one| one.from == from)?;
         let one = refused.remove(at)?;
         Some(format!(
-            "The last SSH login from your address failed.\r\n{}\r\n",
+            "A recent SSH login from your address failed. If it was yours, this is why:\r\n{}\r\n",
             one.error.to_string().replace('\n', "\r\n")
         ))
     }

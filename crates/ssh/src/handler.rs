@@ -173,6 +173,9 @@ impl<G: Gate> Handler for FrontHandler<G> {
 
     async fn auth_succeeded(&mut self, _: &mut Session) -> Result<(), russh::Error> {
         let outcome = self.login.outcome().ok_or(russh::Error::NotAuthenticated)?;
+        if outcome.is_ok() {
+            self.shared.cut.trust();
+        }
         self.tell(Event::LoggedIn(outcome));
         Ok(())
     }

@@ -15,11 +15,17 @@ use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+/// Bytes that a client may send before it has logged in: key exchange, and six keys with their signatures, have under 30 KiB. A packet may be
+/// four times as long, and russh holds what has come of one.
+const STRANGERS_BYTES: usize = 64 * 1024;
+
 /// A transport for one session.
 pub(crate) struct Line<IO> {
     io: IO,
     cut: Cut,
     stall: Duration,
+    /// Bytes that came before the login.
+    received: usize,
     /// Runs while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -33,6 +39,8 @@ pub(crate) struct Cut {
 #[derive(Debug, Default)]
 struct CutInner {
     cut: AtomicBool,
+    /// The client has logged in.
+    known: AtomicBool,
     /// The session's task: it reads and writes both.
     waker: AtomicWaker,
 }
@@ -44,6 +52,11 @@ impl Cut {
         self.inner.waker.wake();
     }
 
+    /// The client has logged in and may send as much as it likes.
+    pub(crate) fn trust(&self) {
+        self.inner.known.store(true, Ordering::Relaxed);
+    }
+
     fn check(&self, cx: &Context<'_>) -> io::Result<()> {
         self.inner.waker.register(cx.waker());
         if self.inner.cut.load(Ordering::Acquire) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
@@ -53,7 +66,7 @@ impl Cut {
 impl<IO> Line<IO> {
     pub(crate) fn new(io: IO, stall: Duration) -> (Self, Cut) {
         let cut = Cut::default();
-        (Self { io, cut: cut.clone(), stall, timer: None }, cut)
+        (Self { io, cut: cut.clone(), stall, received: 0, timer: None }, cut)
     }
 
     /// Passes a result of writing on, and fails when none comes for too long.
@@ -76,7 +89,16 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Line<IO> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.cut.check(cx)?;
-        Pin::new(&mut this.io).poll_read(cx, buf)
+        if this.cut.inner.known.load(Ordering::Relaxed) {
+            return Pin::new(&mut this.io).poll_read(cx, buf);
+        }
+        if this.received >= STRANGERS_BYTES {
+            return Poll::Ready(Err(io::Error::other("too many bytes before the login")));
+        }
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.io).poll_read(cx, buf);
+        this.received += buf.filled().len() - before;
+        read
     }
 }
 
@@ -119,6 +141,23 @@ mod tests {
         tokio::task::yield_now().await;
         cut.cut();
         assert_eq!(reading.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+    }
+
+    #[tokio::test]
+    async fn a_stranger_sends_little_and_a_user_what_they_like() {
+        for (trusted, most) in [(false, STRANGERS_BYTES), (true, 4 * STRANGERS_BYTES)] {
+            let (near, mut far) = duplex(1024);
+            let (mut line, cut) = Line::new(near, HOUR);
+            if trusted {
+                cut.trust();
+            }
+            let sending = tokio::spawn(async move { far.write_all(&[0; 4 * STRANGERS_BYTES]).await });
+            let mut received = Vec::new();
+            assert_eq!(line.read_to_end(&mut received).await.is_ok(), trusted);
+            assert!((most..most + 1024).contains(&received.len()), "{}", received.len());
+            drop(line);
+            assert_eq!(sending.await.unwrap().is_ok(), trusted);
+        }
     }
 
     #[tokio::test(start_paused = true)]

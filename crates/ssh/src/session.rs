@@ -104,6 +104,11 @@ impl SshSession {
         shared.limits.streams.saturating_sub(shared.streams.available_permits())
     }
 
+    /// Streams that may be open at once.
+    pub fn max_streams(&self) -> usize {
+        self.core.shared.limits.streams
+    }
+
     /// True when both are the same session.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.core, &other.core)

@@ -20,9 +20,11 @@ macro_rules! foreign {
 const AT: &str = foreign!("l.host = $1");
 const BELOW: &str = foreign!("l.host LIKE $1 ESCAPE '!'");
 
-/// Whether another account has the claim's host under any scheme, a wildcard above it, or a name below the wildcard that is claimed.
+/// Whether another account has the claim's host under any scheme, a wildcard above it, the name that the claimed wildcard is of, or a
+/// name below it.
 ///
-/// Two accounts on one host would let one take the other's visitors by a scheme the other does not serve, or by a more exact name. Hosts
+/// Two accounts on one host would let one take the other's visitors by a scheme the other does not serve, or by a more exact name; and whoever
+/// trusts a name trusts what looks like its own subdomains. Hosts
 /// of tcp URLs are shared: there the port tells accounts apart.
 pub(crate) async fn exists(tx: &mut Connection, claim: &Claim, now: Timestamp) -> Result<bool, Fault> {
     if claim.url.scheme == Scheme::Tcp {
@@ -49,10 +51,11 @@ pub(crate) fn host_column(url: &EndpointUrl) -> String {
     }
 }
 
-/// The pattern itself and every wildcard that covers it.
+/// The pattern itself and every wildcard that covers it; of a wildcard also the name that it is of.
 fn at_or_above(host: &HostPattern) -> impl Iterator<Item = String> {
+    let base = host.is_wildcard().then(|| host.name().to_string());
     let above = std::iter::successors(host.name().parent(), HostName::parent).map(|base| format!("*.{base}"));
-    std::iter::once(host.to_string()).chain(above)
+    std::iter::once(host.to_string()).chain(above).chain(base)
 }
 
 #[cfg(test)]
@@ -63,7 +66,7 @@ mod tests {
     fn wildcards_above_are_listed_nearest_first() {
         let above = |text: &str| at_or_above(&text.parse().expect("a pattern")).collect::<Vec<_>>();
         assert_eq!(above("a.b.c"), ["a.b.c", "*.b.c", "*.c"]);
-        assert_eq!(above("*.b.c"), ["*.b.c", "*.c"]);
+        assert_eq!(above("*.b.c"), ["*.b.c", "*.c", "b.c"]);
         assert_eq!(above("c"), ["c"]);
     }
 }

@@ -81,6 +81,8 @@ async fn a_public_ssh_key_is_a_credential_like_others() {
     let id = admin.register_ssh_key("", &["bind:*.portway.localhost".to_owned()], key).await.unwrap();
     let found = admin.authtokens().await.unwrap().into_iter().find(|one| one.id == id).unwrap();
     assert_eq!((found.description.as_str(), found.acl.len()), ("SSH key me@laptop", 1));
+    let again = admin.register_ssh_key("other", &[], key).await;
+    assert!(matches!(again, Err(AdminError::SshKeyRegistered)), "{again:?}");
     let private = "-----BEGIN OPENSSH PRIVATE KEY-----";
     assert!(matches!(admin.register_ssh_key("", &[], private).await, Err(AdminError::SshKey(_))));
     admin.revoke(&id).await.unwrap();

@@ -9,10 +9,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Request, StatusCode};
+use portway_codes::PublicError;
 use portway_names::{MAX_NAME_LEN, Scheme};
 use portway_ssh::RequestLines;
 use prometheus_client::metrics::counter::Counter;
 
+use super::fault;
 use super::target::Asked;
 use super::tasks::Spawner;
 use super::turn::Turn;
@@ -103,8 +105,24 @@ impl Connection {
         self.state().asked = Some(Arc::clone(asked));
     }
 
+    /// Opens a stream to an endpoint for this visitor; the error is what the visitor is told.
+    ///
+    /// Cancel safety: dropped, the stream is reset or never was.
+    pub(super) async fn open(&self, endpoint: &Arc<Endpoint>) -> Result<UpstreamIo, PublicError> {
+        let opened = self.opener(endpoint).open().await;
+        match &opened {
+            Ok(_) => self.edge.visited(endpoint, self.visitor.peer),
+            Err(fault) => {
+                if let Some(limit) = fault.limit() {
+                    self.edge.admission.reached(limit, self.visitor.peer);
+                }
+            }
+        }
+        opened.map_err(|open| fault::of_open(&open, &self.edge, endpoint))
+    }
+
     /// How to open a stream to an endpoint for this visitor.
-    pub(super) fn opener(&self, endpoint: &Arc<Endpoint>) -> Opener {
+    fn opener(&self, endpoint: &Arc<Endpoint>) -> Opener {
         Opener {
             endpoint: Arc::clone(endpoint),
             client: self.visitor.peer,

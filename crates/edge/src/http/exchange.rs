@@ -163,9 +163,7 @@ async fn over_http1<B: Into<RequestBody>>(
 }
 
 async fn open_http1(connection: &Arc<Connection>, endpoint: &Arc<Endpoint>) -> Result<Box<Upstream>, PublicError> {
-    let io =
-        connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, &connection.edge, endpoint))?;
-    connection.edge.visited(endpoint, connection.visitor.peer);
+    let io = connection.open(endpoint).await?;
     let failed = |error: hyper::Error| fault::of_exchange(&error, None, &connection.edge, endpoint);
     Upstream::new(Arc::clone(endpoint), io).await.map_err(failed)
 }
@@ -242,9 +240,7 @@ async fn over_http2<B: Into<RequestBody>>(
 }
 
 async fn open_http2(connection: &Arc<Connection>, endpoint: &Arc<Endpoint>) -> Result<UpstreamH2, PublicError> {
-    let io =
-        connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, &connection.edge, endpoint))?;
-    connection.edge.visited(endpoint, connection.visitor.peer);
+    let io = connection.open(endpoint).await?;
     let failed = |error: hyper::Error| fault::of_exchange(&error, None, &connection.edge, endpoint);
     let upstream = UpstreamH2::new(Arc::clone(endpoint), io, &connection.spawner).await.map_err(failed)?;
     connection.keep_http2(upstream.clone());

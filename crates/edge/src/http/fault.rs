@@ -15,6 +15,7 @@ pub(super) fn of_open(fault: &OpenFault, edge: &EdgeShared, endpoint: &Endpoint)
     match fault {
         OpenFault::Offline => offline(&url),
         OpenFault::Busy => Code::ERR_PORTWAY_50301.plain(),
+        OpenFault::Share => Code::ERR_PORTWAY_42901.plain(),
         OpenFault::Unreachable(why) => {
             let text = format!("The SSH client behind {url} is online, but it did not connect: {why}.");
             Code::ERR_NGROK_8012.with(text)

@@ -15,7 +15,8 @@ use crate::cut::Cut;
 /// Cancel safety: dropped, both sides are cut.
 pub(super) async fn join<IO: Cut>(mut visitor: VisitorIo<IO>, upgraded: Upgraded, limits: &Limits) {
     let Upgraded { io, first, websocket } = upgraded;
-    let stream = io.into_stream();
+    // The stream counts until the two sides have ended.
+    let (stream, _share) = io.into_stream().into_parts();
     if websocket {
         return websocket::convert(visitor, stream, limits.http_body_idle_timeout).await;
     }

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hyper::rt::{Read, ReadBufCursor, Write};
-use portway_mux::{Stream, StreamError};
+use portway_mux::StreamError;
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 
 use super::idle_timer::IdleTimer;
 use crate::endpoint::{Endpoint, OpenFault};
+use crate::shares::VisitorStream;
 
 /// Bytes taken from hyper at once: the largest frame of a session.
 const WRITE_MAX: usize = 64 * 1024;
@@ -125,11 +126,11 @@ pub(super) struct UpstreamIo {
 /// With a request under way it is reset.
 #[derive(Debug)]
 struct Tidy {
-    stream: Option<Stream>,
+    stream: Option<VisitorStream>,
     link: Arc<Link>,
 }
 
-type Reopening = Pin<Box<dyn Future<Output = Result<Stream, OpenFault>> + Send>>;
+type Reopening = Pin<Box<dyn Future<Output = Result<VisitorStream, OpenFault>> + Send>>;
 
 impl UpstreamIo {
     /// What the user of the stream keeps.
@@ -138,7 +139,7 @@ impl UpstreamIo {
     }
 
     /// The bare stream. What hyper wrote has left by then.
-    pub(super) fn into_stream(mut self) -> Stream {
+    pub(super) fn into_stream(mut self) -> VisitorStream {
         self.stream.stream.take().expect("taken here only, and with it all of this")
     }
 
@@ -266,7 +267,7 @@ impl Write for UpstreamIo {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_unsent(cx));
-        tokio::io::AsyncWrite::poll_shutdown(Pin::new(&mut *self.stream), cx)
+        tokio::io::AsyncWrite::poll_shutdown(Pin::new(&mut **self.stream), cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -275,15 +276,15 @@ impl Write for UpstreamIo {
 }
 
 impl Deref for Tidy {
-    type Target = Stream;
+    type Target = VisitorStream;
 
-    fn deref(&self) -> &Stream {
+    fn deref(&self) -> &VisitorStream {
         self.stream.as_ref().expect("the stream is taken with the IO that it belongs to")
     }
 }
 
 impl DerefMut for Tidy {
-    fn deref_mut(&mut self) -> &mut Stream {
+    fn deref_mut(&mut self) -> &mut VisitorStream {
         self.stream.as_mut().expect("the stream is taken with the IO that it belongs to")
     }
 }

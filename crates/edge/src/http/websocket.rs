@@ -23,7 +23,6 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::body::{RequestBody, ResponseBody};
 use super::connection::{Connection, Upgraded};
-use super::fault;
 use super::headers::has_token;
 use super::visitor_io::VisitorIo;
 use crate::cut::Cut;
@@ -48,9 +47,7 @@ pub(super) async fn accept(
     request: &Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let key = asks_for_websocket(request).ok_or_else(|| Code::ERR_NGROK_3206.plain())?;
-    let io =
-        connection.opener(endpoint).open().await.map_err(|open| fault::of_open(&open, &connection.edge, endpoint))?;
-    connection.edge.visited(endpoint, connection.visitor.peer);
+    let io = connection.open(endpoint).await?;
     let mut response = Response::new(ResponseBody::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();

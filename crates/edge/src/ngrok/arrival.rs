@@ -33,6 +33,7 @@ use crate::metrics::Kind;
 use crate::native::Arrival;
 use crate::session::AgentSession;
 use crate::sessions::Registration;
+use crate::shares::Shares;
 use crate::state::EdgeShared;
 
 /// Questions that a peer may ask before it has said who it is.
@@ -239,6 +240,7 @@ async fn log_in(
         edge: Arc::clone(edge),
         shard,
         session: AgentLink::Mux(session.clone()),
+        shares: Shares::of_session(edge.limits(), edge.config.session.towards_ngrok().max_streams),
         session_id,
         credential,
         agent,

@@ -150,7 +150,8 @@ impl NgrokFront {
 
     fn wanted(&self, bind: &Bind) -> Result<Wanted, Refused> {
         let token = self.identity.edge.config.resume_key.open_token(&bind.token);
-        let known = token.filter(|token| token.account == self.identity.account).map(|token| token.endpoint);
+        let known =
+            token.filter(|token| token.account == self.identity.account).map(|token| (token.endpoint, token.url));
         // The agent refers to an endpoint by the id it has, whatever it is told; what it makes up is as good as what was made here.
         let is_free = bind.id.len() <= 64 && !self.handles.contains_key(bind.id.as_str());
         let id = if bind.id.is_empty() || !is_free { new_bind_id() } else { bind.id.clone() };
@@ -218,7 +219,7 @@ impl NgrokFront {
         };
         bind.opts.assign(bind.scheme, &name);
         bind.opts.complete();
-        let token = EndpointToken { account: self.identity.account, endpoint: endpoint.id };
+        let token = EndpointToken { account: self.identity.account, endpoint: endpoint.id, url: endpoint.url.clone() };
         let answer = BindAnswer {
             id,
             url: &url.to_string(),

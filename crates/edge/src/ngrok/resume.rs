@@ -6,7 +6,7 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portway_names::{AccountId, EndpointId};
+use portway_names::{AccountId, EndpointId, EndpointUrl};
 use portway_proto::AgentId;
 
 /// Seals resume data. Edges that share agents have the same.
@@ -23,10 +23,12 @@ pub(super) struct SessionCookie {
 }
 
 /// What an endpoint is resumed with: the token of its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EndpointToken {
     pub(super) account: AccountId,
     pub(super) endpoint: EndpointId,
+    /// The endpoint has its id under this URL only: no two of different URLs have one.
+    pub(super) url: EndpointUrl,
 }
 
 impl ResumeKey {
@@ -58,14 +60,18 @@ impl ResumeKey {
     }
 
     pub(super) fn seal_token(&self, token: &EndpointToken) -> String {
-        self.seal("endpoint", &format!("{} {}", token.account, token.endpoint))
+        self.seal("endpoint", &format!("{} {} {}", token.account, token.endpoint, token.url))
     }
 
     /// None for what this installation has not sealed as a token.
     pub(super) fn open_token(&self, sealed: &str) -> Option<EndpointToken> {
         let text = self.open("endpoint", sealed)?;
-        let (account, endpoint) = text.split_once(' ')?;
-        Some(EndpointToken { account: account.parse().ok()?, endpoint: endpoint.parse().ok()? })
+        let mut words = text.split(' ');
+        Some(EndpointToken {
+            account: words.next()?.parse().ok()?,
+            endpoint: words.next()?.parse().ok()?,
+            url: words.next()?.parse().ok()?,
+        })
     }
 
     fn seal(&self, purpose: &str, text: &str) -> String {
@@ -118,7 +124,8 @@ mod tests {
         let key = ResumeKey::from_secret(&[1; 32]);
         let (account, endpoint) = (AccountId::new(ksuid()), EndpointId::new(ksuid()));
         let cookie = SessionCookie { account, agent: AgentId::new([0xAB; 16]), generation: 7 };
-        let token = EndpointToken { account, endpoint };
+        let url = "tcp://portway.test:20001".parse().unwrap();
+        let token = EndpointToken { account, endpoint, url };
         let (sealed_cookie, sealed_token) = (key.seal_cookie(&cookie), key.seal_token(&token));
         assert_eq!(key.open_cookie(&sealed_cookie), Some(cookie));
         assert_eq!(key.open_token(&sealed_token), Some(token));

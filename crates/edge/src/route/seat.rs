@@ -73,7 +73,7 @@ impl Seat {
     }
 }
 
-/// Decides between two claims on one name. Members of a pool and connections of one agent go beside each other. Otherwise the fence of the
+/// Decides between two claims on one name. Members of a pool, of one session too, and connections of one agent go beside each other. Otherwise the fence of the
 /// lease comes first, the generation of the agent's session second; fences of different leases (a tls and an https endpoint on one
 /// name) are not compared.
 fn verdict(old: &Endpoint, new: &Endpoint) -> Verdict {
@@ -81,7 +81,8 @@ fn verdict(old: &Endpoint, new: &Endpoint) -> Verdict {
     let same_agent = old.account == new.account && old.holder.agent == new.holder.agent;
     let same_session = old.holder.session_id == new.holder.session_id;
     let same_link = same_agent && old.holder.leg == new.holder.leg;
-    if same_lessee && !same_link && old.url == new.url && old.is_online() {
+    let pooled = new.holder.lessee != new.holder.agent;
+    if same_lessee && (!same_link || (pooled && same_session)) && old.url == new.url && old.is_online() {
         return Verdict::Stays;
     }
     let not_late = !same_link || new.holder.generation >= old.holder.generation;

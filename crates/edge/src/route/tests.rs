@@ -40,6 +40,7 @@ fn endpoint(session: &Session, claim: &Claim) -> Arc<Endpoint> {
         internal: false,
         about: Default::default(),
         session: crate::link::AgentLink::Mux(session.clone()),
+        shares: crate::shares::Shares::of_session(&crate::Limits::default(), 8),
         shard: 0,
         holder: Holder {
             lessee: AgentId::new([claim.agent; 16]),

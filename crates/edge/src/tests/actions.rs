@@ -35,6 +35,7 @@ fn act(edge: &TestEdge, url: &str, kind: &str, config: &Value) {
         internal: false,
         about: Default::default(),
         session: old.session.clone(),
+        shares: Arc::clone(&old.shares),
         shard: old.shard,
         holder,
         options: EndpointOptions { actions, ..old.options.clone() },

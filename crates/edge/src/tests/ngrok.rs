@@ -103,21 +103,73 @@ async fn a_visitor_waits_until_the_agent_has_read_that_its_endpoint_is_there() {
 }
 
 #[tokio::test]
+async fn one_address_leaves_streams_of_a_session_to_others() {
+    let edge = TestEdge::start_with(|config| {
+        config.limits.loopback_exempt = false;
+        config.session.max_streams = 8;
+    })
+    .await;
+    let sdk = TestSdk::connect(&edge, TOKEN, None).await;
+    sdk.bind("http", json!({ "Domain": "app.portway.test" })).await;
+    let visit = async |from: &str| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+        let mut visitor = socket.connect(edge.http).await.unwrap();
+        visitor.write_all(b"GET / HTTP/1.1\r\nHost: app.portway.test\r\n\r\n").await.unwrap();
+        visitor
+    };
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push((visit("127.0.0.1").await, sdk.next().await));
+    }
+    let mut one_more = visit("127.0.0.1").await;
+    let mut answer = vec![0; 4096];
+    let read = soon(one_more.read(&mut answer)).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("ERR_PORTWAY_42901"), "{answer}");
+    assert!(edge.metrics().contains("limit=\"streams_per_address_percent\"} 1"), "{}", edge.metrics());
+    let _other = visit("127.0.0.2").await;
+    assert_eq!(sdk.next().await.0, StreamType::PROXY);
+    held.pop();
+    let _again = eventually_served(&edge, &sdk).await;
+}
+
+/// A visitor of the address whose stream has just ended.
+async fn eventually_served(edge: &TestEdge, sdk: &TestSdk) -> TcpStream {
+    for _ in 0..500 {
+        let mut visitor = TcpStream::connect(edge.http).await.unwrap();
+        visitor.write_all(b"GET / HTTP/1.1\r\nHost: app.portway.test\r\n\r\n").await.unwrap();
+        tokio::select! {
+            (kind, ..) = sdk.next() => {
+                assert_eq!(kind, StreamType::PROXY);
+                return visitor;
+            }
+            // Turned away again: the stream before it still counts.
+            _ = visitor.readable() => {}
+        }
+    }
+    panic!("the place of a visitor who left is never free");
+}
+
+#[tokio::test]
 async fn errors_come_in_the_form_that_sdks_split() {
     let edge = TestEdge::start().await;
     let refused = TestSdk::connect(&edge, "2bbbbbbbbbbbbbbbbbbbbbbbbbb_0123456789abcdefghijkl", None).await;
     assert!(error(&refused.welcome).ends_with("\n\nERR_NGROK_107\n"), "{}", refused.welcome);
     soon(refused.session.closed()).await;
-    for token in ["", "with space"] {
+    for (token, text) in [("", "The agent sent no authtoken."), ("with space", "The authtoken ")] {
         let refused = TestSdk::connect(&edge, token, None).await;
+        assert!(error(&refused.welcome).starts_with(text), "{}", refused.welcome);
         assert!(error(&refused.welcome).ends_with("\n\nERR_NGROK_105\n"), "{}", refused.welcome);
     }
     let sdk = TestSdk::connect(&edge, TOKEN, None).await;
     for (proto, opts, code) in [
         ("https", json!({ "OAuth": { "provider": "google" } }), "ERR_NGROK_301"),
         ("https", json!({ "TrafficPolicy": "{}" }), "ERR_NGROK_301"),
+        ("https", json!({ "IPPolicyRef": "ipp_1" }), "ERR_NGROK_301"),
+        ("tls", json!({ "MutualTLSAtAgent": true }), "ERR_NGROK_301"),
         ("https", json!({ "Domain": "connect.portway.test" }), "ERR_NGROK_347"),
-        ("https", json!({ "Domain": "a..b" }), "ERR_NGROK_326"),
+        ("https", json!({ "Domain": "a..b" }), "ERR_NGROK_331"),
         ("https", json!({ "Domain": 7 }), "ERR_NGROK_301"),
         ("tcp", json!({ "Addr": "other.example.com:7" }), "ERR_NGROK_307"),
         ("tcp", json!({ "ProxyProto": 3 }), "ERR_NGROK_301"),
@@ -126,7 +178,12 @@ async fn errors_come_in_the_form_that_sdks_split() {
         let answer = sdk.bind(proto, opts.clone()).await;
         assert!(error(&answer).ends_with(&format!("\n\n{code}\n")), "{opts}: {answer}");
     }
-    assert!(error(&sdk.bind("https", json!({ "OAuth": {} })).await).contains("The option OAuth is not supported"));
+    let text = "The option OAuth is not supported by this server. Open the endpoint without it.\n\nERR_NGROK_301\n";
+    let mut policy = bind("https", json!({}));
+    policy["Extra"]["IPPolicyRef"] = json!("ipp_1");
+    let answer = sdk.ask(StreamType::BIND, &policy).await;
+    assert!(error(&answer).starts_with("The option IPPolicyRef is not supported"), "{answer}");
+    assert_eq!(error(&sdk.bind("https", json!({ "OAuth": {} })).await), text, "no other code stands in it");
     assert_eq!(edge.edge().status().endpoints.len(), 0);
 }
 
@@ -198,6 +255,12 @@ async fn legs_of_one_agent_and_members_of_a_pool_serve_one_name_together() {
     for member in &members {
         assert_eq!(error(&member.ask(StreamType::BIND, &pooled).await), "");
     }
+    // One session may have several members.
+    let third = members[0].ask(StreamType::BIND, &pooled).await;
+    assert_eq!(error(&third), "");
+    assert_eq!(edge.edge().status().endpoints.len(), 4);
+    assert_eq!(error(&members[0].ask(StreamType::UNBIND, &json!({ "Id": third["Id"] })).await), "");
+    assert_eq!(edge.edge().status().endpoints.len(), 3);
     let alone = members[0].bind("https", json!({ "Domain": "pool.portway.test" })).await;
     assert!(error(&alone).ends_with("ERR_NGROK_334\n"), "{alone}");
 }

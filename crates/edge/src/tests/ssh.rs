@@ -185,3 +185,53 @@ async fn a_registered_key_logs_in_within_its_rules() {
     assert_eq!(soon(client.wait()).await.unwrap().code(), Some(1));
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[tokio::test]
+async fn a_server_that_goes_away_ends_the_command_with_an_error() {
+    let (mut edge, port) = (edge().await, service().await);
+    let forward = format!("shop.portway.test:80:127.0.0.1:{port}");
+    let user = format!("v2+{TOKEN}");
+    let Some((mut client, mut lines)) = ssh(&edge, &user, &["-R", &forward], &["http"]) else { return };
+    line_with(&mut lines, "Forwarding").await;
+    soon(edge.edge.take().unwrap().drain()).await;
+    assert_eq!(line_with(&mut lines, "ERR_NGROK").await, "ERR_NGROK_803");
+    assert_eq!(soon(client.wait()).await.unwrap().code(), Some(1));
+}
+
+#[tokio::test]
+async fn strangers_that_do_not_log_in_leave_room_for_others() {
+    let keys = HostKeys::generate().unwrap();
+    let edge = TestEdge::start_with(|config| {
+        config.ssh = Some(Arc::new(Front::new(&keys, Limits::default())));
+        config.limits.loopback_exempt = false;
+        (config.limits.ssh_logins, config.limits.ssh_logins_per_address) = (3, 2);
+    })
+    .await;
+    let greet = async |from: &str| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+        let mut stream = socket.connect(edge.https).await.unwrap();
+        stream.write_all(b"SSH-2.0-x\r\n").await.unwrap();
+        let mut line = vec![0; 4];
+        soon(stream.read_exact(&mut line)).await.unwrap();
+        (stream, String::from_utf8(line).unwrap())
+    };
+    let mut held = Vec::new();
+    for (from, expected) in [
+        ("127.0.0.1", "SSH-"),
+        ("127.0.0.1", "SSH-"),
+        ("127.0.0.1", "Too "),
+        ("127.0.0.2", "SSH-"),
+        ("127.0.0.3", "Too "),
+    ] {
+        let (stream, line) = greet(from).await;
+        assert_eq!(line, expected, "{from}");
+        held.push(stream);
+    }
+    for limit in ["ssh_logins", "ssh_logins_per_address"] {
+        assert!(edge.metrics().contains(&format!("limit=\"{limit}\"}} 1")), "{limit}");
+    }
+    held.clear();
+    eventually("the places are free again", || edge.edge().state().ssh_logins.is_empty()).await;
+    assert_eq!(greet("127.0.0.1").await.1, "SSH-");
+}

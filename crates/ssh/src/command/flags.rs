@@ -137,10 +137,10 @@ fn set(command: &mut Command, name: &str, value: &str) -> Result<(), PublicError
     let options = &mut command.options;
     match name {
         "basic-auth" => push(&mut options.basic_auth, name, basic_auth(value)?),
-        "request-header-add" => push(&mut options.request_header_add, name, header_field(value)?),
-        "request-header-remove" => push(&mut options.request_header_remove, name, header_name(value)?),
-        "response-header-add" => push(&mut options.response_header_add, name, header_field(value)?),
-        "response-header-remove" => push(&mut options.response_header_remove, name, header_name(value)?),
+        "request-header-add" => push(&mut options.request_header_add, name, header_field(name, value)?),
+        "request-header-remove" => push(&mut options.request_header_remove, name, header_name(name, value)?),
+        "response-header-add" => push(&mut options.response_header_add, name, header_field(name, value)?),
+        "response-header-remove" => push(&mut options.response_header_remove, name, header_name(name, value)?),
         "metadata" => text(&mut options.metadata, name, value, MAX_METADATA_LEN),
         "description" => text(&mut options.description, name, value, MAX_DESCRIPTION_LEN),
         "proxy-proto" => {
@@ -238,22 +238,22 @@ fn basic_auth(value: &str) -> Result<BasicAuth, PublicError> {
     Ok(BasicAuth { user: user.to_owned(), password: password.to_owned().into() })
 }
 
-fn header_field(value: &str) -> Result<HeaderField, PublicError> {
+fn header_field(flag: &str, value: &str) -> Result<HeaderField, PublicError> {
     let Some((name, value)) = value.split_once(':') else {
-        return Err(not_valid("*-header-add", "it must be 'NAME: VALUE'"));
+        return Err(not_valid(flag, "it must be 'NAME: VALUE'"));
     };
     let value = value.trim_matches([' ', '\t']);
     if value.len() > MAX_HEADER_VALUE_LEN || value.chars().any(|c| c.is_control() && c != '\t') {
-        return Err(not_valid("*-header-add", "the value is too long or contains control characters"));
+        return Err(not_valid(flag, "the value is too long or contains control characters"));
     }
-    Ok(HeaderField { name: header_name(name)?, value: value.to_owned() })
+    Ok(HeaderField { name: header_name(flag, name)?, value: value.to_owned() })
 }
 
 /// A token (RFC 9110 section 5.6.2).
-fn header_name(name: &str) -> Result<String, PublicError> {
+fn header_name(flag: &str, name: &str) -> Result<String, PublicError> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || name.len() > MAX_HEADER_NAME_LEN || !name.bytes().all(token) {
-        return Err(not_valid("*-header-*", format!("\"{}\" is not the name of a header field", shown(name))));
+        return Err(not_valid(flag, format!("\"{}\" is not the name of a header field", shown(name))));
     }
     Ok(name.to_ascii_lowercase())
 }

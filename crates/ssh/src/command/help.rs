@@ -2,27 +2,26 @@
 
 use super::Kind;
 
-const COMMON: &str = "\
-      --url URL                  the endpoint's URL, for example {url}
+// No line continuation in these: it would eat the columns in front of the first flag.
+
+const COMMON: &str = "      --url URL                  the endpoint's URL, for example {url}
       --metadata TEXT            text for you, kept with the endpoint
       --description TEXT         text for people, kept with the endpoint
       --proxy-proto 1|2          PROXY protocol header in front of each connection
 ";
 
-const NAMES: &str = "\
-      --domain NAME              the endpoint's name; also --hostname
+const NAMES: &str = "      --domain NAME              the endpoint's name; also --hostname
       --subdomain LABEL          a name below the server's domain
 ";
 
-const HTTP: &str = "\
-      --basic-auth USER:PASS     visitors need this user and password (repeatable)
+const HTTP: &str = "      --basic-auth USER:PASS     visitors need this user and password (repeatable)
       --request-header-add 'NAME: VALUE'
       --request-header-remove NAME
       --response-header-add 'NAME: VALUE'
       --response-header-remove NAME
 ";
 
-const TCP: &str = "      --remote-addr HOST:PORT    the reserved address\n";
+const TCP: &str = "      --remote-addr HOST:PORT    the server's TCP host and a free port of its range\n";
 
 /// The help text of a command, or of all; lines end with a line feed.
 pub fn help(kind: Option<Kind>) -> String {

@@ -75,6 +75,10 @@ fn lines_that_are_refused() {
     assert_eq!(parse(many.as_bytes()).unwrap_err().code, Code::ERR_PORTWAY_40004);
     let long = format!("http --description {}", "a".repeat(256));
     assert_eq!(parse(long.as_bytes()).unwrap_err().code, Code::ERR_PORTWAY_40004);
+    for flag in ["request-header-add", "response-header-add", "request-header-remove", "response-header-remove"] {
+        let error = parse(format!("http --{flag} 'not a field'").as_bytes()).unwrap_err();
+        assert!(error.text.contains(&format!("The flag --{flag} ")), "{error}");
+    }
     assert!(parse(b"http --oauth=google").unwrap_err().text.contains("--oauth"));
 }
 
@@ -84,6 +88,10 @@ fn help_lists_the_flags_of_its_command() {
         let Ok(Parsed::Help(text)) = parse(line.as_bytes()) else { panic!("{line}") };
         assert!(text.starts_with("Usage: ssh -R") && text.ends_with('\n'));
         assert!(text.lines().all(|line| line.len() <= 100));
+        assert!(
+            text.lines().all(|line| !line.trim_start().starts_with("--") || line.starts_with("      --")),
+            "{text}"
+        );
     }
     assert!(help(Some(Kind::Http)).contains("--basic-auth") && !help(Some(Kind::Tcp)).contains("--basic-auth"));
 }

@@ -139,7 +139,7 @@ impl client::Handler for Hasty {
     async fn auth_banner(&mut self, _: &str, session: &mut client::Session) -> Result<(), russh::Error> {
         for _ in 0..100 {
             session.tcpip_forward(None, "a.example.com", 443)?;
-            session.send_global_request(None, "tcpip-forward", &[0xFF; 20_000])?;
+            session.send_global_request(None, "tcpip-forward", &[0xFF; 100])?;
             session.cancel_tcpip_forward(None, "a.example.com", 443)?;
         }
         Ok(())

@@ -134,7 +134,12 @@ async fn a_host_belongs_to_one_account_with_every_scheme_and_wildcard(engine: En
     let store = engine.filled().await;
     granted(&store, wish(1, 1, URL), START).await;
     granted(&store, wish(1, 1, "https://*.wild.example.com"), START).await;
-    for free in ["https://wild.example.com", "https://app2.example.com", "https://xwild.example.com"] {
+    for free in [
+        "https://wild.example.com",
+        "https://app2.example.com",
+        "https://xwild.example.com",
+        "https://*.xapp.example.com",
+    ] {
         granted(&store, wish(2, 4, free), START).await;
     }
     for taken in [
@@ -144,10 +149,11 @@ async fn a_host_belongs_to_one_account_with_every_scheme_and_wildcard(engine: En
         "https://deep.below.wild.example.com",
         "https://*.below.wild.example.com",
         "tls://*.wild.example.com",
+        "https://*.app.example.com",
     ] {
         assert_eq!(claim(&store, wish(2, 2, taken), START).await, ClaimAnswer::Taken, "{taken}");
     }
-    for own in ["http://app.example.com", "https://*.below.wild.example.com"] {
+    for own in ["http://app.example.com", "https://*.app.example.com", "https://*.below.wild.example.com"] {
         granted(&store, wish(1, 3, own), START).await;
     }
 }

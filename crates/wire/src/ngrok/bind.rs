@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{Fields, MessageError};
 
-/// Longest id of an endpoint or resume data of one, in bytes: what this server gives out has under 200.
+/// Longest id of an endpoint or resume data of one, in bytes: what this server gives out has under 600.
 const MAX_ID_LEN: usize = 1024;
 /// Longest name in a URL field, in bytes.
 const MAX_NAME_LEN: usize = 512;
@@ -40,6 +40,8 @@ pub struct Bind {
     pub binding: Option<Binding>,
     /// Other agents may serve the same URL.
     pub pooling: bool,
+    /// A policy for addresses that the endpoint is to have; empty for none.
+    pub ip_policy: String,
 }
 
 /// Who can reach an endpoint.
@@ -127,6 +129,7 @@ impl Bind {
             name: extra.text("Name", MAX_LABEL_LEN)?,
             binding: binding(extra)?,
             pooling: extra.flag("PoolingEnabled")? || extra.flag("AllowsPooling")?,
+            ip_policy: extra.text("IPPolicyRef", MAX_ID_LEN)?,
         })
     }
 }
@@ -206,11 +209,12 @@ impl Opts {
     /// Whether the option is there and says something: not null, empty text, or `false`.
     #[must_use]
     pub fn says(&self, key: &str) -> bool {
-        match self.fields().get(key) {
-            None | Some(Value::Bool(false)) => false,
-            Some(Value::String(text)) => !text.trim().is_empty(),
-            Some(_) => true,
-        }
+        self.fields().get(key).is_some_and(says_something)
+    }
+
+    /// The keys of the options that say something, as [`Opts::says`] means it.
+    pub fn said(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, value)| says_something(value)).map(|(key, _)| key.as_str())
     }
 
     /// The whole, for the answer.
@@ -278,6 +282,14 @@ impl PatchEndpoint {
             pooling: top.optional_flag("PoolingEnabled")?,
             traffic_policy: top.optional_text("TrafficPolicy", usize::MAX)?,
         })
+    }
+}
+
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.trim().is_empty(),
+        _ => true,
     }
 }
 
@@ -352,6 +364,7 @@ mod tests {
         let back = json!({ "Domain": "", "Hostname": "app.example.com", "ProxyProto": 0, "Compression": {} });
         assert_eq!(bind.opts.as_map(), &map(back));
         assert!(bind.opts.says("Compression") && !bind.opts.says("Domain"));
+        assert_eq!(bind.opts.said().collect::<Vec<_>>(), ["Compression", "Hostname", "ProxyProto"]);
         let mut tcp = self::bind("tcp", json!({ "URL": "tcp://", "ProxyProto": 0 }));
         tcp.opts.assign(Scheme::Tcp, "example.com:20001");
         let back = json!({ "URL": "tcp://example.com:20001", "Addr": "example.com:20001", "ProxyProto": 0 });

@@ -106,6 +106,7 @@ impl Site {
             internal: false,
             about: Default::default(),
             session: crate::link::AgentLink::Mux(session.clone()),
+            shares: crate::shares::Shares::of_session(&crate::Limits::default(), 8192),
             shard: 0,
             holder: Holder {
                 lessee: AgentId::new([1; 16]),

@@ -88,6 +88,20 @@ async fn a_token_of_another_endpoint_or_account_makes_a_new_endpoint() {
 }
 
 #[tokio::test]
+async fn a_token_is_good_for_its_own_url_only() {
+    let edge = TestEdge::start().await;
+    let sdk = TestSdk::connect(&edge, TOKEN, None).await;
+    let bound = sdk.bind("https", json!({ "Domain": "app.portway.test" })).await;
+    for opts in [json!({ "Domain": "other.portway.test" }), json!({})] {
+        let mut again = bind("https", opts);
+        again["Extra"]["Token"] = bound["Extra"]["Token"].clone();
+        let other = sdk.ask(StreamType::BIND, &again).await;
+        assert_eq!(error(&other), "");
+        assert_ne!(other["Extra"]["TunnelID"], bound["Extra"]["TunnelID"], "two endpoints have one id");
+    }
+}
+
+#[tokio::test]
 async fn a_bind_id_that_is_used_already_or_absurd_is_replaced() {
     let edge = TestEdge::start().await;
     let sdk = TestSdk::connect(&edge, TOKEN, None).await;
