@@ -1,6 +1,7 @@
 //! A request to an endpoint with actions: who may ask, what changes on the way, what comes back.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -32,31 +33,32 @@ pub(super) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let Some(actions) = endpoint.options.actions.clone() else {
-        return exchange::over(connection, endpoint, asked, request.map(RequestBody::from)).await;
+        return exchange::over(connection, endpoint, asked, RequestBody::of(request)).await;
     };
     let actions = &*actions;
     if let Some(login) = refuse(connection, actions, &request)? {
         return Ok(login);
     }
-    let request = match &actions.rules.verify_webhook {
-        None => request.map(RequestBody::from),
+    let mut request = match &actions.rules.verify_webhook {
+        None => RequestBody::of(request),
         Some(webhook) => match verify(connection, actions, webhook, asked, request).await? {
             Verified::Forward(request) => request,
             Verified::Answer(response) => return Ok(response),
         },
     };
     let admitted = actions.admit(connection.edge.started)?;
+    let whole = request.body_mut().watch();
     let wish = actions.rules.compress_response.as_ref().map(|action| Wish::of(action, &request));
     let answer = if actions.rules.websocket_tcp_converter {
         websocket::accept(connection, &endpoint, &request).await
     } else {
         exchange::over(connection, endpoint, asked, request).await
     };
+    let whole = whole.load(Ordering::Relaxed);
     match &answer {
-        Ok(response) => admitted.answered(response.status()),
-        // A visitor that breaks its own request says nothing of the upstream, nor does a request that was never for it.
-        Err(error) if error.code.status() >= 500 && !connection.turn.is_body_broken() => admitted.failed(),
-        Err(_) => drop(admitted),
+        Ok(response) if whole || !response.status().is_server_error() => admitted.answered(response.status()),
+        Err(error) if is_failure(error.code, whole) => admitted.failed(),
+        Ok(_) | Err(_) => drop(admitted),
     }
     let mut response = answer?;
     for change in &actions.rules.response_headers {
@@ -66,6 +68,17 @@ pub(super) async fn serve(
         Some(wish) => wish.compress(response),
         None => response,
     })
+}
+
+/// Whether an exchange without an answer is the upstream's failure. With a body that does not come, breaks off or is not as long as announced,
+/// a visitor makes any exchange fail, so that then only counts what cannot be its doing: that the upstream was not reached. Neither can it be
+/// told apart who uses all streams of a session.
+fn is_failure(code: Code, whole: bool) -> bool {
+    match code {
+        Code::ERR_PORTWAY_50301 => false,
+        Code::ERR_NGROK_8012 | Code::ERR_NGROK_3002 | Code::ERR_NGROK_3005 | Code::ERR_NGROK_3210 => true,
+        code => whole && code.status() >= 500,
+    }
 }
 
 /// Refuses those who may not ask, before anything of the body is read: with an error, or with a page that asks for a login.

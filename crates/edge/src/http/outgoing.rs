@@ -24,13 +24,12 @@ pub(super) struct Outgoing {
 }
 
 /// The request for an HTTP/1.1 upstream.
-pub(super) fn http1<B: Into<RequestBody>>(
-    request: Request<B>,
+pub(super) fn http1(
+    request: Request<RequestBody>,
     asked: &Asked,
     endpoint: &Endpoint,
 ) -> Result<Outgoing, PublicError> {
-    let (mut head, body) = request.into_parts();
-    let mut body = body.into();
+    let (mut head, mut body) = request.into_parts();
     let version = head.version;
     let wishes = strip_request(&mut head.headers, version == Version::HTTP_11);
     if version == Version::HTTP_2 {
@@ -50,8 +49,8 @@ pub(super) fn http1<B: Into<RequestBody>>(
 }
 
 /// The request for an HTTP/2 upstream.
-pub(super) fn http2<B: Into<RequestBody>>(
-    request: Request<B>,
+pub(super) fn http2(
+    request: Request<RequestBody>,
     asked: &Asked,
     endpoint: &Endpoint,
 ) -> Result<Request<RequestBody>, PublicError> {
@@ -71,7 +70,7 @@ pub(super) fn http2<B: Into<RequestBody>>(
     head.uri = Uri::from_parts(parts).map_err(|_| Code::ERR_PORTWAY_40001.plain())?;
     head.version = Version::HTTP_2;
     head.extensions.clear();
-    Ok(Request::from_parts(head, body.into()))
+    Ok(Request::from_parts(head, body))
 }
 
 /// What the endpoint changes stands behind what the edge says, so that it can take that away as well.
