@@ -19,6 +19,7 @@ use super::compress::Compressed;
 use super::connection::{Connection, InFlight};
 use super::headers::strip_trailers;
 use super::upstream::Upstream;
+use crate::actions::EndpointActions;
 
 /// How long a body waits for the upstream's 100 (Continue) before it is sent regardless: some servers never answer it (RFC 9110
 /// section 10.1.1 forbids to wait for ever). A second is what curl waits itself.
@@ -31,6 +32,8 @@ pub(super) struct RequestBody {
     held: Option<Held>,
     /// Told when all of it was read.
     whole: Option<Arc<AtomicBool>>,
+    /// What the endpoint takes out of its trailers besides.
+    actions: Option<Arc<EndpointActions>>,
 }
 
 /// Why a request's body ends before its end.
@@ -84,13 +87,19 @@ struct Held {
 impl RequestBody {
     /// A body that was read already.
     pub(super) fn buffered(buffered: Buffered) -> RequestBody {
-        RequestBody { source: Source::Memory(Box::new(buffered)), held: None, whole: None }
+        RequestBody { source: Source::Memory(Box::new(buffered)), held: None, whole: None, actions: None }
     }
 
     /// The body of a visitor's request.
     pub(super) fn of(request: Request<Incoming>) -> Request<RequestBody> {
         let http2 = request.version() == Version::HTTP_2;
-        request.map(|incoming| RequestBody { source: Source::Visitor { incoming, http2 }, held: None, whole: None })
+        let source = |incoming| Source::Visitor { incoming, http2 };
+        request.map(|incoming| RequestBody { source: source(incoming), held: None, whole: None, actions: None })
+    }
+
+    /// What the endpoint removes from headers goes out of the trailers, too.
+    pub(super) fn change_trailers(&mut self, actions: &Arc<EndpointActions>) {
+        self.actions = Some(Arc::clone(actions));
     }
 
     /// What says, now and later, whether all of the body was read. Of a body that breaks off it never does.
@@ -134,6 +143,9 @@ impl Body for RequestBody {
             && let Some(trailers) = frame.trailers_mut()
         {
             strip_trailers(trailers);
+            if let Some(actions) = &self.actions {
+                actions.rules.request_headers.apply_to_trailers(trailers);
+            }
         }
         if let Some(whole) = &self.whole
             && (is_last(frame.as_ref()) || self.is_end_stream())

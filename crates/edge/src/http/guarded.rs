@@ -14,6 +14,7 @@ use portway_traffic::{
     Challenge, CompressResponse, Compression, VerifyWebhook, WEBHOOK_BODY_MAX, WebhookRequest, WebhookVerdict,
     adapt_headers,
 };
+use tokio::time::timeout;
 
 use super::body::{Buffered, RequestBody, ResponseBody};
 use super::connection::Connection;
@@ -23,6 +24,10 @@ use super::target::Asked;
 use super::websocket;
 use crate::actions::EndpointActions;
 use crate::endpoint::Endpoint;
+
+/// Time for a body that is read whole to arrive: it occupies room that the endpoint's other webhooks need. Providers give up themselves after
+/// 3 to 30 seconds, most after 10.
+const BODY_TIME: Duration = Duration::from_secs(15);
 
 /// Answers a request under the endpoint's actions, in their order: address, program, login, webhook, circuit breaker; then it is forwarded, and
 /// its response changed and compressed.
@@ -113,28 +118,45 @@ async fn verify(
     asked: &Asked,
     request: Request<Incoming>,
 ) -> Result<Verified, PublicError> {
-    let (mut head, incoming) = request.into_parts();
-    let buffered = read_whole(actions, incoming).await?;
-    // It was asked for by reading it.
-    head.headers.remove(EXPECT);
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let host = asked.raw.to_str().unwrap_or_default();
-    let verdict = webhook.decide(&WebhookRequest {
-        method: &head.method,
-        url: &format!("{}://{host}{target}", connection.visitor.scheme),
-        path_and_query: target,
-        headers: &head.headers,
-        body: buffered.data(),
-        now: SystemTime::UNIX_EPOCH.elapsed().unwrap_or(Duration::ZERO).as_secs(),
-    });
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let url = format!("{}://{}{target}", connection.visitor.scheme, asked.raw.to_str().unwrap_or_default());
+    let unread = webhook.decide_unread(&seen(&request, &url, b""));
+    let (request, verdict) = match unread {
+        Some(verdict) => (RequestBody::of(request), verdict),
+        None => {
+            let (mut head, incoming) = request.into_parts();
+            let buffered = timeout(BODY_TIME, read_whole(actions, incoming)).await;
+            let buffered = buffered.map_err(|_| {
+                Code::ERR_PORTWAY_40801
+                    .with("The body of the request did not arrive in time. Check the connection and try again.")
+            })??;
+            // It was asked for by reading it.
+            head.headers.remove(EXPECT);
+            let whole = Request::from_parts(head, buffered);
+            let verdict = webhook.decide(&seen(&whole, &url, whole.body().data()));
+            (whole.map(RequestBody::buffered), verdict)
+        }
+    };
     match verdict {
-        WebhookVerdict::Pass => Ok(Verified::Forward(Request::from_parts(head, RequestBody::buffered(buffered)))),
+        WebhookVerdict::Pass => Ok(Verified::Forward(request)),
         WebhookVerdict::Answer(challenge) => Ok(Verified::Answer(answer(challenge))),
         WebhookVerdict::Refuse { status } => {
-            let mut page = page::respond(&Code::ERR_NGROK_3204.plain(), Form::of(head.headers.get(ACCEPT)));
+            let mut page = page::respond(&Code::ERR_NGROK_3204.plain(), Form::of(request.headers().get(ACCEPT)));
             *page.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
             Ok(Verified::Answer(page))
         }
+    }
+}
+
+/// A request as signatures see it.
+fn seen<'a, B>(request: &'a Request<B>, url: &'a str, body: &'a [u8]) -> WebhookRequest<'a> {
+    WebhookRequest {
+        method: request.method(),
+        url,
+        path_and_query: request.uri().path_and_query().map_or("/", |target| target.as_str()),
+        headers: request.headers(),
+        body,
+        now: SystemTime::UNIX_EPOCH.elapsed().unwrap_or(Duration::ZERO).as_secs(),
     }
 }
 

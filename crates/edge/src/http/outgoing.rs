@@ -37,7 +37,7 @@ pub(super) fn http1(
         join_cookies(&mut head.headers);
     }
     extend_request(&mut head.headers, &asked.provenance, &asked.raw, endpoint.host_header(), &wishes, Hop::Http1);
-    change_headers(&mut head.headers, endpoint);
+    change_headers(&mut head.headers, &mut body, endpoint);
     if head.uri.authority().is_some() {
         head.uri = Uri::from(path_of(&head.uri, &head.method));
     }
@@ -54,11 +54,11 @@ pub(super) fn http2(
     asked: &Asked,
     endpoint: &Endpoint,
 ) -> Result<Request<RequestBody>, PublicError> {
-    let (mut head, body) = request.into_parts();
+    let (mut head, mut body) = request.into_parts();
     check_length(&head.headers)?;
     let wishes = strip_request(&mut head.headers, false);
     extend_request(&mut head.headers, &asked.provenance, &asked.raw, None, &wishes, Hop::Http2);
-    change_headers(&mut head.headers, endpoint);
+    change_headers(&mut head.headers, &mut body, endpoint);
     let authority = match endpoint.host_header() {
         Some(host) => Authority::try_from(host.as_bytes()).map_err(|_| Code::ERR_PORTWAY_40004.plain())?,
         None => asked.authority.clone(),
@@ -74,9 +74,10 @@ pub(super) fn http2(
 }
 
 /// What the endpoint changes stands behind what the edge says, so that it can take that away as well.
-fn change_headers(headers: &mut HeaderMap, endpoint: &Endpoint) {
+fn change_headers(headers: &mut HeaderMap, body: &mut RequestBody, endpoint: &Endpoint) {
     if let Some(actions) = &endpoint.options.actions {
         actions.rules.request_headers.apply(headers);
+        body.change_trailers(actions);
     }
 }
 
