@@ -121,8 +121,16 @@ fn tls_config(
     certificates: &Arc<CertStore>,
 ) -> Result<Arc<ServerConfig>, PublicError> {
     let certificate = action.key_pair.as_ref().map(|pair| {
-        CertifiedKey::from_pem(pair.certificate.as_bytes(), pair.private_key.expose_secret().as_bytes())
-            .map_err(|error| Code::ERR_NGROK_14001.with(format!("The endpoint's certificate cannot be used: {error}.")))
+        let unusable = |why: &dyn fmt::Display| {
+            Code::ERR_NGROK_14001.with(format!("The endpoint's certificate cannot be used: {why}."))
+        };
+        let pair = CertifiedKey::from_pem(pair.certificate.as_bytes(), pair.private_key.expose_secret().as_bytes());
+        match pair {
+            Ok(key) if key.signs_slowly() => {
+                Err(unusable(&"its RSA key has more than 4,096 bits, with which every handshake takes too long"))
+            }
+            pair => pair.map_err(|error| unusable(&error)),
+        }
     });
     let versions = match (action.min_version, action.max_version) {
         (TlsVersion::V1_3, _) => TlsVersions::Only13,

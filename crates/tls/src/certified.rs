@@ -3,11 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::sign;
+use rustls::{SignatureAlgorithm, sign};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::provider;
+
+/// Bytes of a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7) with a modulus of 4,096 bits and an exponent of 33, the longest that can be.
+const RSA_INFO_MAX: usize = 552;
 
 /// A certificate chain (end entity first) and the key that signs for it, checked to belong together. Cheap to clone.
 #[derive(Clone)]
@@ -56,6 +59,14 @@ impl CertifiedKey {
     pub fn end_entity_der(&self) -> &[u8] {
         // `new` refuses an empty chain.
         self.0.cert.first().map_or(&[], |certificate| certificate.as_ref())
+    }
+
+    /// Whether a signature takes tens of milliseconds, as with RSA beyond 4,096 bits: in each handshake a thread would do nothing else for
+    /// so long.
+    pub fn signs_slowly(&self) -> bool {
+        let key = &self.0.key;
+        let size = key.public_key().map_or(0, |info| info.len());
+        key.algorithm() == SignatureAlgorithm::RSA && size > RSA_INFO_MAX
     }
 
     fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, CertifiedKeyError> {

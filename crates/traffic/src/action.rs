@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::headers;
 use crate::{
     AddHeadersConfig, BasicAuth, BasicAuthConfig, CircuitBreaker, CircuitBreakerConfig, CompressResponse,
     CompressResponseConfig, ConfigError, HeaderChange, RemoveHeadersConfig, RequestHeaders, RestrictIps,
@@ -188,7 +189,8 @@ impl Actions {
     /// Adds an action.
     ///
     /// # Errors
-    /// A phase that does not have it (2202), a second one of a kind that can be there once, or too many header changes (2218).
+    /// A phase that does not have it (2202), a second one of a kind that can be there once, or too many header changes (2218), header changes of
+    /// more than 16 KiB together (2204).
     pub fn add(&mut self, phase: Phase, action: Action) -> Result<(), ConfigError> {
         let name = action.name();
         if !action.runs_in(phase) {
@@ -209,13 +211,32 @@ impl Actions {
             Action::CompressResponse(action) => once(self.compress_response.replace(action).is_some())?,
             Action::TerminateTls(action) => once(self.terminate_tls.replace(action).is_some())?,
             Action::WebsocketTcpConverter => once(std::mem::replace(&mut self.websocket_tcp_converter, true))?,
-            Action::Headers(change) if phase == Phase::HttpRequest && self.request_headers.len() < CHANGES_MAX => {
-                self.request_headers.push(change);
+            Action::Headers(change) => {
+                let changes = match phase {
+                    Phase::HttpRequest => self.request_headers.len(),
+                    _ => self.response_headers.len(),
+                };
+                if changes >= CHANGES_MAX {
+                    return Err(ConfigError::too_many(name, "", CHANGES_MAX));
+                }
+                self.change_headers(phase, change)?;
             }
-            Action::Headers(change) if phase == Phase::HttpResponse && self.response_headers.len() < CHANGES_MAX => {
-                self.response_headers.push(change);
-            }
-            Action::Headers(_) => return Err(ConfigError::too_many(name, "", CHANGES_MAX)),
+        }
+        Ok(())
+    }
+
+    /// Adds a change of requests' headers, or of responses'.
+    pub(crate) fn change_headers(&mut self, phase: Phase, change: HeaderChange) -> Result<(), ConfigError> {
+        let there = match phase {
+            Phase::HttpRequest => self.request_headers.size(),
+            _ => self.response_headers.iter().map(HeaderChange::size).sum(),
+        };
+        if there + change.size() > headers::BYTES_MAX {
+            return Err(headers::too_large());
+        }
+        match phase {
+            Phase::HttpRequest => self.request_headers.push(change),
+            _ => self.response_headers.push(change),
         }
         Ok(())
     }
@@ -339,6 +360,19 @@ mod tests {
         }
         let (_, text) = fault("basic-auth", json!({"credentials": "user:password"}));
         assert!(!text.contains("password"), "{text}");
+    }
+
+    #[test]
+    fn header_changes_are_bounded_as_a_whole() {
+        let add = || Action::new("add-headers", &json!({"headers": {"x": "v".repeat(4_000)}})).unwrap();
+        let mut actions = Actions::default();
+        for phase in [Phase::HttpRequest, Phase::HttpResponse] {
+            for _ in 0..4 {
+                actions.add(phase, add()).unwrap();
+            }
+            assert_eq!(actions.add(phase, add()).unwrap_err().code, Code::ERR_NGROK_2204);
+            actions.add(phase, Action::new("remove-headers", &json!({"headers": ["a"]})).unwrap()).unwrap();
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::ConfigError;
 pub(crate) const ENTRIES_MAX: usize = 10;
 /// Bytes of a value. Longer than any header should be, and a sixteenth of what a response head may have.
 const VALUE_MAX: usize = 4_096;
+/// Bytes of names and values that all changes of one direction have together: a quarter of what a head may have. Thousands of endpoints keep them.
+pub(crate) const BYTES_MAX: usize = 16 * 1024;
 
 /// Fields that frame a message, or concern one hop of its way (RFC 9110 section 7.6.1): the edge sets them, and whoever could change them could
 /// make one message read as two. `expect` decides who sends the body when.
@@ -34,6 +36,8 @@ const OF_THE_EDGE: [&str; 12] = [
 const NEVER_ADDED: [&str; 2] = ["user-agent", "ngrok-skip-browser-warning"];
 /// Names that `remove-headers` refuses besides: the first as documented; a request needs the other.
 const NEVER_REMOVED: [&str; 2] = ["user-agent", "host"];
+/// Characters of a wrong value that an error repeats.
+const SHOWN_MAX: usize = 64;
 
 /// Configuration of `add-headers`.
 #[derive(Clone, Debug, Deserialize)]
@@ -103,6 +107,19 @@ impl HeaderChange {
             }),
         }
     }
+
+    /// Bytes of its names and values.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            HeaderChange::Add(entries) => entries.iter().map(|(name, value)| name.as_str().len() + value.len()).sum(),
+            HeaderChange::Remove(names) => names.iter().map(|name| name.as_str().len()).sum(),
+        }
+    }
+}
+
+/// The error of changes that have more than [`BYTES_MAX`].
+pub(crate) fn too_large() -> ConfigError {
+    ConfigError::value(HeaderChange::ADD, "headers", "all header changes of one direction have more than 16,384 bytes")
 }
 
 pub(crate) fn check_count(action: &'static str, count: usize, max: usize) -> Result<(), ConfigError> {
@@ -116,9 +133,9 @@ pub(crate) fn check_count(action: &'static str, count: usize, max: usize) -> Res
 /// An entry that may be added. White space around the value does not belong to it (RFC 9110 section 5.5).
 pub(crate) fn entry(field: String, name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ConfigError> {
     let fault = |why: &str| ConfigError::value(HeaderChange::ADD, field.clone(), why);
-    let name = header_name(name).ok_or_else(|| fault("it is no name of a header"))?;
+    let name = header_name(name).ok_or_else(|| fault(&format!("{} is no name of a header", shown(name))))?;
     if OF_THE_EDGE.contains(&name.as_str()) || NEVER_ADDED.contains(&name.as_str()) {
-        return Err(fault("this header cannot be added"));
+        return Err(fault(&format!("the header {name} cannot be added")));
     }
     let value = value.trim_matches([' ', '\t']);
     if value.len() > VALUE_MAX {
@@ -135,11 +152,16 @@ pub(crate) fn entry(field: String, name: &str, value: &str) -> Result<(HeaderNam
 /// A name that may be removed.
 pub(crate) fn removable(field: String, name: &str) -> Result<HeaderName, ConfigError> {
     let fault = |why: &str| ConfigError::value(HeaderChange::REMOVE, field.clone(), why);
-    let name = header_name(name).ok_or_else(|| fault("it is no name of a header"))?;
+    let name = header_name(name).ok_or_else(|| fault(&format!("{} is no name of a header", shown(name))))?;
     if OF_THE_EDGE.contains(&name.as_str()) || NEVER_REMOVED.contains(&name.as_str()) {
-        return Err(fault("this header cannot be removed"));
+        return Err(fault(&format!("the header {name} cannot be removed")));
     }
     Ok(name)
+}
+
+/// The beginning of what somebody wrote, in quotes and with nothing in it that a terminal obeys.
+pub(crate) fn shown(text: &str) -> String {
+    format!("{:?}", text.chars().take(SHOWN_MAX).collect::<String>())
 }
 
 fn header_name(text: &str) -> Option<HeaderName> {
@@ -177,15 +199,48 @@ impl RequestHeaders {
         self.changes.len()
     }
 
+    /// Bytes of all names and values, but those of a host.
+    pub(crate) fn size(&self) -> usize {
+        self.changes.iter().map(HeaderChange::size).sum()
+    }
+
     /// The host that requests are forwarded with instead of the visitor's.
     pub fn host(&self) -> Option<&HeaderValue> {
         self.host.as_ref()
     }
 
-    /// Makes the other changes, in order.
+    /// Makes the other changes, in order. What is removed goes under its spelling with underscores for hyphens as well, and the other way
+    /// round: CGI and its descendants cannot tell them apart.
     pub fn apply(&self, headers: &mut HeaderMap) {
-        self.changes.iter().for_each(|change| change.apply(headers));
+        for change in &self.changes {
+            match change {
+                HeaderChange::Add(_) => change.apply(headers),
+                HeaderChange::Remove(names) => remove_alike(names, headers),
+            }
+        }
     }
+
+    /// Takes out of trailers what is removed from headers: who reads the message may take one for the other.
+    pub fn apply_to_trailers(&self, trailers: &mut HeaderMap) {
+        for change in &self.changes {
+            if let HeaderChange::Remove(names) = change {
+                remove_alike(names, trailers);
+            }
+        }
+    }
+}
+
+fn remove_alike(names: &[HeaderName], headers: &mut HeaderMap) {
+    let gone = |found: &&HeaderName| names.iter().any(|name| is_alike(name.as_str(), found.as_str()));
+    let found: Vec<HeaderName> = headers.keys().filter(gone).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
+}
+
+fn is_alike(a: &str, b: &str) -> bool {
+    let hyphen = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    a.len() == b.len() && a.bytes().map(hyphen).eq(b.bytes().map(hyphen))
 }
 
 /// The entries of a map, in its order. A name given twice stays twice.
@@ -274,6 +329,35 @@ mod tests {
         }
         assert_eq!(remove(&["x", "user-agent"]).unwrap_err().field, "headers[1]");
         assert!(remove(&["host"]).is_err());
+    }
+
+    #[test]
+    fn what_is_removed_goes_under_every_spelling() {
+        let names =
+            ["x-edge-auth", "x_edge_auth", "x-edge_auth", "x-edge-other", "x-edge-aut", "legacy-id", "legacy_id"];
+        let all = || names.map(|name| (HeaderName::from_static(name), HeaderValue::from_static("1"))).into_iter();
+        let mut changes = RequestHeaders::default();
+        changes.push(remove(&["X-Edge-Auth", "legacy_id"]).unwrap());
+        changes.push(add(&[("x-edge-auth", "2")]).unwrap());
+        let (mut headers, mut trailers): (HeaderMap, HeaderMap) = (all().collect(), all().collect());
+        changes.apply(&mut headers);
+        changes.apply_to_trailers(&mut trailers);
+        let sorted = |headers| {
+            let mut lines = lines(headers);
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(&headers), ["x-edge-aut: 1", "x-edge-auth: 2", "x-edge-other: 1"]);
+        assert_eq!(sorted(&trailers), ["x-edge-aut: 1", "x-edge-other: 1"]);
+    }
+
+    #[test]
+    fn refusals_name_the_header() {
+        let why = |error: ConfigError| error.why;
+        assert_eq!(why(remove(&["x", "Content-Length"]).unwrap_err()), "the header content-length cannot be removed");
+        assert_eq!(why(add(&[("Trailer", "x")]).unwrap_err()), "the header trailer cannot be added");
+        assert_eq!(why(remove(&["a\u{1b}b"]).unwrap_err()), r#""a\u{1b}b" is no name of a header"#);
+        assert!(why(remove(&[&" ".repeat(1_000)]).unwrap_err()).len() < 100);
     }
 
     #[test]

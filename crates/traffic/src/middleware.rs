@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use crate::headers::{check_count, entry, removable};
 use crate::{
     Actions, BasicAuthConfig, CircuitBreakerConfig, CompressResponse, CompressResponseConfig, ConfigError,
-    HeaderChange, RestrictIps, RestrictIpsConfig, TerminateTls, TerminateTlsConfig, UserAgentFilter,
+    HeaderChange, Phase, RestrictIps, RestrictIpsConfig, TerminateTls, TerminateTlsConfig, UserAgentFilter,
     UserAgentFilterConfig, VerifyWebhook, VerifyWebhookConfig,
 };
 
@@ -190,10 +190,13 @@ impl Middleware {
         actions.basic_auth = self.basic_auth.map(BasicAuth::compile).transpose()?;
         actions.verify_webhook = self.webhook_verification.map(WebhookVerification::compile).transpose()?;
         actions.terminate_tls = terminate_tls(self.mutual_tls, self.tls_termination)?;
-        for change in self.request_headers.map(Headers::compile).transpose()?.into_iter().flatten() {
-            actions.request_headers.push(change);
+        for (phase, headers) in
+            [(Phase::HttpRequest, self.request_headers), (Phase::HttpResponse, self.response_headers)]
+        {
+            for change in headers.map(Headers::compile).transpose()?.into_iter().flatten() {
+                actions.change_headers(phase, change)?;
+            }
         }
-        actions.response_headers.extend(self.response_headers.map(Headers::compile).transpose()?.into_iter().flatten());
         actions.websocket_tcp_converter = self.websocket_tcp_converter.is_some();
         if let Some(UserAgents { allow, deny }) = self.user_agent_filter {
             actions.user_agent_filter = Some(UserAgentFilter::new(&UserAgentFilterConfig { allow, deny })?);

@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use self::provider::{Provider, Scheme};
 use crate::ConfigError;
+use crate::headers::shown;
 
 /// Bytes of a body that is read whole to verify it. Providers send kilobytes; a push of thousands of commits has a few megabytes.
 pub const WEBHOOK_BODY_MAX: usize = 4 * 1024 * 1024;
@@ -110,7 +111,13 @@ impl VerifyWebhook {
     /// given (2204).
     pub fn new(config: &VerifyWebhookConfig) -> Result<VerifyWebhook, ConfigError> {
         let Some(provider) = provider::find(&config.provider) else {
-            return Err(ConfigError::value(Self::NAME, "provider", "no provider of webhooks has this name"));
+            let names: Vec<&str> = provider::built().collect();
+            let why = format!(
+                "no provider of webhooks is called {}; there are {}",
+                shown(&config.provider),
+                names.join(", ")
+            );
+            return Err(ConfigError::value(Self::NAME, "provider", why));
         };
         let Some(scheme) = &provider.scheme else {
             let why = format!("signatures of the provider {} cannot be verified here", provider.name);
@@ -127,15 +134,28 @@ impl VerifyWebhook {
         Ok(VerifyWebhook { provider, scheme, secret, enforce: config.enforce })
     }
 
+    /// Decides about a request of which the body was not read yet (`body` is not looked at); `None` when it takes that. What shows no signature
+    /// is not worth reading.
+    pub fn decide_unread(&self, request: &WebhookRequest<'_>) -> Option<WebhookVerdict> {
+        if let Some(answer) = self.scheme.unsigned_challenge(self.provider.name, &self.secret, request) {
+            return Some(WebhookVerdict::Answer(answer));
+        }
+        (!self.scheme.is_signed(&self.secret, request)).then(|| self.unverified())
+    }
+
     /// Decides about a request. The time it takes tells nothing about how much of a signature is right.
     pub fn decide(&self, request: &WebhookRequest<'_>) -> WebhookVerdict {
         if let Some(answer) = self.scheme.unsigned_challenge(self.provider.name, &self.secret, request) {
             return WebhookVerdict::Answer(answer);
         }
-        if self.scheme.verifies(&self.secret, request) {
+        if provider::is_message(self.provider.name, request.body) && self.scheme.verifies(&self.secret, request) {
             let answer = provider::signed_challenge(self.provider.name, &self.secret, request);
             return answer.map_or(WebhookVerdict::Pass, WebhookVerdict::Answer);
         }
+        self.unverified()
+    }
+
+    fn unverified(&self) -> WebhookVerdict {
         match self.enforce {
             // Xero sends forged requests on purpose and wants to see 401.
             true => WebhookVerdict::Refuse { status: if self.provider.name == "xero" { 401 } else { 403 } },

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Request, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use portway_traffic::Algorithm;
@@ -19,6 +19,7 @@ use super::compress::Compressed;
 use super::connection::{Connection, InFlight};
 use super::headers::strip_trailers;
 use super::upstream::Upstream;
+use crate::actions::EndpointActions;
 
 /// How long a body waits for the upstream's 100 (Continue) before it is sent regardless: some servers never answer it (RFC 9110
 /// section 10.1.1 forbids to wait for ever). A second is what curl waits itself.
@@ -29,12 +30,30 @@ const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 pub(super) struct RequestBody {
     source: Source,
     held: Option<Held>,
+    /// Told when all of it was read.
+    whole: Option<Arc<AtomicBool>>,
+    /// What the endpoint takes out of its trailers besides.
+    actions: Option<Arc<EndpointActions>>,
+}
+
+/// Why a request's body ends before its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BrokenBody {
+    /// It cannot be read any further.
+    #[error("the body of the request broke off")]
+    Read(#[from] hyper::Error),
+    /// The visitor reset its stream as if all were well (RFC 9113 section 8.1), which hyper takes for the end.
+    #[error("the visitor took the request back")]
+    Reset,
 }
 
 /// Where a request's body comes from.
 #[derive(Debug)]
 enum Source {
-    Visitor(Incoming),
+    Visitor {
+        incoming: Incoming,
+        http2: bool,
+    },
     /// It was read already.
     Memory(Box<Buffered>),
 }
@@ -68,7 +87,26 @@ struct Held {
 impl RequestBody {
     /// A body that was read already.
     pub(super) fn buffered(buffered: Buffered) -> RequestBody {
-        RequestBody { source: Source::Memory(Box::new(buffered)), held: None }
+        RequestBody { source: Source::Memory(Box::new(buffered)), held: None, whole: None, actions: None }
+    }
+
+    /// The body of a visitor's request.
+    pub(super) fn of(request: Request<Incoming>) -> Request<RequestBody> {
+        let http2 = request.version() == Version::HTTP_2;
+        let source = |incoming| Source::Visitor { incoming, http2 };
+        request.map(|incoming| RequestBody { source: source(incoming), held: None, whole: None, actions: None })
+    }
+
+    /// What the endpoint removes from headers goes out of the trailers, too.
+    pub(super) fn change_trailers(&mut self, actions: &Arc<EndpointActions>) {
+        self.actions = Some(Arc::clone(actions));
+    }
+
+    /// What says, now and later, whether all of the body was read. Of a body that breaks off it never does.
+    pub(super) fn watch(&mut self) -> Arc<AtomicBool> {
+        // What is in memory cannot break off.
+        let there = matches!(self.source, Source::Memory(_)) || self.is_end_stream();
+        Arc::clone(self.whole.insert(Arc::new(AtomicBool::new(there))))
     }
 
     /// Holds the body back until the gate opens. Until then hyper does not tell the visitor to continue.
@@ -79,17 +117,11 @@ impl RequestBody {
     }
 }
 
-impl From<Incoming> for RequestBody {
-    fn from(incoming: Incoming) -> RequestBody {
-        RequestBody { source: Source::Visitor(incoming), held: None }
-    }
-}
-
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BrokenBody;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenBody>>> {
         if let Some(held) = &mut self.held {
             if held.gate.poll_open(cx).is_pending() {
                 ready!(held.wait.as_mut().poll(cx));
@@ -98,7 +130,10 @@ impl Body for RequestBody {
             self.held = None;
         }
         let mut frame = match &mut self.source {
-            Source::Visitor(incoming) => ready!(Pin::new(incoming).poll_frame(cx)),
+            Source::Visitor { incoming, http2 } => match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+                None if *http2 && !incoming.is_end_stream() => Some(Err(BrokenBody::Reset)),
+                frame => frame.map(|frame| frame.map_err(BrokenBody::from)),
+            },
             Source::Memory(body) if body.data.is_empty() => {
                 body.trailers.take().map(|fields| Ok(Frame::trailers(fields)))
             }
@@ -108,20 +143,28 @@ impl Body for RequestBody {
             && let Some(trailers) = frame.trailers_mut()
         {
             strip_trailers(trailers);
+            if let Some(actions) = &self.actions {
+                actions.rules.request_headers.apply_to_trailers(trailers);
+            }
+        }
+        if let Some(whole) = &self.whole
+            && (is_last(frame.as_ref()) || self.is_end_stream())
+        {
+            whole.store(true, Ordering::Relaxed);
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Visitor(incoming) => incoming.is_end_stream(),
+            Source::Visitor { incoming, .. } => incoming.is_end_stream(),
             Source::Memory(body) => body.data.is_empty() && body.trailers.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Visitor(incoming) => incoming.size_hint(),
+            Source::Visitor { incoming, .. } => incoming.size_hint(),
             Source::Memory(body) if body.trailers.is_none() => SizeHint::with_exact(body.data.len() as u64),
             // Trailers need a body in chunks.
             Source::Memory(_) => SizeHint::default(),
@@ -130,7 +173,7 @@ impl Body for RequestBody {
 }
 
 /// Whether a frame is behind all data: trailers, or the end itself.
-fn is_last(frame: Option<&Result<Frame<Bytes>, hyper::Error>>) -> bool {
+fn is_last<E>(frame: Option<&Result<Frame<Bytes>, E>>) -> bool {
     match frame {
         Some(Ok(frame)) => frame.is_trailers(),
         Some(Err(_)) => false,

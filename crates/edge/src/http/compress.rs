@@ -22,8 +22,9 @@ const DEFLATE_LEVEL: u32 = 5;
 /// Effort of brotli, of 11. From 5 on it becomes much slower than gzip.
 const BROTLI_LEVEL: u32 = 4;
 
-/// Window of brotli as a power of two: 256 KiB. It is most of what a response holds in memory here (gzip's 32 KiB is fixed).
-const BROTLI_WINDOW: u32 = 18;
+/// Window of brotli as a power of two: 64 KiB. It is most of what a response holds in memory here, as long as its visitor likes (gzip's 32 KiB
+/// is fixed).
+const BROTLI_WINDOW: u32 = 16;
 
 /// Buffer between brotli and its output.
 const BROTLI_BUFFER: usize = 4 * 1024;
@@ -34,16 +35,35 @@ const STEP: usize = 32 * 1024;
 /// A body on its way through an encoder.
 pub(super) struct Compressed {
     inner: ResponseBody,
-    /// None: it is finished.
-    encoder: Option<Encoder>,
+    encoding: Encoding,
     /// From upstream, not compressed yet.
     plain: Bytes,
     trailers: Option<HeaderMap>,
 }
 
+/// How far the encoding is. An encoder occupies hundreds of kilobytes: there is one between the first byte and the last.
+enum Encoding {
+    NotBegun(Algorithm),
+    UnderWay(Encoder),
+    Finished,
+}
+
+impl Encoding {
+    /// The encoder; made when it is needed for the first time.
+    fn begin(&mut self) -> Option<&mut Encoder> {
+        if let Encoding::NotBegun(algorithm) = *self {
+            *self = Encoding::UnderWay(Encoder::new(algorithm));
+        }
+        match self {
+            Encoding::UnderWay(encoder) => Some(encoder),
+            Encoding::NotBegun(_) | Encoding::Finished => None,
+        }
+    }
+}
+
 impl Compressed {
     pub(super) fn new(inner: ResponseBody, algorithm: Algorithm) -> Compressed {
-        Compressed { inner, encoder: Some(Encoder::new(algorithm)), plain: Bytes::new(), trailers: None }
+        Compressed { inner, encoding: Encoding::NotBegun(algorithm), plain: Bytes::new(), trailers: None }
     }
 
     /// What is compressed.
@@ -53,17 +73,19 @@ impl Compressed {
 
     /// Whether nothing more comes.
     pub(super) fn is_end(&self) -> bool {
-        self.encoder.is_none() && self.trailers.is_none()
+        matches!(self.encoding, Encoding::Finished) && self.trailers.is_none()
     }
 
     /// The next frame. Whenever the upstream pauses, everything it said so far goes out: an event of a stream of events is not kept back
     /// until there are enough of them.
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         loop {
-            let Some(encoder) = &mut self.encoder else {
+            if matches!(self.encoding, Encoding::Finished) {
                 return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
-            };
-            if !self.plain.is_empty() {
+            }
+            if !self.plain.is_empty()
+                && let Some(encoder) = self.encoding.begin()
+            {
                 encoder.write(&self.plain.split_to(self.plain.len().min(STEP)));
                 match encoder.take() {
                     Some(out) => return Poll::Ready(Some(Ok(Frame::data(out)))),
@@ -82,7 +104,11 @@ impl Compressed {
                 // The end of the encoding is not written: nobody takes the response for whole.
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
                 Poll::Pending => {
-                    return match encoder.flush() {
+                    let flushed = match &mut self.encoding {
+                        Encoding::UnderWay(encoder) => encoder.flush(),
+                        Encoding::NotBegun(_) | Encoding::Finished => None,
+                    };
+                    return match flushed {
                         Some(out) => Poll::Ready(Some(Ok(Frame::data(out)))),
                         None => Poll::Pending,
                     };
@@ -92,7 +118,11 @@ impl Compressed {
     }
 
     fn finish(&mut self) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let last = self.encoder.take().map(Encoder::finish).filter(|last| !last.is_empty());
+        self.encoding.begin();
+        let last = match std::mem::replace(&mut self.encoding, Encoding::Finished) {
+            Encoding::UnderWay(encoder) => Some(encoder.finish()).filter(|last| !last.is_empty()),
+            Encoding::NotBegun(_) | Encoding::Finished => None,
+        };
         let last = last.map(Frame::data).or_else(|| self.trailers.take().map(Frame::trailers));
         Poll::Ready(last.map(Ok))
     }
@@ -214,5 +244,16 @@ mod tests {
             assert_eq!(decoded(algorithm, &out), text, "{algorithm:?}");
             assert_eq!(decoded(algorithm, &Encoder::new(algorithm).finish()), b"");
         }
+    }
+    #[test]
+    fn no_encoder_is_made_before_there_is_something_to_encode() {
+        let mut compressed = Compressed::new(ResponseBody::full(Bytes::from_static(b"hello")), Algorithm::Brotli);
+        assert!(matches!(compressed.encoding, Encoding::NotBegun(_)));
+        let mut out = Vec::new();
+        while let Poll::Ready(Some(frame)) = compressed.poll_frame(&mut Context::from_waker(std::task::Waker::noop())) {
+            out.extend_from_slice(&frame.expect("no fault").into_data().expect("data"));
+        }
+        assert!(compressed.is_end());
+        assert_eq!(decoded(Algorithm::Brotli, &out), b"hello");
     }
 }

@@ -84,9 +84,9 @@ async fn forward(
             Box::pin(guarded::serve(connection, endpoint, &asked, request)).await
         }
         Target::Endpoint(endpoint) if endpoint.options.upstream_http2 => {
-            Box::pin(over_http2(connection, endpoint, &asked, request)).await
+            Box::pin(over_http2(connection, endpoint, &asked, RequestBody::of(request))).await
         }
-        Target::Endpoint(endpoint) => over_http1(connection, endpoint, &asked, request).await,
+        Target::Endpoint(endpoint) => over_http1(connection, endpoint, &asked, RequestBody::of(request)).await,
     }
 }
 
@@ -111,11 +111,11 @@ fn redirect(location: HeaderValue) -> Response<ResponseBody> {
     response
 }
 
-async fn over_http1<B: Into<RequestBody>>(
+async fn over_http1(
     connection: &Arc<Connection>,
     endpoint: Arc<Endpoint>,
     asked: &Asked,
-    request: Request<B>,
+    request: Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let interim = request.version() == Version::HTTP_11;
     let Outgoing { mut request, upgrade, gate } = outgoing::http1(request, asked, &endpoint)?;
@@ -210,11 +210,11 @@ async fn change_protocol(
     Ok(Response::from_parts(head, ResponseBody::empty()))
 }
 
-async fn over_http2<B: Into<RequestBody>>(
+async fn over_http2(
     connection: &Arc<Connection>,
     endpoint: Arc<Endpoint>,
     asked: &Asked,
-    request: Request<B>,
+    request: Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let mut request = outgoing::http2(request, asked, &endpoint)?;
     let mut kept = connection.http2(&endpoint);

@@ -1,6 +1,7 @@
 //! A request to an endpoint with actions: who may ask, what changes on the way, what comes back.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +14,7 @@ use portway_traffic::{
     Challenge, CompressResponse, Compression, VerifyWebhook, WEBHOOK_BODY_MAX, WebhookRequest, WebhookVerdict,
     adapt_headers,
 };
+use tokio::time::timeout;
 
 use super::body::{Buffered, RequestBody, ResponseBody};
 use super::connection::Connection;
@@ -23,6 +25,10 @@ use super::websocket;
 use crate::actions::EndpointActions;
 use crate::endpoint::Endpoint;
 
+/// Time for a body that is read whole to arrive: it occupies room that the endpoint's other webhooks need. Providers give up themselves after
+/// 3 to 30 seconds, most after 10.
+const BODY_TIME: Duration = Duration::from_secs(15);
+
 /// Answers a request under the endpoint's actions, in their order: address, program, login, webhook, circuit breaker; then it is forwarded, and
 /// its response changed and compressed.
 pub(super) async fn serve(
@@ -32,31 +38,32 @@ pub(super) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, PublicError> {
     let Some(actions) = endpoint.options.actions.clone() else {
-        return exchange::over(connection, endpoint, asked, request.map(RequestBody::from)).await;
+        return exchange::over(connection, endpoint, asked, RequestBody::of(request)).await;
     };
     let actions = &*actions;
     if let Some(login) = refuse(connection, actions, &request)? {
         return Ok(login);
     }
-    let request = match &actions.rules.verify_webhook {
-        None => request.map(RequestBody::from),
+    let mut request = match &actions.rules.verify_webhook {
+        None => RequestBody::of(request),
         Some(webhook) => match verify(connection, actions, webhook, asked, request).await? {
             Verified::Forward(request) => request,
             Verified::Answer(response) => return Ok(response),
         },
     };
     let admitted = actions.admit(connection.edge.started)?;
+    let whole = request.body_mut().watch();
     let wish = actions.rules.compress_response.as_ref().map(|action| Wish::of(action, &request));
     let answer = if actions.rules.websocket_tcp_converter {
         websocket::accept(connection, &endpoint, &request).await
     } else {
         exchange::over(connection, endpoint, asked, request).await
     };
+    let whole = whole.load(Ordering::Relaxed);
     match &answer {
-        Ok(response) => admitted.answered(response.status()),
-        // A visitor that breaks its own request says nothing of the upstream, nor does a request that was never for it.
-        Err(error) if error.code.status() >= 500 && !connection.turn.is_body_broken() => admitted.failed(),
-        Err(_) => drop(admitted),
+        Ok(response) if whole || !response.status().is_server_error() => admitted.answered(response.status()),
+        Err(error) if is_failure(error.code, whole) => admitted.failed(),
+        Ok(_) | Err(_) => drop(admitted),
     }
     let mut response = answer?;
     for change in &actions.rules.response_headers {
@@ -66,6 +73,17 @@ pub(super) async fn serve(
         Some(wish) => wish.compress(response),
         None => response,
     })
+}
+
+/// Whether an exchange without an answer is the upstream's failure. With a body that does not come, breaks off or is not as long as announced,
+/// a visitor makes any exchange fail, so that then only counts what cannot be its doing: that the upstream was not reached. Neither can it be
+/// told apart who uses all streams of a session.
+fn is_failure(code: Code, whole: bool) -> bool {
+    match code {
+        Code::ERR_PORTWAY_50301 => false,
+        Code::ERR_NGROK_8012 | Code::ERR_NGROK_3002 | Code::ERR_NGROK_3005 | Code::ERR_NGROK_3210 => true,
+        code => whole && code.status() >= 500,
+    }
 }
 
 /// Refuses those who may not ask, before anything of the body is read: with an error, or with a page that asks for a login.
@@ -100,28 +118,45 @@ async fn verify(
     asked: &Asked,
     request: Request<Incoming>,
 ) -> Result<Verified, PublicError> {
-    let (mut head, incoming) = request.into_parts();
-    let buffered = read_whole(actions, incoming).await?;
-    // It was asked for by reading it.
-    head.headers.remove(EXPECT);
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let host = asked.raw.to_str().unwrap_or_default();
-    let verdict = webhook.decide(&WebhookRequest {
-        method: &head.method,
-        url: &format!("{}://{host}{target}", connection.visitor.scheme),
-        path_and_query: target,
-        headers: &head.headers,
-        body: buffered.data(),
-        now: SystemTime::UNIX_EPOCH.elapsed().unwrap_or(Duration::ZERO).as_secs(),
-    });
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let url = format!("{}://{}{target}", connection.visitor.scheme, asked.raw.to_str().unwrap_or_default());
+    let unread = webhook.decide_unread(&seen(&request, &url, b""));
+    let (request, verdict) = match unread {
+        Some(verdict) => (RequestBody::of(request), verdict),
+        None => {
+            let (mut head, incoming) = request.into_parts();
+            let buffered = timeout(BODY_TIME, read_whole(actions, incoming)).await;
+            let buffered = buffered.map_err(|_| {
+                Code::ERR_PORTWAY_40801
+                    .with("The body of the request did not arrive in time. Check the connection and try again.")
+            })??;
+            // It was asked for by reading it.
+            head.headers.remove(EXPECT);
+            let whole = Request::from_parts(head, buffered);
+            let verdict = webhook.decide(&seen(&whole, &url, whole.body().data()));
+            (whole.map(RequestBody::buffered), verdict)
+        }
+    };
     match verdict {
-        WebhookVerdict::Pass => Ok(Verified::Forward(Request::from_parts(head, RequestBody::buffered(buffered)))),
+        WebhookVerdict::Pass => Ok(Verified::Forward(request)),
         WebhookVerdict::Answer(challenge) => Ok(Verified::Answer(answer(challenge))),
         WebhookVerdict::Refuse { status } => {
-            let mut page = page::respond(&Code::ERR_NGROK_3204.plain(), Form::of(head.headers.get(ACCEPT)));
+            let mut page = page::respond(&Code::ERR_NGROK_3204.plain(), Form::of(request.headers().get(ACCEPT)));
             *page.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
             Ok(Verified::Answer(page))
         }
+    }
+}
+
+/// A request as signatures see it.
+fn seen<'a, B>(request: &'a Request<B>, url: &'a str, body: &'a [u8]) -> WebhookRequest<'a> {
+    WebhookRequest {
+        method: request.method(),
+        url,
+        path_and_query: request.uri().path_and_query().map_or("/", |target| target.as_str()),
+        headers: request.headers(),
+        body,
+        now: SystemTime::UNIX_EPOCH.elapsed().unwrap_or(Duration::ZERO).as_secs(),
     }
 }
 

@@ -134,7 +134,7 @@ pub(super) fn strip_response(status: StatusCode, headers: &mut HeaderMap) {
         }
     }
     if seen.trusted {
-        headers.remove(ERROR_CODE);
+        remove_where(headers, |name| is_alike(ERROR_CODE.as_str(), name));
     }
     if status == StatusCode::NO_CONTENT || status.is_informational() {
         // RFC 9110 section 8.6: no Content-Length here; HTTP/2 visitors would take it for a malformed message.
@@ -218,18 +218,24 @@ fn remove_named_by_connection(headers: &mut HeaderMap) {
 }
 
 fn remove_trusted(headers: &mut HeaderMap) {
-    let names: Vec<HeaderName> = headers.keys().filter(|name| is_trusted(name.as_str())).cloned().collect();
+    remove_where(headers, is_trusted);
+}
+
+fn remove_where(headers: &mut HeaderMap, gone: impl Fn(&str) -> bool) {
+    let names: Vec<HeaderName> = headers.keys().filter(|name| gone(name.as_str())).cloned().collect();
     for name in names {
         headers.remove(name);
     }
 }
 
-/// Whether a name is one of [`TRUSTED`], underscores taken for hyphens. Names are lower case already.
+/// Whether a name is one of [`TRUSTED`].
 fn is_trusted(name: &str) -> bool {
-    let same = |known: &&str| {
-        known.len() == name.len() && known.bytes().zip(name.bytes()).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
-    };
-    TRUSTED.iter().any(same)
+    TRUSTED.iter().any(|known| is_alike(known, name))
+}
+
+/// Whether a name is this one, underscores taken for hyphens. Names are lower case already.
+fn is_alike(known: &str, name: &str) -> bool {
+    known.len() == name.len() && known.bytes().zip(name.bytes()).all(|(a, b)| a == b || (a == b'-' && b == b'_'))
 }
 
 /// Whether a comma-separated value holds a token, in any case.
@@ -334,6 +340,11 @@ mod tests {
             (200, &[("server", "x"), ("date", "y")][..], &["date: y", "server: x"][..]),
             (200, &[("connection", "close, x-hop"), ("x-hop", "1"), ("keep-alive", "timeout=5")], &[]),
             (200, &[("ngrok-error-code", "ERR_NGROK_1"), ("transfer-encoding", "chunked"), ("upgrade", "h2c")], &[]),
+            (
+                200,
+                &[("ngrok_error-code", "ERR_NGROK_1"), ("ngrok_error_code", "ERR_NGROK_1"), ("x_real_ip", "1")],
+                &["x_real_ip: 1"],
+            ),
             (204, &[("content-length", "5")], &[]),
             (304, &[("content-length", "5")], &["content-length: 5"]),
             (101, &[("connection", "Upgrade"), ("upgrade", "x")], &["connection: upgrade", "upgrade: x"]),

@@ -24,13 +24,12 @@ pub(super) struct Outgoing {
 }
 
 /// The request for an HTTP/1.1 upstream.
-pub(super) fn http1<B: Into<RequestBody>>(
-    request: Request<B>,
+pub(super) fn http1(
+    request: Request<RequestBody>,
     asked: &Asked,
     endpoint: &Endpoint,
 ) -> Result<Outgoing, PublicError> {
-    let (mut head, body) = request.into_parts();
-    let mut body = body.into();
+    let (mut head, mut body) = request.into_parts();
     let version = head.version;
     let wishes = strip_request(&mut head.headers, version == Version::HTTP_11);
     if version == Version::HTTP_2 {
@@ -38,7 +37,7 @@ pub(super) fn http1<B: Into<RequestBody>>(
         join_cookies(&mut head.headers);
     }
     extend_request(&mut head.headers, &asked.provenance, &asked.raw, endpoint.host_header(), &wishes, Hop::Http1);
-    change_headers(&mut head.headers, endpoint);
+    change_headers(&mut head.headers, &mut body, endpoint);
     if head.uri.authority().is_some() {
         head.uri = Uri::from(path_of(&head.uri, &head.method));
     }
@@ -50,16 +49,16 @@ pub(super) fn http1<B: Into<RequestBody>>(
 }
 
 /// The request for an HTTP/2 upstream.
-pub(super) fn http2<B: Into<RequestBody>>(
-    request: Request<B>,
+pub(super) fn http2(
+    request: Request<RequestBody>,
     asked: &Asked,
     endpoint: &Endpoint,
 ) -> Result<Request<RequestBody>, PublicError> {
-    let (mut head, body) = request.into_parts();
+    let (mut head, mut body) = request.into_parts();
     check_length(&head.headers)?;
     let wishes = strip_request(&mut head.headers, false);
     extend_request(&mut head.headers, &asked.provenance, &asked.raw, None, &wishes, Hop::Http2);
-    change_headers(&mut head.headers, endpoint);
+    change_headers(&mut head.headers, &mut body, endpoint);
     let authority = match endpoint.host_header() {
         Some(host) => Authority::try_from(host.as_bytes()).map_err(|_| Code::ERR_PORTWAY_40004.plain())?,
         None => asked.authority.clone(),
@@ -71,13 +70,14 @@ pub(super) fn http2<B: Into<RequestBody>>(
     head.uri = Uri::from_parts(parts).map_err(|_| Code::ERR_PORTWAY_40001.plain())?;
     head.version = Version::HTTP_2;
     head.extensions.clear();
-    Ok(Request::from_parts(head, body.into()))
+    Ok(Request::from_parts(head, body))
 }
 
 /// What the endpoint changes stands behind what the edge says, so that it can take that away as well.
-fn change_headers(headers: &mut HeaderMap, endpoint: &Endpoint) {
+fn change_headers(headers: &mut HeaderMap, body: &mut RequestBody, endpoint: &Endpoint) {
     if let Some(actions) = &endpoint.options.actions {
         actions.rules.request_headers.apply(headers);
+        body.change_trailers(actions);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod actions;
 mod bodies;
+mod breaker;
 mod compression;
 mod fixture;
 mod http2;

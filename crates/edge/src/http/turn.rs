@@ -158,11 +158,6 @@ impl Turn {
         self.slow().broken_body.take()
     }
 
-    /// Whether the body under way cannot be read any further.
-    pub(super) fn is_body_broken(&self) -> bool {
-        self.slow().broken_body.is_some()
-    }
-
     /// A response is cut off: the connection must not end as if it were whole.
     pub(super) fn cut(&self) {
         self.cut.store(true, Ordering::Relaxed);

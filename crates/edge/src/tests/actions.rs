@@ -201,3 +201,16 @@ fn what_cannot_be_had_is_refused_when_the_endpoint_is_made() {
     let none = EndpointActions::prepare(Actions::default(), Scheme::Tcp, &Arc::default()).unwrap();
     assert!(none.is_none());
 }
+
+/// A certificate with an RSA key of 5,120 bits, and the key: to make one takes seconds.
+const LARGE_KEY: &str = include_str!("rsa-5120.pem");
+
+#[test]
+fn keys_that_sign_slowly_are_refused() {
+    let mut rules = Actions::default();
+    let config = json!({"server_certificate": LARGE_KEY, "server_private_key": LARGE_KEY});
+    rules.add(Phase::TcpConnect, Action::new("terminate-tls", &config).unwrap()).unwrap();
+    let error = EndpointActions::prepare(rules, Scheme::Tls, &Arc::default()).unwrap_err();
+    assert_eq!(error.code.number(), 14_001);
+    assert!(error.text.contains("more than 4,096 bits"), "{error}");
+}

@@ -186,7 +186,6 @@ pub(super) fn find(name: &str) -> Option<&'static Provider> {
 }
 
 /// Names of the providers whose schemes are built.
-#[cfg(test)]
 pub(super) fn built() -> impl Iterator<Item = &'static str> {
     PROVIDERS.iter().filter(|provider| provider.scheme.is_some()).map(|provider| provider.name)
 }
@@ -215,6 +214,23 @@ impl Scheme {
             Scheme::Token(_) | Scheme::Buildkite | Scheme::Contentful | Scheme::Graphcms | Scheme::Mailgun => {}
         }
         Ok(secret)
+    }
+
+    /// Whether the request shows what its signature can be checked by, its body aside.
+    pub(super) fn is_signed(&self, secret: &Secret, request: &WebhookRequest<'_>) -> bool {
+        let has = |header| single(request.headers, header).is_some();
+        match self {
+            Scheme::Mac(mac) => mac.headers.iter().copied().any(has),
+            Scheme::Token(_) => self.verifies(secret, request),
+            Scheme::Buildkite if request.headers.contains_key("x-buildkite-signature") => has("x-buildkite-signature"),
+            Scheme::Buildkite => self.verifies(secret, request),
+            Scheme::Contentful => has("x-contentful-signature"),
+            Scheme::Graphcms => has("gcms-signature"),
+            // It stands in the body.
+            Scheme::Mailgun => true,
+            Scheme::SendGrid => has("x-twilio-email-event-webhook-signature"),
+            Scheme::Twilio => has("x-twilio-signature"),
+        }
     }
 
     /// Whether the request is signed with the secret.
@@ -298,6 +314,12 @@ pub(super) fn signed_challenge(provider: &str, secret: &Secret, request: &Webhoo
         }
         _ => None,
     }
+}
+
+/// Whether the provider sends such bodies. Twitter's questions, which anybody may ask, are answered with signatures of words: a body that
+/// is such a word would be forged with the answer.
+pub(super) fn is_message(provider: &str, body: &[u8]) -> bool {
+    provider != "twitter" || body.starts_with(b"{")
 }
 
 /// A word that can be no message, and no markup.

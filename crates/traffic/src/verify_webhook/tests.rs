@@ -54,6 +54,19 @@ impl Sent {
         })
     }
 
+    /// What is known of it before its body is read.
+    fn unread(&self, action: &VerifyWebhook) -> Option<WebhookVerdict> {
+        let url = format!("https://app.example.com{}", self.target);
+        action.decide_unread(&WebhookRequest {
+            method: &self.method,
+            url: &url,
+            path_and_query: &self.target,
+            headers: &self.headers,
+            body: b"",
+            now: self.now,
+        })
+    }
+
     fn passes(&self, action: &VerifyWebhook) -> bool {
         match self.to(action) {
             WebhookVerdict::Pass => true,
@@ -191,6 +204,24 @@ fn published_examples_pass() {
 }
 
 #[test]
+fn what_shows_no_signature_is_refused_unread() {
+    for vector in VECTORS {
+        let (name, action) = (vector.provider, action(vector.provider, vector.secret).unwrap());
+        let sent = Sent::of(vector);
+        assert_eq!(sent.unread(&action), None, "{name}");
+        let bare = Sent { headers: HeaderMap::new(), ..sent };
+        let refused = Some(WebhookVerdict::Refuse { status: if name == "xero" { 401 } else { 403 } });
+        assert_eq!(bare.unread(&action), refused.filter(|_| name != "mailgun"), "{name}");
+    }
+    // A token is all there is to check.
+    let gitlab = action("gitlab", SECRET).unwrap();
+    let guessed = Sent::new("POST", "/", &[("x-gitlab-token", "guess")], "{}");
+    assert_eq!(guessed.unread(&gitlab), Some(WebhookVerdict::Refuse { status: 403 }));
+    let twitter = action("twitter", SECRET).unwrap();
+    assert!(matches!(Sent::new("GET", "/?crc_token=a", &[], "").unread(&twitter), Some(WebhookVerdict::Answer(_))));
+}
+
+#[test]
 fn questions_of_providers_are_answered() {
     let twitter = action("twitter", SECRET).unwrap();
     let ask = |target: &str| Sent::new("GET", target, &[], "").to(&twitter);
@@ -203,6 +234,11 @@ fn questions_of_providers_are_answered() {
     for target in ["/hook?crc_token=%7B%22a%22%3A1%7D", "/hook?crc_token=a&crc_token=b", "/hook?crc_token=", "/hook"] {
         assert_eq!(ask(target), WebhookVerdict::Refuse { status: 403 }, "{target}");
     }
+
+    // Nor does an answer make a message of the word that it was given for.
+    let signed = [("x-twitter-webhooks-signature", "sha256=2X8dj7+vEv2rGK2ih4p9/7nSZBPqf+MLEu+vEHvKXbM=")];
+    let forged = Sent::new("POST", "/hook", &signed, "OTgzMTc0OTM1").to(&twitter);
+    assert_eq!(forged, WebhookVerdict::Refuse { status: 403 });
 
     let zoom = action("zoom", SECRET).unwrap();
     let body = r#"{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"},"event_ts":1}"#;

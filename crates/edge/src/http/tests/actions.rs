@@ -105,6 +105,30 @@ async fn headers_change_both_ways() {
 }
 
 #[tokio::test]
+async fn what_is_removed_from_requests_comes_in_no_other_way() {
+    let site = Site::new();
+    let options = acting(&[(HttpRequest, "remove-headers", json!({"headers": ["x-edge-auth"]}))]);
+    site.endpoint_with("http://app.example.com", options, |mut peer, _| async move {
+        let Some(head) = peer.head().await else { return };
+        let body = peer.until("x-other: 1\r\n\r\n").await;
+        let all = (head + &body).to_ascii_lowercase();
+        let what = if all.contains("forged") { all } else { "clean".to_owned() };
+        peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{what}", what.len())).await;
+        peer.rest().await;
+    });
+    let mut visitor = site.visit().await;
+    let head =
+        "POST / HTTP/1.1\r\nHost: app.example.com\r\nX-Edge-Auth: forged\r\nX_Edge_Auth: forged\r\nTE: trailers\r\n";
+    let trailers = "X-Edge-Auth: forged\r\nX_Edge-Auth: forged\r\nX-Other: 1\r\n";
+    visitor
+        .send(format!(
+            "{head}Trailer: x-other, x-edge-auth, x_edge-auth\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n{trailers}\r\n"
+        ))
+        .await;
+    assert_eq!(visitor.response().await.1, "clean");
+}
+
+#[tokio::test]
 async fn the_host_changes_for_http2_upstreams_as_well() {
     let site = Site::new();
     let mut options = acting(&[

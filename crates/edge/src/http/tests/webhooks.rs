@@ -1,5 +1,7 @@
 //! Webhooks: verified, forwarded as they came, and the questions of their providers.
 
+use std::time::Duration;
+
 use portway_traffic::Phase::HttpRequest;
 use portway_traffic::WEBHOOK_BODY_MAX;
 use serde_json::json;
@@ -60,6 +62,36 @@ async fn what_is_not_signed_goes_no_further() {
         assert_eq!((status(&head), field(&head, "ngrok-error-code")), (403, Some("ERR_NGROK_3204")));
     }
     assert_eq!(upstream.streams(), 0);
+}
+
+#[tokio::test]
+async fn a_request_without_a_signature_is_refused_unread() {
+    let site = Site::new();
+    site.endpoint_with("http://app.example.com", github(), |_, _| async {});
+    let mut visitor = site.visit().await;
+    // The body never comes.
+    visitor.send(format!("{START}Content-Length: 4000000\r\n\r\n")).await;
+    let (head, _) = visitor.response().await;
+    assert_eq!((status(&head), field(&head, "ngrok-error-code")), (403, Some("ERR_NGROK_3204")));
+}
+
+/// The clock moves when nothing else can.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_gives_its_room_back() {
+    let site = Site::new();
+    let options = github();
+    let actions = options.actions.clone().expect("actions");
+    site.endpoint_with("https://app.example.com", options, |_, _| async {});
+    let mut visitor = site.visit_in_memory("app.example.com", 16 * 1024);
+    visitor.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+    // POST / with the field of the signature (RFC 7541 section 6.2.2), and a piece of the body.
+    let head = [&[0x83, 0x87, 0x84, 0x41, 15][..], b"app.example.com", b"\0\x13x-hub-signature-256\x01x"].concat();
+    visitor.send([&[0, 0, head.len() as u8, 1, 4, 0, 0, 0, 1], &head[..]].concat()).await;
+    visitor.send(b"\0\0\x02\0\0\0\0\0\x01ab").await;
+    tokio::time::sleep(Duration::from_secs(14)).await;
+    assert!(actions.room(8 * WEBHOOK_BODY_MAX).is_none(), "it is being read");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(actions.room(8 * WEBHOOK_BODY_MAX).is_some());
 }
 
 #[tokio::test]
