@@ -1,5 +1,5 @@
 -- What the REST API keeps: one table for every kind of resource, which is JSON to the database. Columns of which the order matters are
--- written `TEXT /* by bytes */`; PostgreSQL is told so.
+-- written `TEXT /* by bytes */`; PostgreSQL is told so. Small tables that are read by their key are `/* in key order */`; SQLite is.
 
 CREATE TABLE resources (
     id TEXT /* by bytes */ PRIMARY KEY,
@@ -23,7 +23,7 @@ CREATE TABLE resource_keys (
     account_id TEXT NOT NULL,
     id TEXT /* by bytes */ NOT NULL REFERENCES resources (id) ON DELETE CASCADE,
     PRIMARY KEY (kind, key)
-);
+) /* in key order */;
 CREATE INDEX resource_keys_id ON resource_keys (id);
 
 -- Which resource needs which other one.
@@ -31,7 +31,7 @@ CREATE TABLE resource_refs (
     id TEXT /* by bytes */ NOT NULL REFERENCES resources (id) ON DELETE CASCADE,
     target TEXT /* by bytes */ NOT NULL REFERENCES resources (id) ON DELETE CASCADE,
     PRIMARY KEY (id, target)
-);
+) /* in key order */;
 CREATE INDEX resource_refs_target ON resource_refs (target, id);
 
 -- Who changed what. Rows are only added, and forgotten from the oldest.

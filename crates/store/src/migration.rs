@@ -21,6 +21,10 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
 /// database unless it is told.
 const BY_BYTES: &str = "TEXT /* by bytes */";
 
+/// After a table whose rows are found by its key only. SQLite then keeps them in the tree of the key instead of in a second one;
+/// PostgreSQL has nothing of the kind.
+const IN_KEY_ORDER: &str = "/* in key order */";
+
 const SQLITE_HAS_TABLE: &str =
     "SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
 const POSTGRES_HAS_TABLE: &str =
@@ -43,7 +47,9 @@ pub(crate) async fn version(connection: &mut Connection) -> Result<i64, Fault> {
 pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Fault> {
     let done = match tx.engine() {
         // `run` gives a future that the compiler does not take for Send.
-        Engine::Sqlite(connection) => migrator(str::to_owned).run_direct(None, connection, false).await,
+        Engine::Sqlite(connection) => {
+            migrator(|sql| sql.replace(IN_KEY_ORDER, "WITHOUT ROWID")).run_direct(None, connection, false).await
+        }
         Engine::Postgres(connection) => {
             let migrator = migrator(|sql| sql.replace(BY_BYTES, "TEXT COLLATE \"C\""));
             return answered(async { migrator.run_direct(None, connection, false).await.map_err(engine_error) }).await;
