@@ -87,7 +87,9 @@ fn applied_or_refused(
     match client.first()? {
         First::Unsupported => Ok(Outcome::Missing),
         First::Refused(refusal) => {
-            expect(&refusal, "ERR_NGROK_301")?;
+            // Over SSH it is a flag that is not there.
+            let code = if stage.installed.sdk.name == "ssh" { "ERR_NGROK_1109" } else { "ERR_NGROK_301" };
+            expect(&refusal, code)?;
             let lower = refusal.text.to_lowercase();
             let named = names.iter().any(|name| lower.contains(name));
             ensure!(named, "the refusal does not name the option: {}", refusal.text);
