@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::fixture::{Peer, Site, acting, field, status};
 use crate::endpoint::EndpointOptions;
+use crate::testing::soon;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: app.example.com\r\n\r\n";
 
@@ -59,10 +60,10 @@ async fn http1_visitors_that_break_their_requests_do_not_open_it() {
     ] {
         let mut visitor = site.visit_tls("app.example.com", false).await;
         visitor.send(format!("POST / HTTP/1.1\r\nHost: app.example.com\r\n{begin}")).await;
-        assert_eq!(told.recv().await, Some("begun"));
+        assert_eq!(soon(told.recv()).await, Some("begun"));
         visitor.send(end).await;
         visitor.io.shutdown().await.expect("the other half");
-        assert_eq!(told.recv().await, Some("over"));
+        assert_eq!(soon(told.recv()).await, Some("over"));
     }
     assert!(is_closed(&site).await);
 }
@@ -88,9 +89,9 @@ async fn http2_visitors_that_break_their_requests_do_not_open_it() {
         // POST https://app.example.com/ with a Content-Length of 10 (RFC 7541 section 6.2.1).
         let head = [&[0x83, 0x87, 0x84, 0x41, 15][..], b"app.example.com", b"\x5c\x0210"].concat();
         visitor.send([frame(1, 4, &head), frame(0, 0, b"ab")].concat()).await;
-        assert_eq!(told.recv().await, Some("begun"));
+        assert_eq!(soon(told.recv()).await, Some("begun"));
         visitor.send(frame(kind, flags, &payload)).await;
-        assert_eq!(told.recv().await, Some("over"));
+        assert_eq!(soon(told.recv()).await, Some("over"));
     }
     assert!(is_closed(&site).await);
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::fixture::{Site, acting, field, status};
 use crate::endpoint::EndpointOptions;
+use crate::testing::soon;
 
 /// HMAC-SHA256 of `Hello, World!` under `It's a Secret to Everybody`, from GitHub's documentation.
 const SIGNED: &str = "X-Hub-Signature-256: sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17\r\n";
@@ -71,7 +72,7 @@ async fn a_request_without_a_signature_is_refused_unread() {
     let mut visitor = site.visit().await;
     // The body never comes.
     visitor.send(format!("{START}Content-Length: 4000000\r\n\r\n")).await;
-    let (head, _) = visitor.response().await;
+    let (head, _) = soon(visitor.response()).await;
     assert_eq!((status(&head), field(&head, "ngrok-error-code")), (403, Some("ERR_NGROK_3204")));
 }
 
