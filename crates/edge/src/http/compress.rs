@@ -19,11 +19,11 @@ use super::body::ResponseBody;
 /// Effort of gzip and deflate, of 9: the middle, as most servers have it.
 const DEFLATE_LEVEL: u32 = 5;
 
-/// Effort of brotli, of 11. From 5 on it becomes much slower than gzip.
-const BROTLI_LEVEL: u32 = 4;
+/// Effort of brotli, of 11: smaller than gzip's and faster. The next one makes 2 percent less of a text and takes twice the memory, which a visitor
+/// that does not read keeps occupied.
+const BROTLI_LEVEL: u32 = 3;
 
-/// Window of brotli as a power of two: 64 KiB. It is most of what a response holds in memory here, as long as its visitor likes (gzip's 32 KiB
-/// is fixed).
+/// Window of brotli as a power of two: 64 KiB. With it an encoder has 0.7 MiB at most, one of gzip 0.3.
 const BROTLI_WINDOW: u32 = 16;
 
 /// Buffer between brotli and its output.
