@@ -56,8 +56,8 @@ fn pack(workspace: &Workspace, folder: &Path, name: &str, archive: &str) -> Resu
     let time = log.ok().and_then(|log| String::from_utf8(log.stdout).ok()).unwrap_or_default();
     let time = format!("--mtime=@{}", time.trim().parse::<u64>().unwrap_or(0));
     let mut tar = Command::new("tar");
-    tar.current_dir(folder).env("GZIP", "-n");
-    succeed(tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", &time, "-czf", archive, name]))
+    tar.current_dir(folder).args(["--use-compress-program", "gzip -n"]);
+    succeed(tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", &time, "-cf", archive, name]))
 }
 
 fn succeed(command: &mut Command) -> Result<()> {
