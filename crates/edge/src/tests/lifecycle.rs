@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portway_mux::Stream;
 use portway_proto::agent::v1::{agent_message, edge_message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -11,15 +12,21 @@ use crate::https_port;
 use crate::native::{self, Arrival};
 use crate::testing::{TOKEN, TestAgent, TestEdge, TestSdk, eventually, soon};
 
-#[tokio::test]
-async fn a_drain_lets_streams_finish_and_then_closes() {
-    let mut edge = TestEdge::start().await;
-    let mut agent = edge.agent().await;
+/// Binds a TCP endpoint and visits it: the visitor, and its stream at the agent.
+async fn visit(agent: &mut TestAgent) -> (TcpStream, Stream) {
     let bound = agent.bind("tcp://").await.unwrap();
     let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
     let mut visitor = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     visitor.write_all(b"a").await.unwrap();
-    let (_, _, mut upstream) = soon(agent.accept()).await.unwrap();
+    let (_, _, stream) = soon(agent.accept()).await.unwrap();
+    (visitor, stream)
+}
+
+#[tokio::test]
+async fn a_drain_lets_streams_finish_and_then_closes() {
+    let mut edge = TestEdge::start().await;
+    let mut agent = edge.agent().await;
+    let (mut visitor, mut upstream) = visit(&mut agent).await;
 
     let running = edge.edge.take().unwrap();
     let control = edge.control.clone();
@@ -44,11 +51,7 @@ async fn a_drain_lets_streams_finish_and_then_closes() {
 async fn a_drain_ends_when_the_grace_is_over() {
     let mut edge = TestEdge::start_with(|config| config.drain_grace = Duration::from_millis(100)).await;
     let mut agent = edge.agent().await;
-    let bound = agent.bind("tcp://").await.unwrap();
-    let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
-    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    visitor.write_all(b"a").await.unwrap();
-    let _open = soon(agent.accept()).await.unwrap();
+    let (mut visitor, _open) = visit(&mut agent).await;
     soon(edge.drain()).await;
     let mut got = Vec::new();
     let _ = soon(visitor.read_to_end(&mut got)).await;
@@ -60,11 +63,7 @@ async fn a_drain_ends_when_the_grace_is_over() {
 async fn a_visitor_who_reads_nothing_is_cut_off_by_a_reset() {
     let mut edge = TestEdge::start_with(|config| config.drain_grace = Duration::from_millis(100)).await;
     let mut agent = edge.agent().await;
-    let bound = agent.bind("tcp://").await.unwrap();
-    let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
-    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    visitor.write_all(b"a").await.unwrap();
-    let (_, _, mut upstream) = soon(agent.accept()).await.unwrap();
+    let (mut visitor, mut upstream) = visit(&mut agent).await;
     // More than the kernel takes.
     let sending = tokio::spawn(async move {
         let mut sent = 0;
@@ -119,11 +118,7 @@ async fn a_lost_session_is_offline_at_once_and_its_lease_waits() {
 async fn goodbye_frees_the_names_and_keeps_the_streams() {
     let edge = TestEdge::start().await;
     let mut agent = edge.agent().await;
-    let bound = agent.bind("tcp://").await.unwrap();
-    let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
-    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    visitor.write_all(b"a").await.unwrap();
-    let (_, _, mut upstream) = soon(agent.accept()).await.unwrap();
+    let (mut visitor, mut upstream) = visit(&mut agent).await;
     agent.send(agent_message::Message::Goodbye(Default::default())).await;
     eventually("offline", || edge.edge().status().endpoints.is_empty()).await;
     eventually("given back", || edge.control.releases() == 1).await;
@@ -138,11 +133,7 @@ async fn an_idle_session_is_closed_early_in_a_drain() {
     let mut edge = TestEdge::start().await;
     let mut idle = TestAgent::connect(&edge, TOKEN, [2; 16], 1).await.unwrap();
     let mut busy = edge.agent().await;
-    let bound = busy.bind("tcp://").await.unwrap();
-    let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
-    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    visitor.write_all(b"a").await.unwrap();
-    let upstream = soon(busy.accept()).await.unwrap();
+    let (visitor, upstream) = visit(&mut busy).await;
     let running = edge.edge.take().unwrap();
     let draining = tokio::spawn(running.drain());
     assert!(matches!(idle.next().await, Some(edge_message::Message::GoAway(_))));
@@ -158,11 +149,7 @@ async fn sdk_beside_a_drain(end: impl AsyncFnOnce(crate::Edge)) -> bool {
     let mut edge = TestEdge::start().await;
     let sdk = TestSdk::connect(&edge, TOKEN, None).await;
     let mut busy = edge.agent().await;
-    let bound = busy.bind("tcp://").await.unwrap();
-    let port: u16 = bound.url.rsplit_once(':').unwrap().1.parse().unwrap();
-    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    visitor.write_all(b"a").await.unwrap();
-    let upstream = soon(busy.accept()).await.unwrap();
+    let (visitor, upstream) = visit(&mut busy).await;
     let running = edge.edge.take().unwrap();
     let mut waited = false;
     let watch = async {
