@@ -21,6 +21,14 @@ async fn ping(visitor: &mut TcpStream) -> Result<()> {
     Ok(())
 }
 
+/// A visitor of a TCP endpoint, whose connection works.
+async fn visit(url: &str) -> Result<TcpStream> {
+    let port: u16 = url.rsplit(':').next().unwrap_or_default().parse()?;
+    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await?;
+    ping(&mut visitor).await?;
+    Ok(visitor)
+}
+
 /// While an old connection runs, on this carrier, agents over QUIC must be reachable at the new server.
 async fn quic_agents_move_beside_a_connection_on(carrier: CarrierChoice) -> Result<()> {
     // The connection is never cut for being too slow to end.
@@ -29,9 +37,7 @@ async fn quic_agents_move_beside_a_connection_on(carrier: CarrierChoice) -> Resu
     let (echo, web) = (EchoUpstream::start().await?, HttpUpstream::start().await?);
     let other = cluster.agent().carrier(carrier).connect().await?;
     let endpoint = other.tcp().url("tcp://").forward_to(&echo.address().to_string()).await?;
-    let port: u16 = endpoint.url().rsplit(':').next().unwrap_or_default().parse()?;
-    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await?;
-    ping(&mut visitor).await?;
+    let mut visitor = visit(&endpoint.url()).await?;
     let agent = cluster.agent().carrier(CarrierChoice::Quic).connect().await?;
     let url = cluster.url("https", "app");
     let _endpoint = agent.http().url(&url).forward_to(&web.url()).await?;
@@ -67,9 +73,7 @@ async fn quic_agents_move_on_in_a_second_upgrade_beside_an_old_connection() -> R
     let (echo, web) = (EchoUpstream::start().await?, HttpUpstream::start().await?);
     let other = cluster.agent().carrier(CarrierChoice::Quic).connect().await?;
     let endpoint = other.tcp().url("tcp://").forward_to(&echo.address().to_string()).await?;
-    let port: u16 = endpoint.url().rsplit(':').next().unwrap_or_default().parse()?;
-    let mut visitor = TcpStream::connect(("127.0.0.1", port)).await?;
-    ping(&mut visitor).await?;
+    let mut visitor = visit(&endpoint.url()).await?;
     let agent = cluster.agent().carrier(CarrierChoice::Quic).connect().await?;
     let url = cluster.url("https", "app");
     let _endpoint = agent.http().url(&url).forward_to(&web.url()).await?;
