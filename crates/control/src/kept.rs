@@ -1,0 +1,3 @@
+//! What the store keeps of each kind of resource: the JSON of its body.
+
+pub(crate) mod ip;
