@@ -23,6 +23,7 @@ mod rest;
 mod seal;
 mod service;
 mod watch;
+mod x509;
 
 pub use bootstrap::Bootstrap;
 pub use config::{ControlConfig, DEFAULT_LEASE_TTL, DomainPolicy};

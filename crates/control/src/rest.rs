@@ -4,6 +4,7 @@
 
 mod call;
 mod caller;
+mod certificates;
 mod crud;
 mod dispatch;
 mod ip;

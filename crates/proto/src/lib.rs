@@ -20,8 +20,8 @@ pub use connection::AddressError;
 pub use field::{FieldError, FieldFault, url_code};
 pub use hello::{AgentHello, HelloError, VERSION_MAJOR, VERSION_MINOR, is_authtoken};
 pub use record::{
-    CertificateName, CertificateRecord, ConnectNameRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord,
-    SettingsRecord,
+    CertificateAuthorityRecord, CertificateName, CertificateRecord, ConnectNameRecord, CredentialRecord, LeaseRecord,
+    RecordError, ReplicaRecord, ReservedDomainRecord, SettingsRecord,
 };
 
 /// Longest metadata of a session or an endpoint, in bytes: what the REST interface allows too.

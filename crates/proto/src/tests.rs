@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use portway_access::Acl;
 use portway_codes::{Code, PublicError};
-use portway_names::{AccountId, CredentialId, HostNameError, Ksuid, LeaseId, Scheme, WantedUrlError};
+use portway_names::{
+    AccountId, CertificateAuthorityId, CredentialId, HostNameError, Ksuid, LeaseId, Scheme, WantedUrlError,
+};
 use proptest::prelude::*;
 use prost::Message;
 use secrecy::ExposeSecret;
@@ -14,9 +16,9 @@ use secrecy::ExposeSecret;
 use crate::agent::v1::{AgentMessage, Bind, ConnectionHead, EdgeMessage, Hello, Unbind, agent_message};
 use crate::control::v1::{Certificate, ClaimRequest, Lease, Resource, Update, resource::Body};
 use crate::{
-    AddressError, AgentHello, AgentId, BindRequest, CertificateName, CertificateRecord, Claim, ConnectNameRecord,
-    CredentialRecord, FieldError, FieldFault, HelloError, LeaseRecord, MAX_DESCRIPTION_LEN, MAX_METADATA_LEN,
-    ProxyVersion, RecordError, ReplicaRecord, SettingsRecord, VERSION_MAJOR,
+    AddressError, AgentHello, AgentId, BindRequest, CertificateAuthorityRecord, CertificateName, CertificateRecord,
+    Claim, ConnectNameRecord, CredentialRecord, FieldError, FieldFault, HelloError, LeaseRecord, MAX_DESCRIPTION_LEN,
+    MAX_METADATA_LEN, ProxyVersion, RecordError, ReplicaRecord, ReservedDomainRecord, SettingsRecord, VERSION_MAJOR,
 };
 
 fn through_bytes<M: Message + Default>(message: &M) -> M {
@@ -189,6 +191,8 @@ fn records_that_cannot_be_used_name_their_field() {
     assert_eq!(field(Body::Certificate(no_key)), "private_key");
     assert_eq!(field(Body::ConnectName(crate::control::v1::ConnectName::default())), "host");
     assert_eq!(field(Body::Settings(crate::control::v1::Settings::default())), "base_domain");
+    assert_eq!(field(Body::ReservedDomain(crate::control::v1::ReservedDomain::default())), "account_id");
+    assert_eq!(field(Body::CertificateAuthority(crate::control::v1::CertificateAuthority::default())), "pem");
 }
 
 fn any_url() -> impl Strategy<Value = &'static str> {
@@ -209,11 +213,11 @@ fn any_record() -> impl Strategy<Value = ReplicaRecord> {
     );
     let bytes = || prop::collection::vec(any::<u8>(), 1..20);
     let names = prop::sample::subsequence(vec!["a.com", "*.a.com", "10.0.0.1", "::1"], 0..=4);
-    let certificate = (any::<String>(), names, bytes(), bytes(), any::<bool>()).prop_map(
-        |(id, names, chain, private_key, connect)| {
+    let certificate = (any::<String>(), names, bytes(), bytes(), any::<[bool; 2]>()).prop_map(
+        |(id, names, chain, private_key, [connect, attached])| {
             let names = names.into_iter().map(|name| name.parse::<CertificateName>().unwrap()).collect();
             let (chain, private_key) = (vec![chain.into()], private_key.into());
-            ReplicaRecord::Certificate(CertificateRecord { id, names, chain, private_key, connect })
+            ReplicaRecord::Certificate(CertificateRecord { id, names, chain, private_key, connect, attached })
         },
     );
     let connect_name = (any::<String>(), prop::option::of(any_ksuid())).prop_map(|(id, account)| {
@@ -234,7 +238,18 @@ fn any_record() -> impl Strategy<Value = ReplicaRecord> {
         });
     let settings = any::<String>()
         .prop_map(|id| ReplicaRecord::Settings(SettingsRecord { id, base_domain: "example.com".parse().unwrap() }));
-    prop_oneof![credential, certificate, connect_name, lease, settings]
+    let names = prop::sample::select(vec!["a.com", "*.a.com"]);
+    let domain = (any::<String>(), any_ksuid(), names, prop::option::of("cert_[a-z]{3}")).prop_map(
+        |(id, account, domain, certificate)| {
+            let (account, domain) = (AccountId::new(account), domain.parse().unwrap());
+            ReplicaRecord::ReservedDomain(ReservedDomainRecord { id, account, domain, certificate })
+        },
+    );
+    let authority = (any_ksuid(), any_ksuid(), "-----BEGIN [a-z]{3}").prop_map(|(id, account, pem)| {
+        let (id, account) = (CertificateAuthorityId::new(id), AccountId::new(account));
+        ReplicaRecord::CertificateAuthority(CertificateAuthorityRecord { id, account, pem })
+    });
+    prop_oneof![credential, certificate, connect_name, lease, settings, domain, authority]
 }
 
 proptest! {

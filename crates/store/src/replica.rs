@@ -135,10 +135,15 @@ async fn record(tx: &mut Connection, id: &str) -> Result<Option<Record>, Fault> 
     if let Some(host) = id.strip_prefix(connect_names::PREFIX) {
         return Ok(connect_names::find(tx, host).await?.map(Record::ConnectName));
     }
-    match id.split_once('_').map(|(prefix, _)| prefix) {
-        Some(portway_names::CredentialId::PREFIX) => Ok(credentials::find(tx, id).await?.map(Record::Credential)),
-        Some(portway_names::TlsCertificateId::PREFIX) => Ok(certificates::find(tx, id).await?.map(Record::Certificate)),
-        Some(portway_names::LeaseId::PREFIX) => Ok(leases::find(tx, id).await?.map(Record::Lease)),
-        _ => Ok(resources::find(tx, id).await?.filter(|resource| resource.followed).map(Record::Resource)),
+    let own = match id.split_once('_').map(|(prefix, _)| prefix) {
+        Some(portway_names::CredentialId::PREFIX) => credentials::find(tx, id).await?.map(Record::Credential),
+        Some(portway_names::TlsCertificateId::PREFIX) => certificates::find(tx, id).await?.map(Record::Certificate),
+        Some(portway_names::LeaseId::PREFIX) => leases::find(tx, id).await?.map(Record::Lease),
+        _ => None,
+    };
+    match own {
+        Some(own) => Ok(Some(own)),
+        // Certificates are kept in both: those that the installation issues, and those of accounts.
+        None => Ok(resources::find(tx, id).await?.filter(|resource| resource.followed).map(Record::Resource)),
     }
 }
