@@ -3,3 +3,4 @@
 pub(crate) mod certificates;
 pub(crate) mod ip;
 pub(crate) mod names;
+pub(crate) mod ssh;

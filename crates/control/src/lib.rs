@@ -22,6 +22,7 @@ mod resource;
 mod rest;
 mod seal;
 mod service;
+mod ssh_signing;
 mod watch;
 mod x509;
 

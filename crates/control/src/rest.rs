@@ -11,6 +11,7 @@ mod ip;
 mod kind;
 mod rate;
 mod refusal;
+mod ssh_certificates;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};

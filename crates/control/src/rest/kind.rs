@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use portway_api::{Input, Text, read_body, read_id};
+use portway_api::{Input, Text, not_found, read_body, read_id};
 use portway_codes::{Code, PublicError};
 use portway_names::{AccountId, IdError, Ksuid};
 use portway_store::{Content, Referrer, Resource, Timestamp};
@@ -32,7 +32,9 @@ pub(crate) trait Kept: Serialize + DeserializeOwned {
     type Reply: Serialize;
 
     /// The resource that a request makes. Kinds that must look something up first make their [`Draft`] themselves.
-    fn create(call: &Call<'_>, id: &str, body: Self::Create) -> Result<Self, PublicError>;
+    fn create(_call: &Call<'_>, _id: &str, _body: Self::Create) -> Result<Self, PublicError> {
+        Err(not_found())
+    }
 
     /// Changes it as a request says. The store waits: this computes only.
     fn update(&mut self, call: &Call<'_>, id: &str, body: Self::Update) -> Result<(), PublicError>;

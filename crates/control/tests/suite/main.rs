@@ -12,6 +12,7 @@ mod postgres;
 mod rest;
 mod rest_certificates;
 mod rest_ip;
+mod rest_ssh;
 mod server;
 
 use std::collections::BTreeMap;
