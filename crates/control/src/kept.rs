@@ -4,3 +4,4 @@ pub(crate) mod certificates;
 pub(crate) mod ip;
 pub(crate) mod names;
 pub(crate) mod ssh;
+pub(crate) mod vaults;

@@ -12,6 +12,7 @@ mod kind;
 mod rate;
 mod refusal;
 mod ssh_certificates;
+mod vaults;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -4,7 +4,7 @@ use portway_api::not_found;
 use portway_codes::PublicError;
 
 use super::call::{Answer, Call};
-use super::{certificates, crud, ip, ssh_certificates};
+use super::{certificates, crud, ip, ssh_certificates, vaults};
 
 /// Performs an operation that the caller may perform.
 pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
@@ -17,6 +17,8 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
         "ssh-certificate-authorities" => ssh_certificates::authorities(call).await,
         "ssh-host-certificates" => ssh_certificates::of_hosts(call).await,
         "ssh-user-certificates" => ssh_certificates::of_users(call).await,
+        "vaults" => vaults::vaults(call).await,
+        "secrets" => vaults::secrets(call).await,
         _ => Err(not_found()),
     }
 }

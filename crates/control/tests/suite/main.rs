@@ -13,6 +13,7 @@ mod rest;
 mod rest_certificates;
 mod rest_ip;
 mod rest_ssh;
+mod rest_vaults;
 mod server;
 
 use std::collections::BTreeMap;
