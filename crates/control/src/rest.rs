@@ -6,6 +6,8 @@ mod call;
 mod caller;
 mod crud;
 mod dispatch;
+mod event_destinations;
+mod event_subscriptions;
 mod ip;
 mod kind;
 mod rate;

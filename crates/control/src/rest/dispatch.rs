@@ -4,11 +4,14 @@ use portway_api::not_found;
 use portway_codes::PublicError;
 
 use super::call::{Answer, Call};
-use super::{crud, ip};
+use super::{crud, event_destinations, event_subscriptions, ip};
 
 /// Performs an operation that the caller may perform.
 pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
     match call.operation.spec().group() {
+        "event-destinations" => crud::perform(call, &event_destinations::DESTINATION).await,
+        "event-sources" => event_subscriptions::sources(call).await,
+        "event-subscriptions" => crud::perform(call, &event_subscriptions::SUBSCRIPTION).await,
         "ip-policies" => crud::perform(call, &ip::POLICY).await,
         "ip-policy-rules" => crud::perform(call, &ip::RULE).await,
         "ip-restrictions" => crud::perform(call, &ip::RESTRICTION).await,

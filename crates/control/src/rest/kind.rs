@@ -166,6 +166,13 @@ impl Draft {
         let (content, reply) = written(call, &row, kept);
         Draft { id, content, reply, token: None }
     }
+
+    /// What a resource becomes.
+    pub(crate) fn changed<K: Kept>(call: &Call<'_>, resource: &Resource, kept: &K) -> Draft {
+        let row = Row { id: &shown_id::<K>(&resource.id), created: resource.created, updated: call.now };
+        let (content, reply) = written(call, &row, kept);
+        Draft { id: resource.id.clone(), content, reply, token: None }
+    }
 }
 
 impl Kind {
@@ -183,9 +190,7 @@ impl Kind {
             update: |call, resource| {
                 let mut kept: K = read(resource)?;
                 kept.update(call, &resource.id, read_body(call.body)?)?;
-                let row = Row { id: &shown_id::<K>(&resource.id), created: resource.created, updated: call.now };
-                let (content, reply) = written(call, &row, &kept);
-                Ok(Draft { id: resource.id.clone(), content, reply, token: None })
+                Ok(Draft::changed(call, resource, &kept))
             },
             reply: |call, resource| {
                 let kept: K = read(resource)?;
@@ -218,7 +223,8 @@ fn written<K: Kept>(call: &Call<'_>, row: &Row<'_>, kept: &K) -> (Content, Value
     (content, as_json(&kept.reply(call, row)))
 }
 
-fn as_json<T: Serialize>(value: &T) -> Value {
+/// A reply as JSON.
+pub(crate) fn as_json<T: Serialize>(value: &T) -> Value {
     serde_json::to_value(value).expect("names of members are texts")
 }
 

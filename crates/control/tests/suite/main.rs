@@ -10,6 +10,7 @@ mod following;
 #[path = "../../../store/tests/postgres/mod.rs"]
 mod postgres;
 mod rest;
+mod rest_events;
 mod rest_ip;
 mod server;
 
