@@ -11,6 +11,7 @@ mod following;
 mod postgres;
 mod rest;
 mod rest_ip;
+mod rest_names;
 mod server;
 
 use std::collections::BTreeMap;
