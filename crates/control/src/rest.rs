@@ -2,10 +2,12 @@
 //!
 //! Contract, bodies and errors are in `portway-api`; here is who may do what, and what it changes.
 
+mod addrs;
 mod call;
 mod caller;
 mod crud;
 mod dispatch;
+mod domains;
 mod event_destinations;
 mod event_subscriptions;
 mod ip;

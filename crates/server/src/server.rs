@@ -442,6 +442,9 @@ async fn open_control(data_dir: DataDir, config: &ServerConfig) -> Result<Contro
             DomainPolicy::AnyDomain => portway_control::DomainPolicy::AnyDomain,
             DomainPolicy::BaseDomainOnly => portway_control::DomainPolicy::BaseDomainOnly,
         },
+        region: config.region.clone(),
+        tcp_host: config.tcp_host.clone(),
+        tcp_ports: config.tcp_ports.clone(),
         ..ControlConfig::new(&config.data_dir, config.domain.clone())
     };
     let runtime = Handle::current();

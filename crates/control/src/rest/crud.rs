@@ -108,28 +108,27 @@ fn filtered(call: &Call<'_>, reply: &Value) -> bool {
 }
 
 pub(crate) async fn update(call: &Call<'_>, kind: &Kind) -> Result<Answer, PublicError> {
-    let changed = modify(call, kind, call.parameters.get("id"), |resource| (kind.update)(call, resource));
-    changed.await.map(Answer::Object)
+    change(call, kind, call.parameters.get("id"), |resource| (kind.update)(call, resource)).await
 }
 
-/// Changes the account's resource that the interface calls by this id, and gives how it is shown now. Nobody else writes meanwhile.
-pub(crate) async fn modify(
+/// Changes the resource that the interface calls by this id.
+pub(crate) async fn change(
     call: &Call<'_>,
     kind: &Kind,
     id: &str,
     change: impl FnOnce(&Resource) -> Result<Draft, PublicError>,
-) -> Result<Value, PublicError> {
+) -> Result<Answer, PublicError> {
     let id = (kind.stored_id)(id)?;
-    let mut after = Value::Null;
+    let mut answer = Value::Null;
     let changed = call.inner.store.modify_resource(&call.caller.account, kind.name, &id, call.now, |resource| {
         let Draft { content, reply, .. } = change(resource).map_err(Refused::Public)?;
         let audit = call.audit(Some(&(kind.reply)(call, resource).map_err(Refused::Public)?), Some(&reply));
-        after = reply;
+        answer = reply;
         Ok((content, audit))
     });
     changed.await.map_err(|error: Refused| error.public(call, kind))?;
     call.announce().await;
-    Ok(after)
+    Ok(Answer::Object(answer))
 }
 
 pub(crate) async fn delete(call: &Call<'_>, kind: &Kind) -> Result<Answer, PublicError> {

@@ -4,11 +4,13 @@ use portway_api::not_found;
 use portway_codes::PublicError;
 
 use super::call::{Answer, Call};
-use super::{crud, event_destinations, event_subscriptions, ip};
+use super::{addrs, crud, domains, event_destinations, event_subscriptions, ip};
 
 /// Performs an operation that the caller may perform.
 pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
     match call.operation.spec().group() {
+        "reserved-domains" => domains::perform(call).await,
+        "reserved-addrs" => addrs::perform(call).await,
         "event-destinations" => crud::perform(call, &event_destinations::DESTINATION).await,
         "event-sources" => event_subscriptions::sources(call).await,
         "event-subscriptions" => crud::perform(call, &event_subscriptions::SUBSCRIPTION).await,

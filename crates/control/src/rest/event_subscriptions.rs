@@ -174,12 +174,7 @@ async fn change(
     call: &Call<'_>,
     change: impl FnOnce(&mut EventSubscription) -> Result<(), PublicError>,
 ) -> Result<(), PublicError> {
-    let changed = crud::modify(call, &SUBSCRIPTION, id(call), |resource| {
-        let mut subscription: EventSubscription = read(resource)?;
-        change(&mut subscription)?;
-        Ok(Draft::changed(call, resource, &subscription))
-    });
-    changed.await.map(drop)
+    crud::change(call, &SUBSCRIPTION, id(call), |resource| Draft::changed(call, resource, change)).await.map(drop)
 }
 
 fn id<'a>(call: &'a Call<'_>) -> &'a str {

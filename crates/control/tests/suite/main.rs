@@ -12,6 +12,7 @@ mod postgres;
 mod rest;
 mod rest_events;
 mod rest_ip;
+mod rest_names;
 mod server;
 
 use std::collections::BTreeMap;
