@@ -15,6 +15,7 @@ mod rest_events;
 mod rest_ingresses;
 mod rest_ip;
 mod rest_names;
+mod rest_roles;
 mod server;
 
 use std::collections::BTreeMap;
