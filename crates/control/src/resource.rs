@@ -89,7 +89,7 @@ fn kept(master: &MasterKey, record: &portway_store::Resource) -> Result<Option<B
         }
         ReservedDomain::KIND => {
             let ReservedDomain { domain, certificate_id, .. } = serde_json::from_str(body)?;
-            let certificate_id = certificate_id.unwrap_or_default();
+            let (domain, certificate_id) = (domain.to_string(), certificate_id.unwrap_or_default());
             Body::ReservedDomain(portway_proto::control::v1::ReservedDomain { account_id, domain, certificate_id })
         }
         _ => return Ok(None),

@@ -108,10 +108,20 @@ fn filtered(call: &Call<'_>, reply: &Value) -> bool {
 }
 
 pub(crate) async fn update(call: &Call<'_>, kind: &Kind) -> Result<Answer, PublicError> {
-    let id = (kind.stored_id)(call.parameters.get("id"))?;
+    change(call, kind, call.parameters.get("id"), |resource| (kind.update)(call, resource)).await
+}
+
+/// Changes the resource that the interface calls by this id.
+pub(crate) async fn change(
+    call: &Call<'_>,
+    kind: &Kind,
+    id: &str,
+    change: impl FnOnce(&Resource) -> Result<Draft, PublicError>,
+) -> Result<Answer, PublicError> {
+    let id = (kind.stored_id)(id)?;
     let mut answer = Value::Null;
     let changed = call.inner.store.modify_resource(&call.caller.account, kind.name, &id, call.now, |resource| {
-        let Draft { content, reply, .. } = (kind.update)(call, resource).map_err(Refused::Public)?;
+        let Draft { content, reply, .. } = change(resource).map_err(Refused::Public)?;
         let audit = call.audit(Some(&(kind.reply)(call, resource).map_err(Refused::Public)?), Some(&reply));
         answer = reply;
         Ok((content, audit))

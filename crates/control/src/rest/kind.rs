@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use portway_api::{Input, Text, not_found, read_body, read_id};
 use portway_codes::{Code, PublicError};
-use portway_names::{AccountId, IdError, Ksuid};
+use portway_names::{AccountId, HostPattern, IdError, Ksuid};
 use portway_store::{Content, Referrer, Resource, Timestamp};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -31,7 +31,7 @@ pub(crate) trait Kept: Serialize + DeserializeOwned {
     /// How it is given back.
     type Reply: Serialize;
 
-    /// The resource that a request makes. Kinds that must look something up first make their [`Draft`] themselves.
+    /// The resource that a request makes. Kinds that must look something up first have none: they make their [`Draft`] themselves.
     fn create(_call: &Call<'_>, _id: &str, _body: Self::Create) -> Result<Self, PublicError> {
         Err(not_found())
     }
@@ -50,6 +50,11 @@ pub(crate) trait Kept: Serialize + DeserializeOwned {
     /// Ids of what it needs.
     fn refs(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The host name that it reserves, with all names below.
+    fn host(&self) -> Option<HostPattern> {
+        None
     }
 
     /// The error when another resource has a key; `own` is that resource when the caller may know of it.
@@ -168,6 +173,19 @@ impl Draft {
         let (content, reply) = written(call, &row, kept);
         Draft { id, content, reply, token: None }
     }
+
+    /// A resource as it becomes by a change.
+    pub(crate) fn changed<K: Kept>(
+        call: &Call<'_>,
+        resource: &Resource,
+        change: impl FnOnce(&mut K) -> Result<(), PublicError>,
+    ) -> Result<Draft, PublicError> {
+        let mut kept: K = read(resource)?;
+        change(&mut kept)?;
+        let row = Row { id: &shown_id::<K>(&resource.id), created: resource.created, updated: call.now };
+        let (content, reply) = written(call, &row, &kept);
+        Ok(Draft { id: resource.id.clone(), content, reply, token: None })
+    }
 }
 
 impl Kind {
@@ -183,11 +201,7 @@ impl Kind {
                 Ok(Draft::new(call, id, &kept))
             },
             update: |call, resource| {
-                let mut kept: K = read(resource)?;
-                kept.update(call, &resource.id, read_body(call.body)?)?;
-                let row = Row { id: &shown_id::<K>(&resource.id), created: resource.created, updated: call.now };
-                let (content, reply) = written(call, &row, &kept);
-                Ok(Draft { id: resource.id.clone(), content, reply, token: None })
+                Draft::changed::<K>(call, resource, |kept| kept.update(call, &resource.id, read_body(call.body)?))
             },
             reply: |call, resource| {
                 let kept: K = read(resource)?;
@@ -220,7 +234,8 @@ fn written<K: Kept>(call: &Call<'_>, row: &Row<'_>, kept: &K) -> (Content, Value
     (content, as_json(&kept.reply(call, row)))
 }
 
-fn as_json<T: Serialize>(value: &T) -> Value {
+/// A reply as JSON.
+pub(crate) fn as_json<T: Serialize>(value: &T) -> Value {
     serde_json::to_value(value).expect("names of members are texts")
 }
 

@@ -4,7 +4,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use portway_control::Control;
 use portway_proto::ReplicaRecord;
-use portway_store::{Audit, Content, NewResource, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519,
@@ -199,22 +198,8 @@ async fn edges_follow_certificates_authorities_and_the_domains_that_refer_to_the
     let made = upload(&running, &chain, &key.serialize_pem()).await.unwrap();
     let certificate = made["id"].as_str().unwrap().to_owned();
     let (_, credential) = running.credential().await;
-    let domain = NewResource {
-        id: format!("rd_{}", "1".repeat(27)),
-        kind: "reserved_domain".to_owned(),
-        account: credential.account_id.parse().unwrap(),
-        followed: true,
-        content: Content {
-            body: json!({
-                "description": "", "metadata": "", "domain": "app.example.com", "region": "", "certificate_id": certificate,
-                "certificate_management_policy": null, "resolves_to": []
-            })
-            .to_string(),
-            keys: Vec::new(),
-            refs: vec![certificate.clone()],
-        },
-    };
-    running.store().await.create_resource(&domain, &Audit::default(), Timestamp::now()).await.unwrap();
+    let body = json!({"domain": "app.example.com", "certificate_id": certificate});
+    let domain = running.done("POST", "/reserved_domains", body).await["id"].as_str().unwrap().to_owned();
     let made = running.done("POST", "/certificate_authorities", json!({"ca_pem": root.pem()})).await;
     let authority = made["id"].as_str().unwrap().to_owned();
 
@@ -226,7 +211,7 @@ async fn edges_follow_certificates_authorities_and_the_domains_that_refer_to_the
     assert!(got.attached && !got.connect && got.chain.len() == 1);
     assert_eq!(got.names, ["app.example.com".parse().unwrap()]);
     assert_eq!(secrecy::ExposeSecret::expose_secret(&got.private_key), key.serialize_der());
-    let ReplicaRecord::ReservedDomain(got) = record(&replica, &domain.id) else { panic!("no domain") };
+    let ReplicaRecord::ReservedDomain(got) = record(&replica, &domain) else { panic!("no domain") };
     assert_eq!((got.domain, got.certificate), ("app.example.com".parse().unwrap(), Some(certificate.clone())));
     let ReplicaRecord::CertificateAuthority(got) = record(&replica, &authority) else { panic!("no authority") };
     assert_eq!((got.account.to_string(), got.pem), (credential.account_id, root.pem()));
@@ -234,10 +219,14 @@ async fn edges_follow_certificates_authorities_and_the_domains_that_refer_to_the
     // While a domain refers to it, it stays.
     let path = format!("/tls_certificates/{certificate}");
     assert_eq!(running.refused("DELETE", &path, Value::Null).await, (409, "ERR_PORTWAY_40903".to_owned()));
+    running.done("DELETE", &format!("/reserved_domains/{domain}/certificate"), Value::Null).await;
     running.done("DELETE", &format!("/certificate_authorities/{authority}"), Value::Null).await;
     let second = upload(&running, &chain, &key.serialize_pem()).await.unwrap()["id"].as_str().unwrap().to_owned();
     replica.follow(&mut updates, |replica| replica.resources.contains_key(&second)).await.unwrap();
     assert!(!replica.resources.contains_key(&authority));
+    let ReplicaRecord::ReservedDomain(got) = record(&replica, &domain) else { panic!("no domain") };
+    assert_eq!(got.certificate, None);
+    running.done("DELETE", &path, Value::Null).await;
     running.done("DELETE", &format!("/tls_certificates/{second}"), Value::Null).await;
     replica.follow(&mut updates, |replica| !replica.resources.contains_key(&second)).await.unwrap();
 }
