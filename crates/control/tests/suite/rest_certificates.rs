@@ -102,7 +102,8 @@ async fn an_uploaded_certificate_tells_what_it_says_and_hides_its_key() {
     let Running { dir, stop, runner, server, client, rest, .. } = running;
     stop.cancel();
     runner.await.unwrap().close().await;
-    (drop(client), drop(rest), server.abort());
+    drop((client, rest));
+    server.abort();
     let key = key.serialize_der();
     for file in std::fs::read_dir(dir.path()).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap()) {
         for secret in [key.clone(), STANDARD.encode(&key).into_bytes()] {

@@ -159,7 +159,7 @@ fn uploaded_certificates_are_presented_for_the_domains_that_refer_to_them() {
     assert_eq!(served("c.example.com"), Some(own_der.clone()));
     let snapshot = [vec![common, own, other, domain("one", "app.example.com", Some("other"))], wildcards.to_vec()];
     assert!(replica.replace(snapshot.concat()).is_empty());
-    assert_eq!(served("app.example.com"), Some(other_der.clone()));
+    assert_eq!(served("app.example.com"), Some(other_der));
     assert_eq!(served("c.example.com"), Some(own_der));
     replica.change(removed("all"));
     assert_eq!(served("c.example.com"), None);
