@@ -13,6 +13,7 @@ mod config;
 mod desk;
 mod directory;
 mod error;
+mod kept;
 mod plane;
 mod policy;
 mod presence;
