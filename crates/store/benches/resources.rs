@@ -35,8 +35,9 @@ async fn filled(path: &Path, size: u64) -> Store {
     let store = Store::open(path).await.expect("a database");
     let mut accounts = String::new();
     for number in 0..ACCOUNTS {
-        let account = Account { id: account(number), name: number.to_string(), created: NOW };
-        store.add_account(&account).await.expect("writable");
+        let (name, description) = (number.to_string(), String::new());
+        let account = Account { id: account(number), name, description, suspended: false, created: NOW };
+        store.add_account(&account, &Audit::default()).await.expect("writable");
         accounts.push_str(&format!(" WHEN {number} THEN '{}'", account.id));
     }
     store.close().await;
@@ -49,7 +50,10 @@ async fn filled(path: &Path, size: u64) -> Store {
     for (table, columns) in [
         ("resources", format!("{id}, 'domain', {account}, 1, {body}, FALSE, 1, 1")),
         ("resource_keys", format!("'domain', {key}, {account}, {id}")),
-        ("audit", format!("i + 1, {account}, 1, 'ak_1', '192.0.2.1', 'create', 'domain', {id}, NULL, {body}")),
+        (
+            "audit",
+            format!("i + 1 + {ACCOUNTS}, {account}, 1, 'ak_1', '192.0.2.1', 'create', 'domain', {id}, NULL, {body}"),
+        ),
     ] {
         let insert = format!("INSERT INTO {table} {numbers} SELECT {columns} FROM n");
         sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut connection).await.expect("valid SQL");
@@ -90,7 +94,7 @@ fn resources(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("create", size), |bencher| {
             bencher.to_async(&runtime).iter(async || {
                 let number = 10 * SIZES[1] + next.fetch_add(1, Ordering::Relaxed);
-                let content = Content { body: "{}".to_owned(), keys: vec![key(number)], refs: Vec::new() };
+                let content = Content { body: "{}".to_owned(), keys: vec![key(number)], ..Content::default() };
                 let (kind, account) = ("domain".to_owned(), account(number % ACCOUNTS));
                 let new = NewResource { id: id(number), kind, account, followed: false, content };
                 store.create_resource(&new, &Audit::default(), NOW).await.expect("writable")
