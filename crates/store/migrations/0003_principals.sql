@@ -31,7 +31,8 @@ INSERT INTO resource_refs (id, target) SELECT 'mbr_' || substr(u.id, 5), u.id FR
 
 INSERT INTO resources (id, kind, account_id, version, body, followed, created_ms, updated_ms)
 SELECT k.id, 'api_key', k.account_id, 1,
-    CAST(json_object('description', k.description, 'metadata', k.metadata, 'digest', k.digest, 'owner_id', k.user_id) AS TEXT),
+    CAST(json_object('description', k.description, 'metadata', k.metadata, 'digest', k.digest, 'owner_id', k.user_id,
+        'membership_id', 'mbr_' || substr(k.user_id, 5)) AS TEXT),
     FALSE, k.created_ms, k.created_ms
 FROM api_keys k;
 
