@@ -1,7 +1,7 @@
 //! Names that accounts have for good: host names, and addresses of tcp endpoints.
 //!
-//! Whoever has a name has everything below it. So reserved names of two accounts never lie above each other, and a claim asks only for what
-//! covers it, and a wildcard for what lies below.
+//! Whoever has a name has everything below it. So names of two accounts never lie above each other: what is at or above a name is all of one
+//! account, and only where nothing is, what lies below may be somebody's.
 
 use portway_names::{AccountId, EndpointUrl, HostPattern, Scheme};
 
@@ -78,11 +78,10 @@ pub(crate) async fn from_others(tx: &mut Connection, claim: &Claim) -> Result<bo
     if url.scheme == Scheme::Tcp {
         return Ok(holder(tx, url).await?.is_some_and(|holder| holder != *account));
     }
-    let at_or_above = among(tx, lineage(url.host.name())).await?;
-    if at_or_above.iter().any(|reserved| reserved.account != *account) {
-        return Ok(true);
+    match among(tx, lineage(url.host.name())).await?.first() {
+        Some(reserved) => Ok(reserved.account != *account),
+        None => Ok(url.host.is_wildcard() && foreign_below(tx, &url.host, account).await?.is_some()),
     }
-    Ok(url.host.is_wildcard() && foreign_below(tx, &url.host, account).await?.is_some())
 }
 
 /// Which account has reserved what the URL needs.
@@ -123,9 +122,8 @@ async fn refuse_conflict(tx: &mut Connection, resource: &Resource, host: &HostPa
         let (kind, key) = (resource.kind.clone(), host.to_string());
         return Err(ResourceError::KeyTaken { kind, key, account: own.account, id: own.id.clone() }.into());
     }
-    let above = at_or_above.into_iter().find(|other| other.account != resource.account);
-    let other = match above {
-        Some(above) => Some(above),
+    let other = match at_or_above.into_iter().next() {
+        Some(above) => Some(above).filter(|above| above.account != resource.account),
         None => foreign_below(tx, host, &resource.account).await?,
     };
     let Some(Reserved { host: other, account, id }) = other else { return Ok(()) };

@@ -174,7 +174,12 @@ async fn what_was_kept_works_as_resources(store: &Store) {
     assert_eq!((&found_membership.id, found_membership.followed), (&membership, false));
     assert_eq!(body, json!({"user_id": user, "developer": "read-write", "team": "manager", "administrator": true}));
     let (key, body) = found("api_key", "d0").await;
-    assert_eq!(body, json!({"description": "a 'key'", "metadata": "", "digest": "d0", "owner_id": user}));
+    assert_eq!(
+        body,
+        json!({
+            "description": "a 'key'", "metadata": "", "digest": "d0", "owner_id": user, "membership_id": membership,
+        })
+    );
     assert_eq!(store.resource_referrers(&membership, 10).await.unwrap()[0].id, key.id);
     assert_eq!(store.resource_referrers(&user, 10).await.unwrap()[0].id, membership);
 

@@ -1,3 +1,5 @@
+//! Whose an API key is, in every state that owner and account can be in.
+
 use portway_api::{DeveloperRole, TeamRole};
 use portway_names::{AccountId, ApiKeyId, Ksuid, MembershipId, ServiceUserId, UserId};
 use portway_store::{
