@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use portway_control::{Control, ControlConfig, DataDir};
+use portway_control::{Control, ControlConfig, DataDir, RestApi};
 use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, QuicKeys, ResumeKey};
 use portway_rpc::in_memory;
 use prometheus_client::registry::Registry;
@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Admin, Phase};
+use crate::api::ApiFront;
 use crate::config::ServerConfig;
 use crate::handover::{self, HandoverError, Predecessor, Successor, Word};
 use crate::quic_later::{self, LaterQuic};
@@ -23,7 +24,7 @@ use crate::ready::{Addresses, Ready};
 use crate::settings::DomainPolicy;
 use crate::sockets::{BindError, Inherited, Listening, Purpose, Sockets};
 use crate::writable::unwritable;
-use crate::{api, bootstrap, ssh};
+use crate::{bootstrap, ssh};
 
 /// What a running server can be told.
 #[derive(Debug)]
@@ -70,6 +71,8 @@ pub enum StartError {
 pub struct Server {
     config: ServerConfig,
     core: Core,
+    /// None while the control plane is not ours: while another process takes over.
+    api: Option<ApiFront>,
     admin: Admin,
     ready: Ready,
     /// Duplicates of the API and admin sockets, for a successor.
@@ -239,6 +242,7 @@ impl Server {
         let mut server = Self {
             config,
             core,
+            api: None,
             admin: Admin::new(metrics, health.clone()),
             ready,
             own_sockets,
@@ -246,7 +250,8 @@ impl Server {
             tasks: JoinSet::new(),
             stop: CancellationToken::new(),
         };
-        server.serve_http(sockets.api, sockets.admin).map_err(io("starting the API and admin addresses"))?;
+        server.serve_admin(sockets.admin).map_err(io("starting the admin address"))?;
+        server.serve_api().map_err(io("starting the API address"))?;
         tokio::select! {
             () = server.core.edge.synced() => {}
             reason = unwritable(&health) => return Err(StartError::Unwritable { reason }),
@@ -260,15 +265,29 @@ impl Server {
         Ok(server)
     }
 
-    fn serve_http(&mut self, api: TcpListener, admin: TcpListener) -> io::Result<()> {
-        for socket in [&api, &admin] {
-            socket.set_nonblocking(true)?;
-        }
-        let api = tokio::net::TcpListener::from_std(api)?;
+    fn serve_admin(&mut self, admin: TcpListener) -> io::Result<()> {
+        admin.set_nonblocking(true)?;
         let admin = tokio::net::TcpListener::from_std(admin)?;
-        self.tasks.spawn(api::serve(api, self.stop.clone().cancelled_owned()));
         self.tasks.spawn(self.admin.clone().serve(admin, self.stop.clone().cancelled_owned()));
         Ok(())
+    }
+
+    /// Serves the REST interface of the control plane as it is now.
+    fn serve_api(&mut self) -> io::Result<()> {
+        let Some(control) = &self.core.control else { return Ok(()) };
+        let socket = self.own_sockets.api.try_clone()?;
+        socket.set_nonblocking(true)?;
+        let rest = RestApi::new(&control.service(), self.config.api_rate_limit);
+        let listener = tokio::net::TcpListener::from_std(socket)?;
+        self.api = Some(ApiFront::start(listener, rest, self.config.api_url.clone()));
+        Ok(())
+    }
+
+    /// Lets calls finish, and leaves new ones to whoever listens to the socket next.
+    async fn stop_api(&mut self) {
+        if let Some(api) = self.api.take() {
+            api.stop().await;
+        }
     }
 
     /// The socket on which a successor knocks. A file left by a server that was killed is replaced: the data directory's lock says
@@ -295,6 +314,7 @@ impl Server {
             }
         };
         tracing::info!("handing over to a new server");
+        self.stop_api().await;
         // The edge goes on serving from its replica until the successor has opened the control plane and serves.
         self.core.release_control().await;
         match blocking(move || predecessor.released().map(|()| predecessor)).await {
@@ -328,6 +348,7 @@ impl Server {
         let fresh = Core::start(&self.config, control, listeners, addresses, &mut metrics).await?;
         let old = std::mem::replace(&mut self.core, fresh);
         self.admin.replace(metrics, health);
+        self.serve_api().map_err(|source| StartError::Io { what: "starting the API address", source })?;
         self.core.edge.synced().await;
         old.edge.give_way().await;
         Ok(())
@@ -357,6 +378,7 @@ impl Server {
         self.admin.enter(Phase::Draining);
         let streams = self.status().connections_open;
         tracing::info!(connections = streams, grace = ?self.config.drain_grace, "draining");
+        self.stop_api().await;
         self.core.stop(end).await;
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
@@ -420,6 +442,9 @@ async fn open_control(data_dir: DataDir, config: &ServerConfig) -> Result<Contro
             DomainPolicy::AnyDomain => portway_control::DomainPolicy::AnyDomain,
             DomainPolicy::BaseDomainOnly => portway_control::DomainPolicy::BaseDomainOnly,
         },
+        region: config.region.clone(),
+        tcp_host: config.tcp_host.clone(),
+        tcp_ports: config.tcp_ports.clone(),
         ..ControlConfig::new(&config.data_dir, config.domain.clone())
     };
     let runtime = Handle::current();
