@@ -2,13 +2,10 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{Cidr, IpSet};
 
 /// What a rule of an IP policy does with the addresses of its network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IpAction {
     /// They may pass.
     Allow,
@@ -17,8 +14,7 @@ pub enum IpAction {
 }
 
 /// What an IP restriction of an account protects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RestrictionType {
     /// The dashboard.
     Dashboard,
@@ -126,15 +122,6 @@ mod tests {
             assert_eq!(admitted([office.verdict(ip), empty.verdict(ip)]), by_office);
         }
         assert!(!admitted([]));
-    }
-
-    #[test]
-    fn words_are_those_of_the_rest_interface() {
-        use RestrictionType::{Agent, Api, Dashboard, Endpoints};
-        for kind in [Dashboard, Api, Agent, Endpoints] {
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
-        }
-        assert_eq!(serde_json::to_value([IpAction::Allow, IpAction::Deny]).unwrap().to_string(), r#"["allow","deny"]"#);
     }
 
     /// A network as the model has it: first bits of an address, or all of a family.
