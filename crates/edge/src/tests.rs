@@ -5,5 +5,6 @@ mod faults;
 mod lifecycle;
 mod native;
 mod ngrok;
+mod online;
 mod passing;
 mod ssh;
