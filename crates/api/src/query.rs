@@ -89,11 +89,18 @@ impl Query {
         self.before.as_deref().map(read_id).transpose()
     }
 
-    /// The reply with a page of a list at `path`. `older` says whether there are more objects behind the last of `items`.
-    pub fn page<T: Serialize>(&self, base: &BaseUrl, path: &str, key: &str, items: &[T], older: bool) -> Value {
+    /// The reply with a page of a list at `path`. `behind` is the id behind which there are more objects, when there are; it need not be
+    /// the last of `items`.
+    pub fn page<T: Serialize>(
+        &self,
+        base: &BaseUrl,
+        path: &str,
+        key: &str,
+        items: &[T],
+        behind: Option<&str>,
+    ) -> Value {
         let items: Vec<Value> = items.iter().map(|item| serde_json::to_value(item).unwrap_or_default()).collect();
-        let last = items.last().and_then(|item| item["id"].as_str()).filter(|_| older);
-        let next = last.map(|last| base.uri(&format!("{path}?{}", self.following(last))));
+        let next = behind.map(|last| base.uri(&format!("{path}?{}", self.following(last))));
         json!({key: items, "uri": base.uri(path), "next_page_uri": next})
     }
 
@@ -226,7 +233,7 @@ mod tests {
         let base: BaseUrl = "https://api.example.com".parse().unwrap();
         let query = Query::read(ReservedDomainsList, "limit=2&filter=obj.region+==+%22a%26b%22").unwrap();
         let items = [json!({"id": "rd_2"}), json!({"id": "rd_1"})];
-        let page = query.page(&base, "/reserved_domains", "reserved_domains", &items, true);
+        let page = query.page(&base, "/reserved_domains", "reserved_domains", &items, Some("rd_1"));
         assert_eq!(page["uri"], "https://api.example.com/reserved_domains");
         let next = page["next_page_uri"].as_str().unwrap();
         let next = next.strip_prefix("https://api.example.com/reserved_domains?").unwrap();
@@ -234,12 +241,13 @@ mod tests {
         assert_eq!((following.before.as_deref(), following.limit), (Some("rd_1"), 2));
         assert_eq!(following.filter_text, query.filter_text);
 
-        let end = query.page(&base, "/reserved_domains", "reserved_domains", &items, false);
+        let end = query.page(&base, "/reserved_domains", "reserved_domains", &items, None);
         assert_eq!(
             end,
             json!({"reserved_domains": items, "uri": "https://api.example.com/reserved_domains", "next_page_uri": null})
         );
-        assert_eq!(query.page::<Value>(&base, "/x", "x", &[], true)["next_page_uri"], Value::Null);
+        // A filter may leave nothing of a page that others follow.
+        assert_ne!(query.page::<Value>(&base, "/x", "x", &[], Some("rd_1"))["next_page_uri"], Value::Null);
     }
 
     proptest! {

@@ -821,6 +821,10 @@ catalogue! {
         "The head of the request did not arrive in time. Check the connection and try again.";
     ERR_PORTWAY_40901 40901 409 "Resource changed meanwhile"
         "The resource was changed by somebody else at the same time. Read it again, and repeat the change.";
+    ERR_PORTWAY_40902 40902 409 "Name taken"
+        "Another resource has this name already. Choose another one.";
+    ERR_PORTWAY_40903 40903 409 "Resource in use"
+        "Other resources need this one. Change or delete those first.";
     ERR_PORTWAY_41301 41301 413 "Request body too large"
         "The endpoint has to read the whole body of a request before it forwards it, and this one is larger than allowed. Send less.";
     ERR_PORTWAY_41302 41302 413 "Body too large"
@@ -835,6 +839,8 @@ catalogue! {
         "New connections arrive faster than the server takes them. Wait a moment and try again.";
     ERR_PORTWAY_43101 43101 431 "Request header too large"
         "The header of the request is larger than the server allows. Deleting this site's cookies often helps.";
+    ERR_PORTWAY_50001 50001 500 "Internal error"
+        "The server found something that it cannot make sense of. The operator finds more in its log, by the operation id.";
     ERR_PORTWAY_50101 50101 501 "Not implemented"
         "The request uses a method or a transfer coding that the server does not know.";
     ERR_PORTWAY_50301 50301 503 "Too many streams"
@@ -845,6 +851,8 @@ catalogue! {
         "The server cannot decide this at the moment because its control plane is away. It tries again by itself.";
     ERR_PORTWAY_50304 50304 503 "Too many bodies at once"
         "The endpoint has to read the bodies of requests before it forwards them, and is reading as many as it may. Try again in a moment.";
+    ERR_PORTWAY_50305 50305 503 "Database not available"
+        "The server cannot read or write its database at the moment, so nothing was changed. Try again in a moment.";
     ERR_PORTWAY_50401 50401 504 "Connection idle too long"
         "No bytes moved on the connection for longer than the server allows, so it was closed.";
     ERR_PORTWAY_50501 50501 505 "HTTP version not supported"

@@ -1,10 +1,11 @@
 //! What the control plane is told at its start.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use portway_names::HostName;
+use portway_names::{HostName, Region};
 use portway_store::DatabaseUrl;
 
 /// How long names stay with their agents after the edge that serves them was last heard of. Longer than an edge's restart and its
@@ -39,12 +40,19 @@ pub struct ControlConfig {
     pub lease_ttl: Duration,
     /// Which names may be leased.
     pub domain_policy: DomainPolicy,
+    /// Where the installation's TCP addresses are.
+    pub region: Region,
+    /// Host of the TCP addresses that may be reserved.
+    pub tcp_host: HostName,
+    /// Their ports.
+    pub tcp_ports: RangeInclusive<u16>,
 }
 
 impl ControlConfig {
     /// Defaults for a base domain: agents dial `connect.<base domain>`, names below the base domain may be leased.
     pub fn new(data_dir: impl Into<PathBuf>, base_domain: HostName) -> Self {
         // A base domain too long to carry the label has no default connect host; agents then dial an address.
+        let tcp_host = base_domain.clone();
         let connect_hosts = HostName::join("connect", &base_domain).into_iter().collect();
         Self {
             data_dir: data_dir.into(),
@@ -54,6 +62,9 @@ impl ControlConfig {
             connect_ips: Vec::new(),
             lease_ttl: DEFAULT_LEASE_TTL,
             domain_policy: DomainPolicy::default(),
+            region: "local".parse().expect("a valid constant"),
+            tcp_host,
+            tcp_ports: 20_000..=20_999,
         }
     }
 }

@@ -103,6 +103,9 @@ impl Control {
             base_domain: config.base_domain,
             connect_hosts: config.connect_hosts,
             domains: config.domain_policy,
+            region: config.region,
+            tcp_host: config.tcp_host,
+            tcp_ports: config.tcp_ports,
         };
         let inner = Inner {
             store,

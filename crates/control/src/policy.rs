@@ -1,7 +1,9 @@
 //! Which names may be asked for at all, whoever has them.
 
+use std::ops::RangeInclusive;
+
 use portway_codes::{Code, PublicError};
-use portway_names::{EndpointUrl, HostName, HostPattern, Scheme, is_reserved};
+use portway_names::{EndpointUrl, HostName, HostPattern, Region, Scheme, is_reserved};
 
 use crate::DomainPolicy;
 
@@ -11,6 +13,12 @@ pub(crate) struct NamePolicy {
     pub(crate) base_domain: HostName,
     pub(crate) connect_hosts: Vec<HostName>,
     pub(crate) domains: DomainPolicy,
+    /// Where the installation's TCP addresses are.
+    pub(crate) region: Region,
+    /// Host of TCP addresses.
+    pub(crate) tcp_host: HostName,
+    /// Ports of TCP addresses.
+    pub(crate) tcp_ports: RangeInclusive<u16>,
 }
 
 impl NamePolicy {
@@ -55,6 +63,22 @@ impl NamePolicy {
         Ok(())
     }
 
+    /// Whether the name may be reserved by somebody.
+    pub(crate) fn permit_reservation(&self, host: &HostPattern) -> Result<(), PublicError> {
+        let name = host.name();
+        let connect = |host: &HostName| name == host || name.is_below(host);
+        if self.connect_hosts.iter().any(connect) || self.is_reserved(host) {
+            let text = format!("{host} is used by the installation itself. Reserve another name.");
+            return Err(Code::ERR_NGROK_450.with(text));
+        }
+        if host.is_wildcard() && (*name == self.base_domain || self.base_domain.is_below(name)) {
+            let text =
+                format!("{host} covers all names that this installation gives out. Reserve a narrower wildcard.");
+            return Err(Code::ERR_NGROK_416.with(text));
+        }
+        Ok(())
+    }
+
     /// A reserved name, or a wildcard below one. The base domain's own wildcard is leased; the edge keeps reserved names out of it.
     fn is_reserved(&self, pattern: &HostPattern) -> bool {
         let host = pattern.name();
@@ -78,6 +102,9 @@ mod tests {
             base_domain: "portway.localhost".parse().unwrap(),
             connect_hosts: vec!["connect.portway.localhost".parse().unwrap(), "edge.example.net".parse().unwrap()],
             domains,
+            region: "local".parse().unwrap(),
+            tcp_host: "portway.localhost".parse().unwrap(),
+            tcp_ports: 20_000..=20_999,
         }
     }
 

@@ -65,6 +65,11 @@ pub(crate) fn password() -> SecretString {
     characters(BASE62, PASSWORD_LEN).into()
 }
 
+/// A number below `bound`; zero for zero. Not for secrets: small numbers are a little likelier.
+pub(crate) fn below(bound: usize) -> usize {
+    usize::try_from(u64::from_le_bytes(bytes()) % (bound.max(1) as u64)).unwrap_or(0)
+}
+
 /// A label for an endpoint that wants any name, for example `brave-otter-k3xq7m2p`.
 pub(crate) fn label() -> String {
     let [first, second] = bytes();

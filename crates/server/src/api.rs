@@ -1,27 +1,182 @@
-//! The REST address. It answers every path with the error body of the REST contract: no resource has a route.
+//! The REST interface on sockets: connections, their limits and time, and bodies read whole.
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
-use http::{StatusCode, Uri};
-use serde_json::json;
-use tokio::net::TcpListener;
+use bytes::Bytes;
+use http::header::HOST;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use portway_codes::Code;
+use portway_control::{BaseUrl, RestApi};
+use portway_edge::OwnVisitor;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
-/// Serves until `stop` is ready.
-pub(crate) async fn serve(listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) {
-    let routes = Router::new().fallback(no_such_route);
-    if let Err(error) = axum::serve(listener, routes).with_graceful_shutdown(stop).await {
-        tracing::error!(%error, "the API address stopped");
+/// Connections at once. Others wait to be accepted: a call is short, a program keeps a few connections.
+const CONNECTIONS_MAX: usize = 1024;
+/// How long a client may take for the head of a request, and be silent between two.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client may take for the body of a request; the longest has [`RestApi::MAX_BODY_LEN`] bytes.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Calls at once of an HTTP/2 connection.
+const STREAMS_MAX: u32 = 100;
+/// How long calls that run may take when the interface stops.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How long nothing is accepted after the system refused to: it has no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The interface while it accepts calls.
+#[derive(Debug)]
+pub(crate) struct ApiFront {
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+impl ApiFront {
+    /// Accepts calls on the listener, and those that come through the edge. `url` stands in every address that the interface gives out; where there is none, each caller is given back the host
+    /// that it called.
+    pub(crate) fn start(
+        listener: TcpListener,
+        visitors: mpsc::Receiver<OwnVisitor>,
+        rest: RestApi,
+        url: Option<BaseUrl>,
+    ) -> ApiFront {
+        let stop = CancellationToken::new();
+        let connections = Connections::new(rest, url, listener.local_addr().ok());
+        let running = tokio::spawn(serve(listener, visitors, connections, stop.clone()));
+        ApiFront { stop, running }
+    }
+
+    /// Accepts no more calls and lets those finish that run.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.running.await {
+            tracing::error!(%error, "the REST interface ended badly");
+        }
     }
 }
 
-async fn no_such_route(uri: Uri) -> Response {
-    let body = json!({
-        "error_code": "",
-        "status_code": 404,
-        "msg": format!("no such resource: {}. Use `portway admin` on the server's host to manage authtokens.", uri.path()),
-        "details": {},
-    });
-    (StatusCode::NOT_FOUND, Json(body)).into_response()
+async fn serve(
+    listener: TcpListener,
+    mut visitors: mpsc::Receiver<OwnVisitor>,
+    mut connections: Connections,
+    stop: CancellationToken,
+) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accepted = async {
+            let slot = Arc::clone(&slots).acquire_owned().await.expect("it is never closed");
+            tokio::select! {
+                accepted = listener.accept() => Arrival::Socket(slot, accepted),
+                Some(visitor) = visitors.recv() => Arrival::Visitor(visitor),
+            }
+        };
+        match stop.run_until_cancelled(accepted).await {
+            None => break,
+            Some(Arrival::Socket(slot, Ok((stream, peer)))) => {
+                let _ = stream.set_nodelay(true);
+                connections.serve("http", stream, peer, slot);
+            }
+            Some(Arrival::Socket(_, Err(error))) => {
+                tracing::warn!(%error, "the REST interface cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+            // The edge counts it among its own connections.
+            Some(Arrival::Visitor(OwnVisitor { stream, peer, held })) => {
+                connections.serve("https", stream, peer, held);
+            }
+        }
+    }
+    // Whoever does not finish in time is cut off with the process.
+    let _ = timeout(STOP_GRACE, connections.running.shutdown()).await;
+}
+
+/// Where a connection comes from.
+enum Arrival {
+    Socket(OwnedSemaphorePermit, io::Result<(TcpStream, SocketAddr)>),
+    Visitor(OwnVisitor),
+}
+
+/// The connections that are served.
+struct Connections {
+    builder: Builder<TokioExecutor>,
+    running: GracefulShutdown,
+    rest: RestApi,
+    url: Option<BaseUrl>,
+    local: Option<SocketAddr>,
+}
+
+impl Connections {
+    fn new(rest: RestApi, url: Option<BaseUrl>, local: Option<SocketAddr>) -> Connections {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX).keep_alive_interval(HEAD_TIMEOUT);
+        Connections { builder, running: GracefulShutdown::new(), rest, url, local }
+    }
+
+    /// Serves a connection; `held` is let go with it.
+    fn serve<T>(&mut self, scheme: &'static str, stream: T, peer: SocketAddr, held: impl Send + 'static)
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (rest, url, local) = (self.rest.clone(), self.url.clone(), self.local);
+        let service = service_fn(move |request| {
+            let base = url.clone().or_else(|| origin(scheme, &request)).or_else(|| address(local));
+            answer(rest.clone(), peer.ip(), base, request)
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = self.running.watch(connection);
+        tokio::spawn(async move {
+            let _ = connection.await;
+            drop(held);
+        });
+    }
+}
+
+/// Reads the body and has the call answered.
+async fn answer(
+    rest: RestApi,
+    peer: IpAddr,
+    base: Option<BaseUrl>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let body = timeout(BODY_TIMEOUT, Limited::new(body, RestApi::MAX_BODY_LEN).collect()).await;
+    let response = match (base, body) {
+        (None, _) => rest.refuse(&head, &Code::ERR_PORTWAY_40002.plain()),
+        (Some(base), Ok(Ok(body))) => rest.answer(peer, &base, Request::from_parts(head, body.to_bytes())).await,
+        (_, Err(_)) => rest.refuse(&head, &Code::ERR_PORTWAY_40801.plain()),
+        (_, Ok(Err(error))) if error.is::<LengthLimitError>() => {
+            let text = format!("The body of the request is longer than {} bytes.", RestApi::MAX_BODY_LEN);
+            rest.refuse(&head, &Code::ERR_PORTWAY_41302.with(text))
+        }
+        (_, Ok(Err(_))) => rest.refuse(&head, &Code::ERR_NGROK_212.plain()),
+    };
+    Ok(response.map(Full::new))
+}
+
+/// The origin that a caller called.
+fn origin(scheme: &str, request: &Request<Incoming>) -> Option<BaseUrl> {
+    let host = match request.uri().authority() {
+        Some(authority) => authority.as_str(),
+        None => request.headers().get(HOST)?.to_str().ok()?,
+    };
+    format!("{scheme}://{host}").parse().ok()
+}
+
+fn address(local: Option<SocketAddr>) -> Option<BaseUrl> {
+    format!("http://{}", local?).parse().ok()
 }

@@ -1,11 +1,12 @@
 //! The resolved configuration of a server: every value present and checked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use portway_control::{DatabaseUrl, DatabaseUrlError};
+use portway_control::{BaseUrl, DatabaseUrl, DatabaseUrlError, RateLimit};
 use portway_edge::Limits;
 use portway_names::{HostName, Region};
 
@@ -28,6 +29,10 @@ pub struct ServerConfig {
     pub ssh_addr: SocketAddr,
     /// REST API.
     pub api_addr: SocketAddr,
+    /// Where the REST API says that it is reached; none: each caller's own way.
+    pub api_url: Option<BaseUrl>,
+    /// Calls of an account in a minute.
+    pub api_rate_limit: RateLimit,
     /// Health, readiness, metrics.
     pub admin_addr: SocketAddr,
     /// Authoritative DNS.
@@ -84,6 +89,8 @@ impl ServerConfig {
             http_addr: settings.http_addr.unwrap_or(loopback(8080)),
             ssh_addr: settings.ssh_addr.unwrap_or(loopback(8022)),
             api_addr: settings.api_addr.unwrap_or(loopback(4400)),
+            api_url: settings.api_url,
+            api_rate_limit: NonZeroU32::new(settings.api_rate_limit.unwrap_or(120)),
             admin_addr: settings.admin_addr.unwrap_or(loopback(4401)),
             dns_addr: settings.dns_addr.unwrap_or(loopback(8053)),
             tcp_ports: settings.tcp_ports.map_or(20000..=20999, |range| range.0),
@@ -115,6 +122,8 @@ impl ServerConfig {
             ("http_addr", self.http_addr == other.http_addr),
             ("ssh_addr", self.ssh_addr == other.ssh_addr),
             ("api_addr", self.api_addr == other.api_addr),
+            ("api_url", self.api_url == other.api_url),
+            ("api_rate_limit", self.api_rate_limit == other.api_rate_limit),
             ("admin_addr", self.admin_addr == other.admin_addr),
             ("dns_addr", self.dns_addr == other.dns_addr),
             ("tcp_ports", self.tcp_ports == other.tcp_ports),

@@ -5,8 +5,9 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use portway_control::{Control, ControlConfig, DataDir};
-use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, QuicKeys, ResumeKey};
+use portway_control::{Control, ControlConfig, DataDir, RestApi};
+use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, OwnService, OwnVisitor, QuicKeys, ResumeKey};
+use portway_names::HostName;
 use portway_rpc::in_memory;
 use prometheus_client::registry::Registry;
 use tokio::net::UnixListener;
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Admin, Phase};
+use crate::api::ApiFront;
 use crate::config::ServerConfig;
 use crate::handover::{self, HandoverError, Predecessor, Successor, Word};
 use crate::quic_later::{self, LaterQuic};
@@ -23,7 +25,10 @@ use crate::ready::{Addresses, Ready};
 use crate::settings::DomainPolicy;
 use crate::sockets::{BindError, Inherited, Listening, Purpose, Sockets};
 use crate::writable::unwritable;
-use crate::{api, bootstrap, ssh};
+use crate::{bootstrap, ssh};
+
+/// Connections for the REST interface that wait in memory to be taken; more wait in the edge.
+const API_VISITORS_WAITING: usize = 16;
 
 /// What a running server can be told.
 #[derive(Debug)]
@@ -70,6 +75,8 @@ pub enum StartError {
 pub struct Server {
     config: ServerConfig,
     core: Core,
+    /// None while the control plane is not ours: while another process takes over.
+    api: Option<ApiFront>,
     admin: Admin,
     ready: Ready,
     /// Duplicates of the API and admin sockets, for a successor.
@@ -94,6 +101,8 @@ struct Core {
     /// What runs for the control plane: its reconcilers and its link with the edge.
     control_tasks: JoinSet<()>,
     stop_control: CancellationToken,
+    /// Who calls the REST interface through the edge; none when somebody takes them already.
+    api_visitors: Option<mpsc::Receiver<OwnVisitor>>,
 }
 
 impl Server {
@@ -239,6 +248,7 @@ impl Server {
         let mut server = Self {
             config,
             core,
+            api: None,
             admin: Admin::new(metrics, health.clone()),
             ready,
             own_sockets,
@@ -246,7 +256,8 @@ impl Server {
             tasks: JoinSet::new(),
             stop: CancellationToken::new(),
         };
-        server.serve_http(sockets.api, sockets.admin).map_err(io("starting the API and admin addresses"))?;
+        server.serve_admin(sockets.admin).map_err(io("starting the admin address"))?;
+        server.serve_api().map_err(io("starting the API address"))?;
         tokio::select! {
             () = server.core.edge.synced() => {}
             reason = unwritable(&health) => return Err(StartError::Unwritable { reason }),
@@ -260,15 +271,30 @@ impl Server {
         Ok(server)
     }
 
-    fn serve_http(&mut self, api: TcpListener, admin: TcpListener) -> io::Result<()> {
-        for socket in [&api, &admin] {
-            socket.set_nonblocking(true)?;
-        }
-        let api = tokio::net::TcpListener::from_std(api)?;
+    fn serve_admin(&mut self, admin: TcpListener) -> io::Result<()> {
+        admin.set_nonblocking(true)?;
         let admin = tokio::net::TcpListener::from_std(admin)?;
-        self.tasks.spawn(api::serve(api, self.stop.clone().cancelled_owned()));
         self.tasks.spawn(self.admin.clone().serve(admin, self.stop.clone().cancelled_owned()));
         Ok(())
+    }
+
+    /// Serves the REST interface of the control plane as it is now.
+    fn serve_api(&mut self) -> io::Result<()> {
+        let Some(control) = &self.core.control else { return Ok(()) };
+        let socket = self.own_sockets.api.try_clone()?;
+        socket.set_nonblocking(true)?;
+        let rest = RestApi::new(&control.service(), self.config.api_rate_limit);
+        let listener = tokio::net::TcpListener::from_std(socket)?;
+        let Some(visitors) = self.core.api_visitors.take() else { return Ok(()) };
+        self.api = Some(ApiFront::start(listener, visitors, rest, self.config.api_url.clone()));
+        Ok(())
+    }
+
+    /// Lets calls finish, and leaves new ones to whoever listens to the socket next.
+    async fn stop_api(&mut self) {
+        if let Some(api) = self.api.take() {
+            api.stop().await;
+        }
     }
 
     /// The socket on which a successor knocks. A file left by a server that was killed is replaced: the data directory's lock says
@@ -295,6 +321,7 @@ impl Server {
             }
         };
         tracing::info!("handing over to a new server");
+        self.stop_api().await;
         // The edge goes on serving from its replica until the successor has opened the control plane and serves.
         self.core.release_control().await;
         match blocking(move || predecessor.released().map(|()| predecessor)).await {
@@ -328,6 +355,7 @@ impl Server {
         let fresh = Core::start(&self.config, control, listeners, addresses, &mut metrics).await?;
         let old = std::mem::replace(&mut self.core, fresh);
         self.admin.replace(metrics, health);
+        self.serve_api().map_err(|source| StartError::Io { what: "starting the API address", source })?;
         self.core.edge.synced().await;
         old.edge.give_way().await;
         Ok(())
@@ -357,6 +385,7 @@ impl Server {
         self.admin.enter(Phase::Draining);
         let streams = self.status().connections_open;
         tracing::info!(connections = streams, grace = ?self.config.drain_grace, "draining");
+        self.stop_api().await;
         self.core.stop(end).await;
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
@@ -379,14 +408,18 @@ impl Core {
         control_tasks.spawn(link);
         let (running, stop) = (Arc::clone(&control), stop_control.clone());
         control_tasks.spawn(async move { running.run(stop).await });
+        let (visitors, api_visitors) = mpsc::channel(API_VISITORS_WAITING);
+        let api_host = HostName::join("api", &config.domain).ok();
         let edge_config = EdgeConfig {
+            own: api_host.map(|host| OwnService { host, visitors }).into_iter().collect(),
             quic_keys: QuicKeys::from_secret(&control.derive_key("quic")),
             resume_key: ResumeKey::from_secret(&control.derive_key("resume")),
             ssh: Some(ssh::front(&control).await?),
             ..edge_config(config, addresses)
         };
         let edge = Edge::start(edge_config, listeners, client, metrics).await?;
-        Ok(Self { edge, control: Some(control), control_tasks, stop_control })
+        let api_visitors = Some(api_visitors);
+        Ok(Self { edge, control: Some(control), control_tasks, stop_control, api_visitors })
     }
 
     /// Closes the control plane and gives the data directory free. The edge goes on serving from its replica.
@@ -400,7 +433,7 @@ impl Core {
 
     /// The order of the end: the edge drains first, while the control plane still answers it.
     async fn stop<F: Future<Output = ()>>(self, end: fn(Edge) -> F) {
-        let Self { edge, control, control_tasks, stop_control } = self;
+        let Self { edge, control, control_tasks, stop_control, api_visitors: _ } = self;
         end(edge).await;
         stop_control.cancel();
         drop(control_tasks);
@@ -420,6 +453,9 @@ async fn open_control(data_dir: DataDir, config: &ServerConfig) -> Result<Contro
             DomainPolicy::AnyDomain => portway_control::DomainPolicy::AnyDomain,
             DomainPolicy::BaseDomainOnly => portway_control::DomainPolicy::BaseDomainOnly,
         },
+        region: config.region.clone(),
+        tcp_host: config.tcp_host.clone(),
+        tcp_ports: config.tcp_ports.clone(),
         ..ControlConfig::new(&config.data_dir, config.domain.clone())
     };
     let runtime = Handle::current();

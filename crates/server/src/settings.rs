@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use portway_control::DatabaseUrl;
+use portway_control::{BaseUrl, DatabaseUrl};
 use portway_names::{HostName, Region};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
@@ -36,9 +36,16 @@ pub struct Settings {
     /// Where `ssh -R` connects; the https address takes it too [default: 127.0.0.1:8022]
     #[arg(long, value_name = "IP:PORT", env = "PORTWAY_SSH_ADDR")]
     pub ssh_addr: Option<SocketAddr>,
-    /// REST API, plain HTTP; no resource is served there in this version [default: 127.0.0.1:4400]
+    /// REST API, plain HTTP [default: 127.0.0.1:4400]
     #[arg(long, value_name = "IP:PORT", env = "PORTWAY_API_ADDR")]
     pub api_addr: Option<SocketAddr>,
+    /// Where the REST API is reached, as its replies say it, for example https://api.example.com [default: as each caller called it]
+    #[arg(long, value_name = "URL", env = "PORTWAY_API_URL")]
+    #[serde(default, deserialize_with = "parsed")]
+    pub api_url: Option<BaseUrl>,
+    /// Calls that an account may make in a minute from other hosts; 0 for no limit [default: 120]
+    #[arg(long, value_name = "N", env = "PORTWAY_API_RATE_LIMIT")]
+    pub api_rate_limit: Option<u32>,
     /// Health, readiness and metrics [default: 127.0.0.1:4401]
     #[arg(long, value_name = "IP:PORT", env = "PORTWAY_ADMIN_ADDR")]
     pub admin_addr: Option<SocketAddr>,
@@ -257,6 +264,8 @@ impl Settings {
             https_addr: self.https_addr.or(others.https_addr),
             http_addr: self.http_addr.or(others.http_addr),
             api_addr: self.api_addr.or(others.api_addr),
+            api_url: self.api_url.or(others.api_url),
+            api_rate_limit: self.api_rate_limit.or(others.api_rate_limit),
             admin_addr: self.admin_addr.or(others.admin_addr),
             dns_addr: self.dns_addr.or(others.dns_addr),
             ssh_addr: self.ssh_addr.or(others.ssh_addr),

@@ -9,7 +9,7 @@ use portway_names::{AccountId, CredentialId, EdgeId, EndpointUrl, LeaseId};
 
 use crate::digest::{from_hex, to_hex};
 use crate::error::Fault;
-use crate::row::{parsed, signed, text, time, unsigned};
+use crate::row::{number, parsed, signed, text, time, unsigned};
 use crate::sql::{Connection, Row, query};
 use crate::{Store, StoreError, Timestamp, feed, overlap};
 
@@ -116,6 +116,23 @@ impl Store {
         self.named(async {
             let mut tx = self.reader().await?;
             all(&mut tx).await
+        })
+        .await
+    }
+
+    /// The account that has the lease of this URL at `now`, also while it is only kept for it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn lease_holder(&self, url: &str, now: Timestamp) -> Result<Option<AccountId>, StoreError> {
+        self.named(async {
+            let row = query(BY_URL).bind(url).fetch_optional(&mut self.reader().await?).await?;
+            let Some(row) = row else { return Ok(None) };
+            let until = match row.get::<Option<i64>>("released_until_ms")? {
+                Some(until) => until,
+                None => number(&row, "alive_until_ms")?,
+            };
+            Ok(if until > now.millis() { Some(parsed(&row, "account_id")?) } else { None })
         })
         .await
     }

@@ -9,12 +9,15 @@ mod first_start;
 mod following;
 #[path = "../../../store/tests/postgres/mod.rs"]
 mod postgres;
+mod rest;
+mod rest_ip;
+mod rest_names;
 mod server;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use portway_control::{Control, ControlConfig, OpenError};
+use portway_control::{Control, ControlConfig, OpenError, RestApi};
 use portway_proto::control::v1::resource::Body;
 use portway_proto::control::v1::update::Change;
 use portway_proto::control::v1::{ClaimRequest, Credential, Resource, Update, WatchRequest};
@@ -42,6 +45,8 @@ async fn open(data_dir: &Path) -> Result<Control, OpenError> {
 struct Running {
     dir: tempfile::TempDir,
     authtoken: String,
+    api_key: String,
+    rest: RestApi,
     client: ControlClient,
     stop: CancellationToken,
     runner: JoinHandle<Control>,
@@ -58,12 +63,15 @@ impl Running {
         let mut config = config(dir.path());
         change(&mut config);
         let mut control = Control::open(config).await.unwrap();
-        let authtoken = control.bootstrap().unwrap().authtoken.expose_secret().to_owned();
+        let bootstrap = control.bootstrap().unwrap();
+        let authtoken = bootstrap.authtoken.expose_secret().to_owned();
+        let api_key = bootstrap.api_key.expose_secret().to_owned();
         control.confirm_bootstrap_written().await.unwrap();
-        Self::link(dir, authtoken, control)
+        Self::link(dir, (authtoken, api_key), control)
     }
 
-    fn link(dir: tempfile::TempDir, authtoken: String, control: Control) -> Running {
+    fn link(dir: tempfile::TempDir, (authtoken, api_key): (String, String), control: Control) -> Running {
+        let rest = RestApi::new(&control.service(), None);
         let (client, server) = in_memory(control.service());
         let server = tokio::spawn(server);
         let stop = CancellationToken::new();
@@ -72,19 +80,19 @@ impl Running {
             control.run(stopping).await;
             control
         });
-        Running { dir, authtoken, client, stop, runner, server }
+        Running { dir, authtoken, api_key, rest, client, stop, runner, server }
     }
 
     /// Stops cleanly and starts again on the same directory.
     async fn restart(self) -> Running {
-        let Running { dir, authtoken, client, stop, runner, server } = self;
+        let Running { dir, authtoken, api_key, rest: _, client, stop, runner, server } = self;
         stop.cancel();
         runner.await.unwrap().close().await;
         drop(client);
         server.abort();
         let control = open(dir.path()).await.unwrap();
         assert!(control.bootstrap().is_none());
-        Self::link(dir, authtoken, control)
+        Self::link(dir, (authtoken, api_key), control)
     }
 
     /// A second handle on the database, as another process has.

@@ -1,0 +1,4 @@
+//! What the store keeps of each kind of resource: the JSON of its body.
+
+pub(crate) mod ip;
+pub(crate) mod names;

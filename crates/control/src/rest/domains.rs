@@ -1,0 +1,239 @@
+//! Reserved domains.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use portway_api::{
+    CertificatePolicy, ManagedPolicy, ManagedStatus, Place, ProvisioningJob, ReservedDomainCreate,
+    ReservedDomainUpdate, Resolution, ResolvedPlace, Several,
+};
+use portway_codes::{Code, PublicError};
+use portway_names::{AccountId, HostPattern, ReservedDomainId};
+
+use super::call::{Answer, Call, time};
+use super::crud;
+use super::kind::{Draft, Kept, Kind, Row, read, set};
+use crate::kept::names::{Policy, ReservedDomain};
+
+pub(crate) static DOMAIN: Kind = Kind::of::<ReservedDomain>();
+
+/// Characters of the label that leads to a domain: more than 80 bits, so that nobody meets another's.
+const TARGET_LEN: usize = 17;
+/// Characters of the label that stands for an account.
+const ACCOUNT_LEN: usize = 8;
+/// Regions that ngrok's clients name; here they mean nothing.
+const OTHER_REGIONS: [&str; 8] = ["us", "eu", "ap", "au", "sa", "jp", "in", "us-cal-1"];
+
+/// Performs an operation of reserved domains.
+pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
+    match call.verb() {
+        "delete" => delete(call).await,
+        "delete-certificate" => detach(call, detach_certificate).await,
+        "delete-certificate-management-policy" => detach(call, detach_policy).await,
+        _ => crud::perform(call, &DOMAIN).await,
+    }
+}
+
+/// Gives the name up: what the account serves there goes offline.
+async fn delete(call: &Call<'_>) -> Result<Answer, PublicError> {
+    let domain: ReservedDomain = read(&crud::find(call, &DOMAIN, call.parameters.get("id")).await?)?;
+    let answer = crud::delete(call, &DOMAIN).await?;
+    let _ = domain;
+    Ok(answer)
+}
+
+async fn detach(
+    call: &Call<'_>,
+    change: fn(&mut ReservedDomain) -> Result<(), PublicError>,
+) -> Result<Answer, PublicError> {
+    let id = call.parameters.get("id");
+    crud::change(call, &DOMAIN, id, |resource| Draft::changed::<ReservedDomain>(call, resource, change)).await?;
+    Ok(Answer::Nothing)
+}
+
+fn detach_certificate(domain: &mut ReservedDomain) -> Result<(), PublicError> {
+    if domain.certificate_management_policy.is_some() {
+        return Err(Code::ERR_NGROK_436.plain());
+    }
+    domain.certificate_id = None;
+    Ok(())
+}
+
+fn detach_policy(domain: &mut ReservedDomain) -> Result<(), PublicError> {
+    domain.certificate_management_policy = None;
+    Ok(())
+}
+
+impl Kept for ReservedDomain {
+    const KIND: &'static str = "reserved_domain";
+    const COLLECTION: &'static str = "/reserved_domains";
+    const FOLLOWED: bool = true;
+    type Id = ReservedDomainId;
+    type Create = ReservedDomainCreate;
+    type Update = ReservedDomainUpdate;
+    type Reply = portway_api::ReservedDomain;
+
+    fn create(call: &Call<'_>, _: &str, body: ReservedDomainCreate) -> Result<Self, PublicError> {
+        let region = body.region.map(|region| region.to_string()).unwrap_or_default();
+        check_region(call, &region)?;
+        let mut domain = ReservedDomain {
+            domain: body.domain.0,
+            region,
+            description: body.description.into_string(),
+            metadata: body.metadata.into_string(),
+            certificate_id: None,
+            certificate_management_policy: None,
+            resolves_to: Vec::new(),
+        };
+        call.inner.names.permit_reservation(&domain.domain)?;
+        if let Some(places) = body.resolves_to {
+            domain.resolves_to = places_of(call, places)?;
+        }
+        let certificate = body.certificate_id.map(|id| id.to_string());
+        let policy = body.certificate_management_policy.map(policy);
+        domain.certify(call, certificate, policy)?;
+        // Somebody else's name needs a certificate; nothing else was asked for.
+        if !domain.is_ours(call) && domain.certificate_id.is_none() && domain.certificate_management_policy.is_none() {
+            domain.certificate_management_policy = Some(Policy {
+                authority: portway_api::Authority::LetsEncrypt,
+                private_key_type: portway_api::ManagedKeyType::Ecdsa,
+            });
+        }
+        Ok(domain)
+    }
+
+    fn update(&mut self, call: &Call<'_>, _: &str, body: ReservedDomainUpdate) -> Result<(), PublicError> {
+        set(&mut self.description, body.description);
+        set(&mut self.metadata, body.metadata);
+        if let Some(places) = body.resolves_to {
+            self.resolves_to = places_of(call, places)?;
+        }
+        let certificate = body.certificate_id.map(|id| id.to_string());
+        self.certify(call, certificate, body.certificate_management_policy.map(policy))
+    }
+
+    fn reply(&self, call: &Call<'_>, row: &Row<'_>) -> portway_api::ReservedDomain {
+        let base = &call.inner.names.base_domain;
+        let foreign = !self.is_ours(call);
+        let account = label(&call.caller.account.to_string(), ACCOUNT_LEN);
+        let policy = self.certificate_management_policy;
+        portway_api::ReservedDomain {
+            id: row.id.to_owned(),
+            uri: call.base.resource(Self::COLLECTION, row.id),
+            created_at: time(row.created),
+            description: self.description.clone(),
+            metadata: self.metadata.clone(),
+            domain: self.domain.to_string(),
+            region: self.region.clone(),
+            cname_target: foreign.then(|| format!("{}.{account}.cname.{base}", label(row.id, TARGET_LEN))),
+            certificate: self.certificate_id.as_ref().map(|id| call.base.reference("/tls_certificates", id)),
+            certificate_management_policy: policy
+                .map(|policy| ManagedPolicy { authority: policy.authority, private_key_type: policy.private_key_type }),
+            certificate_management_status: policy.map(|_| unserved(time(row.created))),
+            acme_challenge_cname_target: (foreign && self.domain.is_wildcard())
+                .then(|| format!("{}.acme-challenge.{base}", label(row.id, TARGET_LEN))),
+            resolves_to: self.resolves_to.iter().map(|value| ResolvedPlace { value: value.clone() }).collect(),
+            http_endpoint_configuration: None,
+            https_endpoint_configuration: None,
+            error_redirect_url: None,
+            is_dev: false,
+        }
+    }
+
+    fn keys(&self, _: &AccountId) -> Vec<String> {
+        vec![self.domain.to_string()]
+    }
+
+    fn refs(&self) -> Vec<String> {
+        self.certificate_id.clone().into_iter().collect()
+    }
+
+    fn host(&self) -> Option<HostPattern> {
+        Some(self.domain.clone())
+    }
+
+    fn taken(key: &str, own: Option<&str>) -> PublicError {
+        match own {
+            Some(id) => Code::ERR_NGROK_413
+                .with(format!("The account has reserved {key} already, as {id}. Use that reservation.")),
+            None => Code::ERR_NGROK_414.plain(),
+        }
+    }
+
+    fn no_target(target: &str) -> PublicError {
+        Code::ERR_NGROK_215
+            .with(format!("The field \"certificate_id\" cannot be used: there is no certificate {target}."))
+    }
+}
+
+impl ReservedDomain {
+    /// Whether it is below the installation's own domain, for which there is a certificate and a record already.
+    fn is_ours(&self, call: &Call<'_>) -> bool {
+        let (name, base) = (self.domain.name(), &call.inner.names.base_domain);
+        name == base || name.is_below(base)
+    }
+
+    /// Takes a certificate, or a policy for ordering them, in the place of the one it had.
+    fn certify(
+        &mut self,
+        call: &Call<'_>,
+        certificate: Option<String>,
+        policy: Option<Policy>,
+    ) -> Result<(), PublicError> {
+        if self.is_ours(call) && policy.is_some() {
+            return Err(Code::ERR_NGROK_439.plain());
+        }
+        if self.is_ours(call) && certificate.is_some() {
+            return Err(Code::ERR_NGROK_440.plain());
+        }
+        if certificate.is_some() || policy.is_some() {
+            (self.certificate_id, self.certificate_management_policy) = (certificate, policy);
+        }
+        Ok(())
+    }
+}
+
+fn policy(policy: CertificatePolicy) -> Policy {
+    Policy { authority: policy.authority, private_key_type: policy.private_key_type }
+}
+
+/// What is said of certificates that nobody orders.
+fn unserved(since: portway_api::Timestamp) -> ManagedStatus {
+    let msg = "This version of the server does not order certificates. Upload one, and attach it by certificate_id.";
+    let job = ProvisioningJob { error_code: None, msg: msg.to_owned(), started_at: since, retries_at: None };
+    ManagedStatus { renews_at: None, provisioning_job: Some(job) }
+}
+
+fn check_region(call: &Call<'_>, region: &str) -> Result<(), PublicError> {
+    let known = region.is_empty() || OTHER_REGIONS.contains(&region) || call.inner.names.region.as_str() == region;
+    if known { Ok(()) } else { Err(no_region(region)) }
+}
+
+fn no_region(region: &str) -> PublicError {
+    Code::ERR_NGROK_400
+        .with(format!("There is no region {region} (invalid_region_target). Leave it out, or use global."))
+}
+
+fn places_of(call: &Call<'_>, places: Several<Resolution>) -> Result<Vec<String>, PublicError> {
+    let mut values = Vec::new();
+    for place in places.into_vec() {
+        match place.value {
+            Place::Global => {}
+            Place::Region(region) => {
+                check_region(call, region.as_str())?;
+                values.push(region.to_string());
+            }
+            Place::Address(address, _) => {
+                let text =
+                    format!("{address} is not an address of this installation (invalid_region_target). Use a region.");
+                return Err(Code::ERR_NGROK_400.with(text));
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// A label of a host name that stands for an id: the same always, and not the id itself.
+fn label(id: &str, len: usize) -> String {
+    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let hash = digest(&SHA256, id.as_bytes());
+    hash.as_ref().iter().take(len).map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
+}
