@@ -81,6 +81,7 @@ agent:
   connect_cas: trusted
   carrier: quic
   console_ui: false
+  remote_management: false
   api_key: 2Xw
 endpoints:
   - name: web
@@ -102,7 +103,7 @@ endpoints:
     );
     assert_eq!(config.settings.carrier, Some(CarrierChoice::Quic));
     assert_eq!(config.settings.connect_cas, Some(ConnectCas::Trusted));
-    assert_eq!(config.settings.console_ui, Some(false));
+    assert_eq!((config.settings.console_ui, config.settings.remote_management), (Some(false), Some(false)));
     assert_eq!(config.endpoints.len(), 3);
     assert!(config.endpoints[0].options.upstream_http2);
     assert_eq!(config.endpoints[0].options.description, "the shop");

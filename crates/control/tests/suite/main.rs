@@ -9,6 +9,7 @@ mod first_start;
 mod following;
 #[path = "../../../store/tests/postgres/mod.rs"]
 mod postgres;
+mod reports;
 mod rest;
 mod rest_ip;
 mod rest_names;
@@ -17,7 +18,7 @@ mod server;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use portway_control::{Control, ControlConfig, OpenError, RestApi};
+use portway_control::{Control, ControlConfig, Online, OpenError, RestApi};
 use portway_proto::control::v1::resource::Body;
 use portway_proto::control::v1::update::Change;
 use portway_proto::control::v1::{ClaimRequest, Credential, Resource, Update, WatchRequest};
@@ -47,6 +48,7 @@ struct Running {
     authtoken: String,
     api_key: String,
     rest: RestApi,
+    online: Online,
     client: ControlClient,
     stop: CancellationToken,
     runner: JoinHandle<Control>,
@@ -72,6 +74,7 @@ impl Running {
 
     fn link(dir: tempfile::TempDir, (authtoken, api_key): (String, String), control: Control) -> Running {
         let rest = RestApi::new(&control.service(), None);
+        let online = control.service().online().clone();
         let (client, server) = in_memory(control.service());
         let server = tokio::spawn(server);
         let stop = CancellationToken::new();
@@ -80,12 +83,12 @@ impl Running {
             control.run(stopping).await;
             control
         });
-        Running { dir, authtoken, api_key, rest, client, stop, runner, server }
+        Running { dir, authtoken, api_key, rest, online, client, stop, runner, server }
     }
 
     /// Stops cleanly and starts again on the same directory.
     async fn restart(self) -> Running {
-        let Running { dir, authtoken, api_key, rest: _, client, stop, runner, server } = self;
+        let Running { dir, authtoken, api_key, rest: _, online: _, client, stop, runner, server } = self;
         stop.cancel();
         runner.await.unwrap().close().await;
         drop(client);
