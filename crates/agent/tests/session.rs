@@ -425,7 +425,8 @@ async fn commands_from_afar_are_passed_to_the_program_and_answered() {
         .on_update(|version, major| Err(format!("no {version}, {major}")));
     let (agent, link) = soon(async { tokio::join!(builder.connect(), edge.link()) }).await;
     let (agent, mut link) = (agent.expect("connected"), link);
-    assert_eq!(link.hello.obeys, [RemoteCommand::Stop.into(), RemoteCommand::Update.into()]);
+    let obeyed = [RemoteCommand::Stop, RemoteCommand::Update].map(i32::from);
+    assert_eq!(link.hello.obeys, obeyed);
     let mut ask = async |request, command: RemoteCommand| {
         let message = Command { request, command: command.into(), version: "9".to_owned(), permit_major: true };
         link.say(edge_message::Message::Command(message)).await;

@@ -11,8 +11,12 @@ mod following;
 mod postgres;
 mod reports;
 mod rest;
+mod rest_entry;
+mod rest_events;
+mod rest_ingresses;
 mod rest_ip;
 mod rest_names;
+mod rest_roles;
 mod server;
 
 use std::collections::BTreeMap;
