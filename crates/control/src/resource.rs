@@ -1,16 +1,21 @@
 //! Records of the store as resources of the link.
 
 use bytes::Bytes;
+use portway_api::{RestrictionType, RuleAction};
 use portway_names::HostPattern;
 use portway_proto::control::v1::resource::Body;
-use portway_proto::control::v1::{Certificate, ConnectName, Credential, Lease, Resource, Settings};
-use portway_store::Record;
+use portway_proto::control::v1::{self as pb, Certificate, ConnectName, Credential, Lease, Resource, Settings};
+use portway_store::{Followed, Record};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::certificates::private_key;
 use crate::kept::certificates::{CertificateAuthority, TlsCertificate};
+use crate::kept::ip::{IpPolicy, IpPolicyRule, IpRestriction};
 use crate::kept::names::ReservedDomain;
+use crate::kept::principals::{CREDENTIAL, CredentialBody, SSH_CREDENTIAL, SshCredentialBody, edge_id};
+use crate::kept::{BodyFault, read};
+use crate::rest::Kept;
 use crate::seal::{MasterKey, NotOpened};
 
 /// Why a record cannot be given to edges.
@@ -20,15 +25,14 @@ pub(crate) enum ResourceFault {
     Sealed(#[from] NotOpened),
     #[error("the certificate's chain cannot be read: {0}")]
     Chain(rustls_pki_types::pem::Error),
-    #[error("the resource's body cannot be read: {0}")]
-    Body(#[from] serde_json::Error),
+    #[error(transparent)]
+    Body(#[from] BodyFault),
 }
 
 /// The resource of a record, none when edges have no use for its kind; on failure its id and why.
 pub(crate) fn resource(master: &MasterKey, record: Record) -> Result<Option<Resource>, (String, ResourceFault)> {
     let id = record.id();
     let body = match record {
-        Record::Credential(record) => Body::Credential(credential(record)),
         Record::Certificate(record) => match certificate(master, record) {
             Ok(certificate) => Body::Certificate(certificate),
             Err(fault) => return Err((id, fault)),
@@ -37,14 +41,14 @@ pub(crate) fn resource(master: &MasterKey, record: Record) -> Result<Option<Reso
             Body::ConnectName(ConnectName { host: host.to_string(), account_id: String::new() })
         }
         Record::Lease(record) => Body::Lease(lease(&record)),
-        Record::Resource(record) => match kept(master, &record) {
+        Record::Resource(followed) => match kept(master, &followed) {
             Ok(Some(body)) => body,
             Ok(None) => return Ok(None),
             Err(fault) => return Err((id, fault)),
         },
         Record::Settings { base_domain } => Body::Settings(Settings { base_domain }),
     };
-    Ok(Some(Resource { id, body: Some(body) }))
+    Ok(Some(Resource { id: edge_id(&id), body: Some(body) }))
 }
 
 pub(crate) fn lease(record: &portway_store::Lease) -> Lease {
@@ -58,13 +62,65 @@ pub(crate) fn lease(record: &portway_store::Lease) -> Lease {
     }
 }
 
-fn credential(record: portway_store::Credential) -> Credential {
-    Credential {
-        account_id: record.account.to_string(),
-        account_name: record.account_name,
-        digest: Bytes::copy_from_slice(record.digest.as_bytes()),
-        acl: record.acl,
-    }
+/// What edges are told of a resource of the REST API.
+fn kept(master: &MasterKey, followed: &Followed) -> Result<Option<Body>, ResourceFault> {
+    let resource = &followed.resource;
+    let account_id = resource.account.to_string();
+    Ok(match resource.kind.as_str() {
+        IpPolicy::KIND => Some(Body::IpPolicy(pb::IpPolicy { account_id })),
+        IpPolicyRule::KIND => {
+            let IpPolicyRule { ip_policy_id, cidr, action, .. } = read(resource)?;
+            let action = match action {
+                RuleAction::Allow => pb::IpAction::Allow,
+                RuleAction::Deny => pb::IpAction::Deny,
+            };
+            let action = action.into();
+            Some(Body::IpPolicyRule(pb::IpPolicyRule { account_id, ip_policy_id, cidr, action }))
+        }
+        IpRestriction::KIND => {
+            let IpRestriction { r#type, enforced, ip_policy_ids, .. } = read(resource)?;
+            let kind = match r#type {
+                RestrictionType::Agent => pb::IpRestrictionType::Agent,
+                RestrictionType::Endpoints => pb::IpRestrictionType::Endpoints,
+                // Held here.
+                RestrictionType::Dashboard | RestrictionType::Api => return Ok(None),
+            };
+            let r#type = kind.into();
+            Some(Body::IpRestriction(pb::IpRestriction { account_id, r#type, enforced, ip_policy_ids }))
+        }
+        TlsCertificate::KIND => Some(Body::Certificate(uploaded(master, &resource.id, read(resource)?)?)),
+        CertificateAuthority::KIND => {
+            let CertificateAuthority { ca_pem: pem, .. } = read(resource)?;
+            Some(Body::CertificateAuthority(pb::CertificateAuthority { account_id, pem }))
+        }
+        ReservedDomain::KIND => {
+            let ReservedDomain { domain, certificate_id, .. } = read(resource)?;
+            let (domain, certificate_id) = (domain.to_string(), certificate_id.unwrap_or_default());
+            Some(Body::ReservedDomain(pb::ReservedDomain { account_id, domain, certificate_id }))
+        }
+        _ => credential(followed)?.map(Body::Credential),
+    })
+}
+
+/// What an agent logs in with; none when the resource is nothing of the kind.
+pub(crate) fn credential(followed: &Followed) -> Result<Option<Credential>, BodyFault> {
+    let (digest, acl) = match followed.resource.kind.as_str() {
+        CREDENTIAL => {
+            let body: CredentialBody = read(&followed.resource)?;
+            (body.digest, body.acl)
+        }
+        SSH_CREDENTIAL => {
+            let body: SshCredentialBody = read(&followed.resource)?;
+            (body.digest, body.acl)
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(Credential {
+        account_id: followed.resource.account.to_string(),
+        account_name: followed.account_name.clone(),
+        digest: Bytes::copy_from_slice(digest.as_bytes()),
+        acl,
+    }))
 }
 
 fn certificate(master: &MasterKey, record: portway_store::Certificate) -> Result<Certificate, ResourceFault> {
@@ -76,24 +132,6 @@ fn certificate(master: &MasterKey, record: portway_store::Certificate) -> Result
         connect: record.connect,
         attached: false,
     })
-}
-
-/// What edges need of a resource of the REST API; none when they need nothing.
-fn kept(master: &MasterKey, record: &portway_store::Resource) -> Result<Option<Body>, ResourceFault> {
-    let (account_id, body) = (record.account.to_string(), record.body.as_str());
-    Ok(Some(match record.kind.as_str() {
-        TlsCertificate::KIND => Body::Certificate(uploaded(master, &record.id, serde_json::from_str(body)?)?),
-        CertificateAuthority::KIND => {
-            let CertificateAuthority { ca_pem: pem, .. } = serde_json::from_str(body)?;
-            Body::CertificateAuthority(portway_proto::control::v1::CertificateAuthority { account_id, pem })
-        }
-        ReservedDomain::KIND => {
-            let ReservedDomain { domain, certificate_id, .. } = serde_json::from_str(body)?;
-            let (domain, certificate_id) = (domain.to_string(), certificate_id.unwrap_or_default());
-            Body::ReservedDomain(portway_proto::control::v1::ReservedDomain { account_id, domain, certificate_id })
-        }
-        _ => return Ok(None),
-    }))
 }
 
 /// For which names it is presented is decided at the edge, which follows both certificates and domains: neither has to be announced for the other.

@@ -3,10 +3,12 @@
 //! Contract, bodies and errors are in `portway-api`; here is who may do what, and what it changes.
 
 mod abuse;
+mod accounts;
 mod addrs;
 mod call;
 mod caller;
 mod certificates;
+mod credentials;
 mod crud;
 mod dispatch;
 mod domains;
@@ -16,9 +18,13 @@ mod event_subscriptions;
 mod ingresses;
 mod ip;
 mod kind;
+mod owner;
+mod page;
 mod rate;
 mod refusal;
+mod service_users;
 mod ssh_certificates;
+mod users;
 mod vaults;
 mod visitors;
 
@@ -40,6 +46,7 @@ use crate::ControlService;
 use crate::random;
 use crate::service::Inner;
 use call::Call;
+pub(crate) use kind::Kept;
 use rate::Budgets;
 pub use rate::RateLimit;
 

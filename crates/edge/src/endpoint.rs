@@ -1,9 +1,9 @@
 //! An endpoint that is online: whose it is, how its visitors are served, and how a stream to its service is opened.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
@@ -39,6 +39,10 @@ pub(crate) struct Endpoint {
     pub(crate) address: Address,
     /// Only endpoints of the same account reach it.
     pub(crate) internal: bool,
+    /// Others of the account may serve the same URL.
+    pub(crate) pooled: bool,
+    /// When it came online.
+    pub(crate) since: SystemTime,
     pub(crate) about: Mutex<About>,
     pub(crate) session: AgentLink,
     /// What visitors have of the session's streams.
@@ -175,11 +179,6 @@ impl Endpoint {
         let scheme = self.url.scheme;
         let passthrough_tls = scheme == Scheme::Tls && !self.options.tls_edge;
         encode_proxy_head(&ProxyHead { id, client, scheme, passthrough_tls })
-    }
-
-    /// Whether a visitor at this address may come.
-    pub(crate) fn permits(&self, ip: IpAddr) -> bool {
-        self.options.actions.as_ref().is_none_or(|actions| actions.permits(ip))
     }
 
     /// Value for the Host field of forwarded requests; none: the visitor's.

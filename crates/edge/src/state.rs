@@ -19,10 +19,12 @@ use crate::control_link::ControlLink;
 use crate::endpoint::Endpoint;
 use crate::leases::Leases;
 use crate::metrics::{Kind, KindLabel, Metrics};
+use crate::online::Roster;
 use crate::paced::Paced;
 use crate::ports::Ports;
 use crate::recent::Recent;
 use crate::replica::Replica;
+use crate::restriction::Warned;
 use crate::route::Routes;
 use crate::sessions::Sessions;
 use crate::ssh::Logins;
@@ -39,6 +41,8 @@ pub(crate) struct EdgeShared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) replica: Replica,
     pub(crate) sessions: Arc<Sessions>,
+    /// What is reported to the control plane.
+    pub(crate) online: Arc<Roster>,
     pub(crate) ports: Ports,
     pub(crate) control: ControlLink,
     pub(crate) leases: Leases,
@@ -49,6 +53,7 @@ pub(crate) struct EdgeShared {
     pub(crate) ssh_logins: Logins,
     /// When a line about options of SDKs that nobody knows was logged last.
     pub(crate) unknown_options: Paced,
+    pub(crate) restrictions_warned: Warned,
     /// Whether the watch on the control plane is open.
     pub(crate) control_connected: AtomicBool,
     /// The runtime of each shard.

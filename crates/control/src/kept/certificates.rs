@@ -35,10 +35,6 @@ pub(crate) struct CertificateAuthority {
     pub(crate) facts: Facts,
 }
 
-impl CertificateAuthority {
-    pub(crate) const KIND: &str = "certificate_authority";
-}
-
 /// Kinds of keys that edges sign with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -21,10 +21,6 @@ pub(crate) struct ReservedDomain {
     pub(crate) resolves_to: Vec<String>,
 }
 
-impl ReservedDomain {
-    pub(crate) const KIND: &str = "reserved_domain";
-}
-
 /// How certificates are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Policy {

@@ -16,8 +16,6 @@ pub(crate) struct Vault {
 }
 
 impl Vault {
-    pub(crate) const KIND: &str = "vault";
-
     /// The key that a vault of the account with this name has.
     pub(crate) fn key(account: &portway_names::AccountId, name: &str) -> String {
         format!("{account} {name}")

@@ -76,7 +76,7 @@ impl Kept for TlsCertificate {
 }
 
 impl Kept for CertificateAuthority {
-    const KIND: &'static str = CertificateAuthority::KIND;
+    const KIND: &'static str = "certificate_authority";
     const COLLECTION: &'static str = "/certificate_authorities";
     const FOLLOWED: bool = true;
     type Id = CertificateAuthorityId;

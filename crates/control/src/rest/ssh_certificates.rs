@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::call::{Answer, Call, time};
 use super::crud;
 use super::kind::{Draft, Kept, Kind, Row, named, read, set};
-use super::refusal::unreadable;
+use super::refusal::{damaged, unreadable};
 use crate::kept::ssh::{Signed, SshCertificateAuthority, SshHostCertificate, SshUserCertificate};
 use crate::random;
 use crate::ssh_signing::{KeyChoice, Order, make_key, read_key, sign};
@@ -119,10 +119,7 @@ async fn signed<const D: usize, const M: usize>(
     let found = found.map_err(unreadable)?.ok_or_else(|| Signed::no_authority(&authority))?;
     let kept: SshCertificateAuthority = read(&found)?;
     let opened = call.inner.master.open(&SshCertificateAuthority::key_context(&authority), &kept.private_key);
-    let private = opened.map_err(|error| {
-        tracing::error!(id = authority, %error, "an SSH certificate authority cannot sign");
-        Code::ERR_PORTWAY_50001.plain()
-    })?;
+    let private = opened.map_err(damaged)?;
     let (public_key, key_type) = read_key(&wish.public_key.text).ok_or_else(|| Code::ERR_NGROK_1934.plain())?;
     let (valid_after, valid_until) = wish.validity;
     let principals: Vec<String> = wish.principals.into_iter().map(Word::into_string).collect();
@@ -155,7 +152,7 @@ async fn compute<T: Send + 'static>(
 ) -> Result<T, PublicError> {
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(%error, "an SSH key or certificate could not be made");
-        Code::ERR_PORTWAY_50001.plain()
+        Code::ERR_NGROK_802.plain()
     };
     let alone = COMPUTING.acquire().await.map_err(|error| failed(&error))?;
     let work = move || {

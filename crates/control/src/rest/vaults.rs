@@ -54,8 +54,8 @@ async fn create(call: &Call<'_>) -> Result<Answer, PublicError> {
         name: body.name.as_str().to_owned(),
         vault_id,
         value: call.inner.master.seal(&Secret::value_context(&id), body.value.expose_secret().as_bytes()),
-        created_by: call.caller.principal.clone(),
-        last_updated_by: call.caller.principal.clone(),
+        created_by: call.caller.owner.to_string(),
+        last_updated_by: call.caller.owner.to_string(),
     };
     crud::insert(call, &SECRET, Draft::new(call, id, &kept)).await
 }
@@ -90,7 +90,7 @@ fn principal(call: &Call<'_>, id: &str) -> Ref {
 }
 
 impl Kept for Vault {
-    const KIND: &'static str = Vault::KIND;
+    const KIND: &'static str = "vault";
     const COLLECTION: &'static str = "/vaults";
     type Id = VaultId;
     type Create = VaultCreate;
@@ -102,8 +102,8 @@ impl Kept for Vault {
             description: body.description.into_string(),
             metadata: body.metadata.into_string(),
             name: body.name.as_str().to_owned(),
-            created_by: call.caller.principal.clone(),
-            last_updated_by: call.caller.principal.clone(),
+            created_by: call.caller.owner.to_string(),
+            last_updated_by: call.caller.owner.to_string(),
         })
     }
 
@@ -113,7 +113,7 @@ impl Kept for Vault {
         if let Some(name) = body.name {
             self.name = name.as_str().to_owned();
         }
-        self.last_updated_by.clone_from(&call.caller.principal);
+        self.last_updated_by = call.caller.owner.to_string();
         Ok(())
     }
 
@@ -163,7 +163,7 @@ impl Kept for Secret {
         if let Some(value) = body.value {
             self.value = call.inner.master.seal(&Secret::value_context(id), value.expose_secret().as_bytes());
         }
-        self.last_updated_by.clone_from(&call.caller.principal);
+        self.last_updated_by = call.caller.owner.to_string();
         Ok(())
     }
 

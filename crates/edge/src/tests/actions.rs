@@ -20,12 +20,10 @@ use crate::replica::Replica;
 use crate::testing::{TestEdge, account, eventually, soon};
 
 /// Gives an endpoint that is online actions, as a bind that carries them would.
-fn act(edge: &TestEdge, url: &str, kind: &str, config: &Value) {
+pub(super) fn act(edge: &TestEdge, url: &str, kind: &str, config: &Value) {
     let state = edge.edge().state();
     let old = state.routes.same_name(&url.parse().unwrap()).unwrap();
-    let mut rules = Actions::default();
-    rules.add(Phase::TcpConnect, Action::new(kind, config).unwrap()).unwrap();
-    let actions = EndpointActions::prepare(rules, old.url.scheme, old.account, &state.replica).unwrap();
+    let actions = acting(edge, old.url.scheme, kind, config).actions;
     let mut holder = old.holder.clone();
     holder.fence += 1;
     let endpoint = Endpoint {
@@ -35,6 +33,8 @@ fn act(edge: &TestEdge, url: &str, kind: &str, config: &Value) {
         handle: old.handle,
         address: Address::Native,
         internal: false,
+        pooled: false,
+        since: std::time::SystemTime::now(),
         about: Default::default(),
         session: old.session.clone(),
         shares: Arc::clone(&old.shares),
@@ -46,8 +46,16 @@ fn act(edge: &TestEdge, url: &str, kind: &str, config: &Value) {
     state.routes.insert(Arc::new(endpoint)).unwrap();
 }
 
+/// Options with one action.
+pub(super) fn acting(edge: &TestEdge, scheme: Scheme, kind: &str, config: &Value) -> EndpointOptions {
+    let mut rules = Actions::default();
+    rules.add(Phase::TcpConnect, Action::new(kind, config).unwrap()).unwrap();
+    let actions = EndpointActions::prepare(rules, scheme, account(1), &edge.edge().state().replica).unwrap();
+    EndpointOptions { actions, ..EndpointOptions::default() }
+}
+
 /// A certificate authority with one certificate for a client: PEM of the authority, of the certificate and its key.
-struct Clients {
+pub(super) struct Clients {
     authority: String,
     certificate: String,
     key: String,
@@ -65,7 +73,7 @@ impl Clients {
     }
 }
 
-async fn connect(
+pub(super) async fn connect(
     edge: &TestEdge,
     name: &str,
     clients: Option<&Clients>,
