@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod ip;
 pub(crate) mod names;
 pub(crate) mod principals;
+pub(crate) mod settings;
 pub(crate) mod ssh;
 pub(crate) mod vaults;
 

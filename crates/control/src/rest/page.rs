@@ -1,5 +1,6 @@
 //! Pages of lists, wherever the objects come from.
 
+use futures_util::future::BoxFuture;
 use portway_api::{Answer as Reply, not_found};
 use portway_codes::PublicError;
 use serde_json::Value;
@@ -20,10 +21,13 @@ pub(crate) struct Found {
     pub(crate) reply: Option<Value>,
 }
 
+/// Objects being read. Boxed, so that it is plain to the compiler that any thread may go on with it.
+pub(crate) type Reading<'a> = BoxFuture<'a, Result<Vec<Found>, PublicError>>;
+
 /// A page of the objects that `read` yields: newest first, those behind an id or all, at most as many as it is asked for.
-pub(crate) async fn page(
-    call: &Call<'_>,
-    read: impl AsyncFn(Option<&str>, u32) -> Result<Vec<Found>, PublicError>,
+pub(crate) async fn page<'a>(
+    call: &'a Call<'_>,
+    read: impl Fn(Option<String>, u32) -> Reading<'a>,
 ) -> Result<Answer, PublicError> {
     let Reply::Page(list) = &call.operation.spec().answer else { return Err(not_found()) };
     let (limit, filter) = (call.query.limit, call.query.filter.as_ref());
@@ -31,7 +35,7 @@ pub(crate) async fn page(
     let mut before = call.query.before.clone();
     let (mut items, mut scanned, mut behind) = (Vec::new(), 0, None);
     'scan: loop {
-        let found = read(before.as_deref(), at_once).await?;
+        let found = read(before.clone(), at_once).await?;
         let last = found.len() < at_once as usize;
         for Found { id, reply } in found {
             if items.len() == limit || scanned == SCANNED_MAX {

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use portway_api::{Ref, SecretCreate, SecretUpdate, VaultCreate, VaultUpdate, read_body};
 use portway_codes::{Code, PublicError};
-use portway_names::{AccountId, SecretId, ServiceUserId, VaultId};
+use portway_names::{AccountId, SecretId, VaultId};
 use portway_store::{Referrer, Resource};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::call::{Answer, Call, time};
 use super::crud;
+use super::dispatch::collection;
 use super::kind::{Draft, Kept, Kind, Row, named, read, set};
 use super::refusal::unreadable;
 use crate::kept::vaults::{Secret, Vault};
@@ -83,10 +84,7 @@ async fn named_vaults(call: &Call<'_>, answer: Answer) -> Result<Answer, PublicE
 
 /// A reference to who did something.
 fn principal(call: &Call<'_>, id: &str) -> Ref {
-    match id.starts_with(ServiceUserId::PREFIX) {
-        true => call.base.reference("/service_users", id),
-        false => call.base.reference("/portway/v1/users", id),
-    }
+    call.base.reference(collection(id).unwrap_or_default(), id)
 }
 
 impl Kept for Vault {
