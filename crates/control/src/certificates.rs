@@ -10,6 +10,7 @@ use portway_store::{Certificate, Store, StoreError, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::authority::Authority;
+use crate::policy::NamePolicy;
 use crate::random;
 use crate::seal::{MasterKey, NotOpened};
 
@@ -22,7 +23,7 @@ pub(crate) struct Certificates {
     store: Store,
     master: Arc<MasterKey>,
     authority: Authority,
-    base_domain: HostName,
+    names: Arc<NamePolicy>,
     connect: Vec<String>,
     /// One at a time: two at once would issue twice.
     working: Mutex<()>,
@@ -42,13 +43,12 @@ impl Certificates {
         store: Store,
         master: Arc<MasterKey>,
         authority: Authority,
-        base_domain: HostName,
-        connect_hosts: &[HostName],
+        names: Arc<NamePolicy>,
         connect_ips: &[IpAddr],
     ) -> Self {
-        let hosts = connect_hosts.iter().map(HostName::to_string);
+        let hosts = names.connect_hosts.iter().map(HostName::to_string);
         let connect = hosts.chain(connect_ips.iter().map(IpAddr::to_string)).collect();
-        Self { store, master, authority, base_domain, connect, working: Mutex::new(()) }
+        Self { store, master, authority, names, connect, working: Mutex::new(()) }
     }
 
     /// Issues what is missing or due for renewal and removes what nobody needs. A failure leaves the rest for the next round.
@@ -93,7 +93,7 @@ impl Certificates {
 
     /// Every certificate there should be: names, and whether agents or visitors get it.
     async fn wanted(&self) -> Result<BTreeSet<(Vec<String>, bool)>, StoreError> {
-        let base = &self.base_domain;
+        let base = &self.names.base_domain;
         let mut wanted = BTreeSet::from([(vec![base.to_string(), format!("*.{base}")], false)]);
         if !self.connect.is_empty() {
             wanted.insert((self.connect.clone(), true));
@@ -104,14 +104,16 @@ impl Certificates {
     }
 
     /// The names of the certificate that a URL needs for itself: when it is served over TLS and the base domain's certificate, whose
-    /// wildcard stands for one label (RFC 9525 section 6.3), does not cover it.
+    /// wildcard stands for one label (RFC 9525 section 6.3), does not cover it. Names outside are not for the internal CA, unless the operator
+    /// says so.
     fn own_names(&self, url: &EndpointUrl) -> Option<Vec<String>> {
+        let base_domain = &self.names.base_domain;
         let over_tls = matches!(url.scheme, Scheme::Https | Scheme::Tls);
         let covered = match &url.host {
-            HostPattern::Exact(host) => *host == self.base_domain || host.parent().as_ref() == Some(&self.base_domain),
-            HostPattern::Wildcard(base) => *base == self.base_domain,
+            HostPattern::Exact(host) => host == base_domain || host.parent().as_ref() == Some(base_domain),
+            HostPattern::Wildcard(base) => base == base_domain,
         };
-        (over_tls && !covered).then(|| vec![url.host.to_string()])
+        (over_tls && !covered && self.names.may_certify(&url.host)).then(|| vec![url.host.to_string()])
     }
 
     async fn issue(

@@ -86,14 +86,16 @@ impl Control {
         }
         store.put_base_domain(config.base_domain.as_str(), now).await?;
         store.put_connect_names(&config.connect_hosts, now).await?;
-        let certificates = Certificates::new(
-            store.clone(),
-            Arc::clone(&master),
-            authority,
-            config.base_domain.clone(),
-            &config.connect_hosts,
-            &config.connect_ips,
-        );
+        let names = Arc::new(NamePolicy {
+            base_domain: config.base_domain.clone(),
+            connect_hosts: config.connect_hosts,
+            domains: config.domain_policy,
+            region: config.region,
+            tcp_host: config.tcp_host,
+            tcp_ports: config.tcp_ports,
+        });
+        let certificates =
+            Certificates::new(store.clone(), Arc::clone(&master), authority, Arc::clone(&names), &config.connect_ips);
         certificates.reconcile(now).await.map_err(unissued)?;
         // Nobody could be heard of while the control plane was away.
         store.edges_alive(now + config.lease_ttl).await?;
@@ -101,14 +103,6 @@ impl Control {
 
         let topic = Topic::new(store.feed().await?.version);
         let (desk, clerk) = LeaseDesk::open(store.clone(), topic.clone(), config.lease_ttl);
-        let names = NamePolicy {
-            base_domain: config.base_domain,
-            connect_hosts: config.connect_hosts,
-            domains: config.domain_policy,
-            region: config.region,
-            tcp_host: config.tcp_host,
-            tcp_ports: config.tcp_ports,
-        };
         let inner = Inner {
             store,
             master,

@@ -28,9 +28,25 @@ impl NamePolicy {
         *below == self.base_domain || self.base_domain.is_below(below)
     }
 
+    /// Whether it matters that the name is reserved by the account that wants it.
+    pub(crate) fn needs_reservation(&self, url: &EndpointUrl) -> bool {
+        url.scheme != Scheme::Tcp && self.domains == DomainPolicy::BaseDomainOnly && !self.is_below_base(&url.host)
+    }
+
+    /// Whether the internal CA stands for the name: whoever trusts that CA trusts it for other people's names as well.
+    pub(crate) fn may_certify(&self, host: &HostPattern) -> bool {
+        self.domains == DomainPolicy::AnyDomain || self.is_below_base(host)
+    }
+
+    /// The base domain itself, or anything below.
+    fn is_below_base(&self, host: &HostPattern) -> bool {
+        host.name().is_below(&self.base_domain) || *host.name() == self.base_domain
+    }
+
     /// Whether the name may be leased to somebody. `accounts` is how many there are; it counts only when
-    /// [`NamePolicy::takes_in_base_domain`].
-    pub(crate) fn permit(&self, url: &EndpointUrl, accounts: u64) -> Result<(), PublicError> {
+    /// [`NamePolicy::takes_in_base_domain`]. `own`: the account has reserved it; that counts only when
+    /// [`NamePolicy::needs_reservation`].
+    pub(crate) fn permit(&self, url: &EndpointUrl, accounts: u64, own: bool) -> Result<(), PublicError> {
         // The edge chooses hosts of tcp URLs; ports tell them apart.
         if url.scheme == Scheme::Tcp {
             return Ok(());
@@ -49,13 +65,10 @@ impl NamePolicy {
             );
             return Err(Code::ERR_NGROK_347.with(text));
         }
-        if self.domains == DomainPolicy::BaseDomainOnly
-            && !host.is_below(&self.base_domain)
-            && *host != self.base_domain
-        {
+        if self.needs_reservation(url) && !own {
             let text = format!(
-                "{} is not below {}, and this installation serves no other names. Use a name below the base domain, or ask the \
-                 operator to allow others (domain_policy).",
+                "{} is not below {}, and the account has not reserved it. Reserve it first (portway api reserved-domains create), or \
+                 use a name below the base domain.",
                 url.host, self.base_domain
             );
             return Err(Code::ERR_NGROK_319.with(text));
@@ -119,7 +132,7 @@ mod tests {
     }
 
     fn code(policy: &NamePolicy, url: &str, accounts: u64) -> Option<Code> {
-        policy.permit(&url.parse::<EndpointUrl>().unwrap(), accounts).err().map(|error| error.code)
+        policy.permit(&url.parse::<EndpointUrl>().unwrap(), accounts, false).err().map(|error| error.code)
     }
 
     #[test]
@@ -182,6 +195,9 @@ mod tests {
         assert_eq!(code(&policy(DomainPolicy::AnyDomain), "https://example.com", 2), None);
         let strict = policy(DomainPolicy::BaseDomainOnly);
         assert_eq!(code(&strict, "https://example.com", 1), Some(Code::ERR_NGROK_319));
+        let url = "https://example.com".parse::<EndpointUrl>().unwrap();
+        assert!(strict.permit(&url, 1, true).is_ok(), "it is reserved");
+        assert!(!strict.may_certify(&url.host) && strict.may_certify(&"*.portway.localhost".parse().unwrap()));
         assert_eq!(code(&strict, "https://*.localhost", 1), Some(Code::ERR_NGROK_319));
         assert_eq!(code(&strict, "https://a.b.portway.localhost", 1), None);
         assert_eq!(code(&strict, "https://*.portway.localhost", 1), None);

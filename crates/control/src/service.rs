@@ -59,7 +59,7 @@ pub(crate) struct Inner {
     pub(crate) presence: Presence,
     pub(crate) online: Online,
     pub(crate) certificates: Certificates,
-    pub(crate) names: NamePolicy,
+    pub(crate) names: Arc<NamePolicy>,
     pub(crate) lease_ttl: Duration,
     /// Cancelled when the control plane closes: clones of the service may live on in connections.
     /// Where backups go.
@@ -174,7 +174,12 @@ impl Inner {
                     true => self.store.account_count().await.map_err(unreadable)?,
                     false => 0,
                 };
-                self.names.permit(&url, accounts).map_err(refused)?;
+                let reservation = match self.names.needs_reservation(&url) {
+                    true => self.store.host_reservation(&url.host).await.map_err(unreadable)?,
+                    false => None,
+                };
+                let own = reservation.is_some_and(|(account, _)| account == wanted.account);
+                self.names.permit(&url, accounts, own).map_err(refused)?;
                 permit(&acl, &url)?;
                 match self.order(&wanted, &url).await? {
                     ClaimAnswer::Granted(lease) => lease,

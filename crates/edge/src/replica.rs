@@ -202,6 +202,8 @@ impl Replica {
         self.connect_certs.replace_all(connect);
         self.visitor_certs.replace_all(visitor);
         self.tables.store(Arc::new(fresh));
+        // An endpoint may have a name before there is a certificate for it: visitors see then whose server it is.
+        self.visitor_certs.set_fallback(self.base_domain());
         self.synced.send_replace(true);
         faults
     }

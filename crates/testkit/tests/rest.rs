@@ -102,3 +102,21 @@ async fn an_uploaded_certificate_is_served_while_a_domain_refers_to_it() -> Resu
     assert!(visitor.get(url).await.is_err());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_reserved_domain_outside_is_served_without_a_certificate_of_the_internal_authority() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let upstream = HttpUpstream::start().await?;
+    let agent = cluster.agent().connect().await?;
+    let url = "https://shop.example.com";
+    let refused = agent.http().url(url).forward_to(&upstream.url()).await.unwrap_err();
+    assert!(refused.to_string().contains("ERR_NGROK_319"), "{refused}");
+    cluster.done("POST", "/reserved_domains", json!({"domain": "shop.example.com"})).await?;
+    let _endpoint = agent.http().url(url).forward_to(&upstream.url()).await?;
+    // The server's own certificate, which is for another name.
+    let error = cluster.client().get(url).await.unwrap_err();
+    assert!(format!("{error:#}").contains("not valid for name"), "{error:#}");
+    let page = cluster.done("GET", "/endpoints", Value::Null).await?;
+    assert_eq!((page["endpoints"][0]["url"].as_str(), page["endpoints"][0]["domain"]["id"].is_string()), (Some(url), true));
+    Ok(())
+}

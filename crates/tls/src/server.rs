@@ -18,7 +18,7 @@ pub const ACCESS_DENIED_ALERT: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x
 
 /// A configuration for accepting: TLS 1.3 and 1.2, certificates from the store, these ALPN names in order of preference.
 ///
-/// SNI is strict: a name that no certificate of the store covers ends the handshake with an alert. A ClientHello without SNI gets the
+/// SNI is strict: a name that no certificate of the store covers ends the handshake with an alert, unless the store has a fallback. A ClientHello without SNI gets the
 /// store's default certificate. Clients resume by stateless tickets (12 hours, rotated), so no session is kept in memory.
 pub fn server_config(store: &Arc<CertStore>, alpn: &[&[u8]]) -> Arc<ServerConfig> {
     build(rustls::DEFAULT_VERSIONS, None, store.resolver(), alpn, Tickets::Stateless)

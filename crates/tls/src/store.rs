@@ -56,6 +56,7 @@ pub struct CertEntry {
 pub struct CertStore {
     live: papaya::HashMap<HostPattern, CertifiedKey>,
     default: ArcSwapOption<sign::CertifiedKey>,
+    fallback: ArcSwapOption<HostName>,
     books: Mutex<Books>,
 }
 
@@ -106,6 +107,15 @@ impl CertStore {
     /// The certificate for clients that send no SNI, which is what dialling an address means.
     pub fn set_default(&self, key: Option<CertifiedKey>) {
         self.default.store(key.map(|key| key.0));
+    }
+
+    /// The name whose certificate clients get that ask for a name of which there is none; without one they are refused.
+    pub fn set_fallback(&self, name: Option<HostName>) {
+        self.fallback.store(name.map(Arc::new));
+    }
+
+    fn fallback(&self) -> Option<CertifiedKey> {
+        self.fallback.load_full().and_then(|name| self.resolve(&name))
     }
 
     /// The certificate that is served for a name.
@@ -212,7 +222,7 @@ struct Resolver(Arc<CertStore>);
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<sign::CertifiedKey>> {
         match hello.server_name() {
-            Some(name) => self.0.resolve(&name.parse().ok()?).map(|key| key.0),
+            Some(name) => self.0.resolve(&name.parse().ok()?).or_else(|| self.0.fallback()).map(|key| key.0),
             None => self.0.default.load_full(),
         }
     }
