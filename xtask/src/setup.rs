@@ -27,6 +27,7 @@ struct Need {
 
 const NEEDS: &[Need] = &[
     Need { program: "curl", package: "curl", purpose: Purpose::Tests },
+    Need { program: "jq", package: "jq", purpose: Purpose::Tests },
     Need { program: "openssl", package: "openssl", purpose: Purpose::Tests },
     Need { program: "h2load", package: "nghttp2-client", purpose: Purpose::Tests },
     Need { program: "python3", package: "python3", purpose: Purpose::Tests },

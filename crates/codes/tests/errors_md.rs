@@ -38,7 +38,7 @@ fn document() -> String {
     text
 }
 
-/// Crates that are no source of errors of this version: the catalogue itself, tests, and the REST contract, which no server serves yet.
+/// Crates that are no source of errors: the catalogue itself, and tests.
 const NO_SOURCES: [&str; 2] = ["codes", "testkit"];
 
 /// The codes that the product code of the other crates names.
