@@ -72,7 +72,7 @@ impl ApiFront {
 async fn serve(
     listener: TcpListener,
     mut visitors: mpsc::Receiver<OwnVisitor>,
-    mut connections: Connections,
+    connections: Connections,
     stop: CancellationToken,
 ) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -128,7 +128,7 @@ impl Connections {
     }
 
     /// Serves a connection; `held` is let go with it.
-    fn serve<T>(&mut self, scheme: &'static str, stream: T, peer: SocketAddr, held: impl Send + 'static)
+    fn serve<T>(&self, scheme: &'static str, stream: T, peer: SocketAddr, held: impl Send + 'static)
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
