@@ -14,6 +14,9 @@ use crate::workspace::Workspace;
 /// A program and its first arguments.
 type Run = (PathBuf, Vec<PathBuf>);
 
+/// What the module proxy says of a module that it does not give out, which nobody here could change.
+const NOT_PUBLISHED: &str = "This module version is not available";
+
 /// How the programs of languages are built that know a difference.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Build {
@@ -36,14 +39,19 @@ pub(crate) fn install(workspace: &Workspace, sdk: &'static Sdk, build: Build) ->
     if sdk.needs_name && !can_name() {
         return Ok(Err("needs unshare(1) and the right to mount, so that the connect name resolves".to_owned()));
     }
-    let source = workspace.root().join("compat").join(sdk.language.name());
-    let folder = workspace.target()?.join("compat").join(sdk.language.name());
+    let source = workspace.root().join("compat").join(sdk.home);
+    let folder = workspace.target()?.join("compat").join(sdk.home);
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let run = match sdk.language {
         Language::Python => python(&source, &folder, sdk),
         Language::Node => node(&source, &folder, sdk),
         Language::Rust => rust(workspace, &source, &folder, sdk, build),
-        Language::Go => go(&source, &folder, sdk),
+        Language::Go => match go(&source, &folder, sdk) {
+            Err(error) if format!("{error:#}").contains(NOT_PUBLISHED) => {
+                return Ok(Err(format!("{} {} is not in the module proxy", sdk.package, sdk.version)));
+            }
+            run => run,
+        },
         Language::Ssh => Ok(("python3".into(), vec![source.join("program.py")])),
         // Its native half is not published everywhere, which nobody here could change.
         Language::Java => match java(&source, &folder) {
