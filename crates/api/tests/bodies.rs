@@ -295,6 +295,9 @@ fn event_sources() {
     refused::<EventSubscriptionCreate>(twice.clone(), 5127);
     refused::<EventSubscriptionUpdate>(twice, 5127);
     refused::<EventSubscriptionCreate>(json!({"destination_ids": [id("rd")]}), 5103);
+    let many = vec![id("ed"); MAX_DESTINATIONS + 1];
+    refused::<EventSubscriptionCreate>(json!({"destination_ids": many}), 5126);
+    refused::<EventSubscriptionUpdate>(json!({"destination_ids": many}), 5126);
 }
 
 #[test]

@@ -79,6 +79,16 @@ impl NamePolicy {
         Ok(())
     }
 
+    /// Whether agents may dial the name as one of an account's own: whoever answers for it would answer for everything below it, too.
+    pub(crate) fn permit_connect_url(&self, domain: &HostName) -> Result<(), PublicError> {
+        let ours = |own: &HostName| domain == own || domain.is_below(own) || own.is_below(domain);
+        match self.connect_hosts.iter().chain([&self.base_domain, &self.tcp_host]).find(|own| ours(own)) {
+            Some(own) => Err(Code::ERR_NGROK_6705
+                .with(format!("{domain} overlaps with {own}, a domain of the installation. Use a domain of yours."))),
+            None => Ok(()),
+        }
+    }
+
     /// A reserved name, or a wildcard below one. The base domain's own wildcard is leased; the edge keeps reserved names out of it.
     fn is_reserved(&self, pattern: &HostPattern) -> bool {
         let host = pattern.name();
@@ -138,6 +148,22 @@ mod tests {
             "tcp://portway.localhost:20001",
         ] {
             assert_eq!(code(&policy, url, 2), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn connect_urls_do_not_overlap_with_the_installation() {
+        let policy = policy(DomainPolicy::BaseDomainOnly);
+        for (domain, allowed) in [
+            ("portway.localhost", false),
+            ("app.portway.localhost", false),
+            ("x.edge.example.net", false),
+            ("example.net", false),
+            ("xedge.example.net", true),
+            ("connect.example.com", true),
+        ] {
+            let code = policy.permit_connect_url(&domain.parse().unwrap()).err().map(|error| error.code);
+            assert_eq!(code, (!allowed).then_some(Code::ERR_NGROK_6705), "{domain}");
         }
     }
 

@@ -2,16 +2,22 @@
 //!
 //! Contract, bodies and errors are in `portway-api`; here is who may do what, and what it changes.
 
+mod abuse;
 mod addrs;
 mod call;
 mod caller;
 mod crud;
 mod dispatch;
 mod domains;
+mod entry;
+mod event_destinations;
+mod event_subscriptions;
+mod ingresses;
 mod ip;
 mod kind;
 mod rate;
 mod refusal;
+mod visitors;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};

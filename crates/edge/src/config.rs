@@ -12,6 +12,7 @@ use portway_names::{HostName, Region};
 use portway_ssh::Front as SshFront;
 
 use crate::ngrok::ResumeKey;
+use crate::own::OwnService;
 
 /// Configuration of one edge. Resolved: flags and files are read elsewhere.
 #[derive(Debug, Clone)]
@@ -44,6 +45,8 @@ pub struct EdgeConfig {
     pub resume_key: ResumeKey,
     /// Speaks SSH with users' clients; none: SSH is not served.
     pub ssh: Option<Arc<SshFront>>,
+    /// Services of the installation itself, by their names.
+    pub own: Vec<OwnService>,
     /// How long running streams may take after the edge began to drain.
     pub drain_grace: Duration,
     /// How long the lease of a name outlives the session that held it without saying goodbye: the time an agent has to come
@@ -67,6 +70,7 @@ impl Default for EdgeConfig {
             quic_keys: QuicKeys::random(),
             resume_key: ResumeKey::random(),
             ssh: None,
+            own: Vec::new(),
             drain_grace: Duration::from_secs(30),
             lease_grace: Duration::from_secs(60),
         }

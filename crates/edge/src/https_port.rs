@@ -24,6 +24,7 @@ use crate::metrics::{HandshakeLabel, HandshakeStage, Kind, ReasonLabel};
 use crate::native::{self, Arrival};
 use crate::ngrok::{self, AgentIo};
 use crate::opening::{self, Opening};
+use crate::own::{Held, OwnService, OwnVisitor};
 use crate::state::EdgeShared;
 use crate::visitor::Visitor;
 use crate::{http, plain_http, reserved, returning, ssh, tcp};
@@ -144,6 +145,9 @@ fn target(edge: &EdgeShared, server_name: Option<&str>) -> Result<Target, String
 
 /// Finds out who serves a name, and moves there.
 async fn visitor(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName) {
+    if let Some(service) = edge.config.own.iter().find(|service| service.host == name) {
+        return Box::pin(own(&edge, fresh, service)).await;
+    }
     let found = returning::find(&edge, &[Scheme::Https, Scheme::Tls], &name, || reserved::sni(&edge, &name));
     let online = Box::pin(found).await;
     let Some(endpoint) = online else { return Box::pin(https(edge, fresh, name, None)).await };
@@ -231,6 +235,16 @@ async fn https(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName, actions: Opt
     let Settled { permit, counted, .. } = fresh;
     let _held = (permit, counted);
     Box::pin(http::serve(stream, visitor, edge)).await;
+}
+
+/// Ends the TLS of a visitor of the installation itself, and hands the rest on.
+async fn own(edge: &EdgeShared, fresh: Fresh, service: &OwnService) {
+    edge.count_connection(Kind::Https);
+    let Some((stream, settled)) = Box::pin(handshake(edge, fresh, Arc::clone(&edge.tls.https))).await else { return };
+    let Settled { peer, permit, counted, .. } = settled;
+    let held = Held { _permit: permit, _counted: counted };
+    // Nobody takes them while the service stops or moves to another process; the connection is closed then.
+    let _ = service.visitors.send(OwnVisitor { stream: Box::new(stream), peer, held }).await;
 }
 
 async fn agent(edge: Arc<EdgeShared>, fresh: Fresh, connect_name: Option<HostName>) {

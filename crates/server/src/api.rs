@@ -1,6 +1,7 @@
 //! The REST interface on sockets: connections, their limits and time, and bodies read whole.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,10 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use portway_codes::Code;
 use portway_control::{BaseUrl, RestApi};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use portway_edge::OwnVisitor;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -43,11 +46,17 @@ pub(crate) struct ApiFront {
 }
 
 impl ApiFront {
-    /// Accepts calls. `url` stands in every address that the interface gives out; where there is none, each caller is given back the host
+    /// Accepts calls on the listener, and those that come through the edge. `url` stands in every address that the interface gives out; where there is none, each caller is given back the host
     /// that it called.
-    pub(crate) fn start(listener: TcpListener, rest: RestApi, url: Option<BaseUrl>) -> ApiFront {
+    pub(crate) fn start(
+        listener: TcpListener,
+        visitors: mpsc::Receiver<OwnVisitor>,
+        rest: RestApi,
+        url: Option<BaseUrl>,
+    ) -> ApiFront {
         let stop = CancellationToken::new();
-        let running = tokio::spawn(serve(listener, rest, url, stop.clone()));
+        let connections = Connections::new(rest, url, listener.local_addr().ok());
+        let running = tokio::spawn(serve(listener, visitors, connections, stop.clone()));
         ApiFront { stop, running }
     }
 
@@ -60,40 +69,81 @@ impl ApiFront {
     }
 }
 
-async fn serve(listener: TcpListener, rest: RestApi, url: Option<BaseUrl>, stop: CancellationToken) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX).keep_alive_interval(HEAD_TIMEOUT);
-    let (connections, slots) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
-    let fallback = listener.local_addr().ok();
+async fn serve(
+    listener: TcpListener,
+    mut visitors: mpsc::Receiver<OwnVisitor>,
+    mut connections: Connections,
+    stop: CancellationToken,
+) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accepted = async {
             let slot = Arc::clone(&slots).acquire_owned().await.expect("it is never closed");
-            listener.accept().await.map(|(stream, peer)| (slot, stream, peer))
-        };
-        let (slot, stream, peer) = match stop.run_until_cancelled(accepted).await {
-            None => break,
-            Some(Ok(accepted)) => accepted,
-            Some(Err(error)) => {
-                tracing::warn!(%error, "the REST interface cannot accept a connection");
-                sleep(ACCEPT_PAUSE).await;
-                continue;
+            tokio::select! {
+                accepted = listener.accept() => Arrival::Socket(slot, accepted),
+                Some(visitor) = visitors.recv() => Arrival::Visitor(visitor),
             }
         };
-        let _ = stream.set_nodelay(true);
-        let (rest, url) = (rest.clone(), url.clone());
-        let service = service_fn(move |request| {
-            let base = url.clone().or_else(|| origin("http", &request)).or_else(|| address(fallback));
-            answer(rest.clone(), peer.ip(), base, request)
-        });
-        let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
-        tokio::spawn(async move {
-            let _ = connection.await;
-            drop(slot);
-        });
+        match stop.run_until_cancelled(accepted).await {
+            None => break,
+            Some(Arrival::Socket(slot, Ok((stream, peer)))) => {
+                let _ = stream.set_nodelay(true);
+                connections.serve("http", stream, peer, slot);
+            }
+            Some(Arrival::Socket(_, Err(error))) => {
+                tracing::warn!(%error, "the REST interface cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+            // The edge counts it among its own connections.
+            Some(Arrival::Visitor(OwnVisitor { stream, peer, held })) => {
+                connections.serve("https", stream, peer, held);
+            }
+        }
     }
     // Whoever does not finish in time is cut off with the process.
-    let _ = timeout(STOP_GRACE, connections.shutdown()).await;
+    let _ = timeout(STOP_GRACE, connections.running.shutdown()).await;
+}
+
+/// Where a connection comes from.
+enum Arrival {
+    Socket(OwnedSemaphorePermit, io::Result<(TcpStream, SocketAddr)>),
+    Visitor(OwnVisitor),
+}
+
+/// The connections that are served.
+struct Connections {
+    builder: Builder<TokioExecutor>,
+    running: GracefulShutdown,
+    rest: RestApi,
+    url: Option<BaseUrl>,
+    local: Option<SocketAddr>,
+}
+
+impl Connections {
+    fn new(rest: RestApi, url: Option<BaseUrl>, local: Option<SocketAddr>) -> Connections {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX).keep_alive_interval(HEAD_TIMEOUT);
+        Connections { builder, running: GracefulShutdown::new(), rest, url, local }
+    }
+
+    /// Serves a connection; `held` is let go with it.
+    fn serve<T>(&mut self, scheme: &'static str, stream: T, peer: SocketAddr, held: impl Send + 'static)
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (rest, url, local) = (self.rest.clone(), self.url.clone(), self.local);
+        let service = service_fn(move |request| {
+            let base = url.clone().or_else(|| origin(scheme, &request)).or_else(|| address(local));
+            answer(rest.clone(), peer.ip(), base, request)
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = self.running.watch(connection);
+        tokio::spawn(async move {
+            let _ = connection.await;
+            drop(held);
+        });
+    }
 }
 
 /// Reads the body and has the call answered.

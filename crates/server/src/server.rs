@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use portway_control::{Control, ControlConfig, DataDir, RestApi};
-use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, QuicKeys, ResumeKey};
+use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, OwnService, OwnVisitor, QuicKeys, ResumeKey};
+use portway_names::HostName;
 use portway_rpc::in_memory;
 use prometheus_client::registry::Registry;
 use tokio::net::UnixListener;
@@ -25,6 +26,9 @@ use crate::settings::DomainPolicy;
 use crate::sockets::{BindError, Inherited, Listening, Purpose, Sockets};
 use crate::writable::unwritable;
 use crate::{bootstrap, ssh};
+
+/// Connections for the REST interface that wait in memory to be taken; more wait in the edge.
+const API_VISITORS_WAITING: usize = 16;
 
 /// What a running server can be told.
 #[derive(Debug)]
@@ -97,6 +101,8 @@ struct Core {
     /// What runs for the control plane: its reconcilers and its link with the edge.
     control_tasks: JoinSet<()>,
     stop_control: CancellationToken,
+    /// Who calls the REST interface through the edge; none when somebody takes them already.
+    api_visitors: Option<mpsc::Receiver<OwnVisitor>>,
 }
 
 impl Server {
@@ -279,7 +285,8 @@ impl Server {
         socket.set_nonblocking(true)?;
         let rest = RestApi::new(&control.service(), self.config.api_rate_limit);
         let listener = tokio::net::TcpListener::from_std(socket)?;
-        self.api = Some(ApiFront::start(listener, rest, self.config.api_url.clone()));
+        let Some(visitors) = self.core.api_visitors.take() else { return Ok(()) };
+        self.api = Some(ApiFront::start(listener, visitors, rest, self.config.api_url.clone()));
         Ok(())
     }
 
@@ -401,14 +408,18 @@ impl Core {
         control_tasks.spawn(link);
         let (running, stop) = (Arc::clone(&control), stop_control.clone());
         control_tasks.spawn(async move { running.run(stop).await });
+        let (visitors, api_visitors) = mpsc::channel(API_VISITORS_WAITING);
+        let api_host = HostName::join("api", &config.domain).ok();
         let edge_config = EdgeConfig {
+            own: api_host.map(|host| OwnService { host, visitors }).into_iter().collect(),
             quic_keys: QuicKeys::from_secret(&control.derive_key("quic")),
             resume_key: ResumeKey::from_secret(&control.derive_key("resume")),
             ssh: Some(ssh::front(&control).await?),
             ..edge_config(config, addresses)
         };
         let edge = Edge::start(edge_config, listeners, client, metrics).await?;
-        Ok(Self { edge, control: Some(control), control_tasks, stop_control })
+        let api_visitors = Some(api_visitors);
+        Ok(Self { edge, control: Some(control), control_tasks, stop_control, api_visitors })
     }
 
     /// Closes the control plane and gives the data directory free. The edge goes on serving from its replica.
@@ -422,7 +433,7 @@ impl Core {
 
     /// The order of the end: the edge drains first, while the control plane still answers it.
     async fn stop<F: Future<Output = ()>>(self, end: fn(Edge) -> F) {
-        let Self { edge, control, control_tasks, stop_control } = self;
+        let Self { edge, control, control_tasks, stop_control, api_visitors: _ } = self;
         end(edge).await;
         stop_control.cancel();
         drop(control_tasks);

@@ -13,6 +13,7 @@ const ADD: &str = "INSERT INTO accounts (id, name, created_ms) VALUES ($1, $2, $
 const ADD_USER: &str =
     "INSERT INTO users (id, account_id, email, password_hash, created_ms) VALUES ($1, $2, $3, $4, $5)";
 const GET_USER: &str = "SELECT id, account_id, email, password_hash, created_ms FROM users WHERE email = $1";
+const GET_USER_BY_ID: &str = "SELECT id, account_id, email, password_hash, created_ms FROM users WHERE id = $1";
 
 /// The tenant that everything belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +86,19 @@ impl Store {
             let mut tx = self.reader().await?;
             let row = query(COUNT).fetch_one(&mut tx).await?;
             Ok(u64::try_from(number(&row, "n")?).unwrap_or(0))
+        })
+        .await
+    }
+
+    /// The user of this id.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        self.named(async {
+            let mut tx = self.reader().await?;
+            let row = query(GET_USER_BY_ID).bind(id.to_string()).fetch_optional(&mut tx).await?;
+            row.as_ref().map(user).transpose()
         })
         .await
     }

@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
 use portway_agent::{Agent, AgentBuilder, Roots};
 use portway_server::{Order, Ready, Server, ServerConfig, Settings};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -19,6 +23,7 @@ pub struct Cluster {
     data_dir: TempDir,
     ready: Ready,
     authtoken: SecretString,
+    api_key: SecretString,
     ca: Vec<u8>,
     settings: Settings,
     orders: mpsc::Sender<Order>,
@@ -81,10 +86,11 @@ impl Cluster {
         let bootstrap: serde_json::Value =
             serde_json::from_slice(&std::fs::read(data_dir.path().join("data/bootstrap.json"))?)?;
         let authtoken = bootstrap["authtoken"].as_str().context("bootstrap.json has an authtoken")?.into();
+        let api_key = bootstrap["api_key"].as_str().context("bootstrap.json has an API key")?.into();
         let ca = std::fs::read(&ready.ca_cert)?;
         let (orders, told) = mpsc::channel(1);
         let serving = tokio::spawn(server.run(told));
-        Ok(Self { data_dir, ready, authtoken, ca, settings, orders, serving })
+        Ok(Self { data_dir, ready, authtoken, api_key, ca, settings, orders, serving })
     }
 
     /// Where the server is reached.
@@ -129,6 +135,45 @@ impl Cluster {
     /// A URL below the base domain: `https://<name>.<base>`.
     pub fn url(&self, scheme: &str, name: &str) -> String {
         format!("{scheme}://{name}.{}", self.ready.base_domain)
+    }
+
+    /// Calls the REST interface with the first account's key: the status, and what came back; null for nothing.
+    ///
+    /// # Errors
+    /// When the address does not answer, or answers with what is no JSON.
+    pub async fn api(&self, method: &str, path: &str, body: Value) -> Result<(u16, Value)> {
+        self.api_at(&self.ready.api_url, method, path, body).await
+    }
+
+    /// The same, at another address of the interface, such as `https://api.<base>`.
+    ///
+    /// # Errors
+    /// When the address does not answer, or answers with what is no JSON.
+    pub async fn api_at(&self, base: &str, method: &str, path: &str, body: Value) -> Result<(u16, Value)> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{base}{path}"))
+            .header("authorization", format!("Bearer {}", self.api_key.expose_secret()))
+            .header("ngrok-version", "2");
+        if !body.is_null() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+        let at: SocketAddr = self.ready.api_url.trim_start_matches("http://").parse()?;
+        let client = Client::new(&self.ca, self.ready.https_addr, at);
+        let response = client.send(request.body(Full::new(body))?).await?;
+        let reply = if response.body.is_empty() { Value::Null } else { serde_json::from_slice(&response.body)? };
+        Ok((response.status, reply))
+    }
+
+    /// A call of the REST interface that must succeed, and what came back.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn done(&self, method: &str, path: &str, body: Value) -> Result<Value> {
+        let (status, reply) = self.api(method, path, body).await?;
+        anyhow::ensure!((200..300).contains(&status), "{method} {path}: {status} {reply}");
+        Ok(reply)
     }
 
     /// Text of a path of the admin address.

@@ -10,6 +10,9 @@ use crate::{
     Ref, RoleArn, Several, StreamArn, Text, Timestamp, Word,
 };
 
+/// Most destinations of a subscription: every one of its events is sent to each of them.
+pub const MAX_DESTINATIONS: usize = 32;
+
 body! {
     /// A role of AWS that events are sent under.
     AwsRole {
@@ -144,7 +147,7 @@ body! {
         /// Whether an event is sent at once, to see whether it arrives.
         verify_with_test_event: bool = false;
     }
-    check with_secrets;
+    check with_secret;
 
     /// A change of an event destination. The target stays of its kind.
     EventDestinationUpdate {
@@ -284,22 +287,36 @@ impl EventTarget {
         let logs = self.cloudwatch_logs.as_ref().map(|target| &target.auth);
         kinesis.or(firehose).or(logs).or(self.s3.as_ref().map(|target| &target.auth))
     }
+
+    /// The secret that events are sent with, when it is given. No target has more than one.
+    pub fn secret(&self) -> Option<&SecretString> {
+        let datadog = self.datadog.as_ref().and_then(|target| target.api_key.as_ref());
+        let azure = self.azure_logs_ingestion.as_ref().and_then(|target| target.client_secret.as_ref());
+        let aws = self.aws_auth().and_then(|auth| auth.creds.as_ref()?.aws_secret_access_key.as_ref());
+        datadog.or(azure).or(aws)
+    }
+
+    /// Checks that a target which needs a secret has it.
+    ///
+    /// # Errors
+    ///
+    /// 5133, 5139 or 240 when it is missing.
+    pub fn check_secret(&self) -> Result<(), Fault> {
+        let missing = |code, field| Err(Fault::coded(code, format!("target.{}.{field} is missing", self.kind())));
+        match self.secret() {
+            None if self.datadog.is_some() => missing(Code::ERR_NGROK_5133, "api_key"),
+            None if self.azure_logs_ingestion.is_some() => missing(Code::ERR_NGROK_5139, "client_secret"),
+            None if self.aws_auth().is_some_and(|auth| auth.creds.is_some()) => {
+                missing(Code::ERR_NGROK_240, "auth.creds.aws_secret_access_key")
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
-/// What is new has nothing to keep, so its secrets must be there.
-fn with_secrets(body: &EventDestinationCreate) -> Result<(), Fault> {
-    let target = &body.target;
-    if target.datadog.as_ref().is_some_and(|datadog| datadog.api_key.is_none()) {
-        return Err(Fault::coded(Code::ERR_NGROK_5133, "target.datadog.api_key is missing"));
-    }
-    if target.azure_logs_ingestion.as_ref().is_some_and(|azure| azure.client_secret.is_none()) {
-        return Err(Fault::coded(Code::ERR_NGROK_5139, "target.azure_logs_ingestion.client_secret is missing"));
-    }
-    let keys = target.aws_auth().and_then(|auth| auth.creds.as_ref());
-    if keys.is_some_and(|keys| keys.aws_secret_access_key.is_none()) {
-        return Err(Fault::coded(Code::ERR_NGROK_240, "the aws_secret_access_key is missing"));
-    }
-    Ok(())
+/// What is new has nothing to keep, so its secret must be there.
+fn with_secret(body: &EventDestinationCreate) -> Result<(), Fault> {
+    body.target.check_secret()
 }
 
 fn azure(target: &AzureLogsIngestionTarget) -> Result<(), Fault> {
@@ -353,11 +370,21 @@ pub fn check_source(kind: &EventType, fields: &[&str], filter: Option<&FilterTex
 }
 
 fn subscription(body: &EventSubscriptionCreate) -> Result<(), Fault> {
+    not_too_many(&body.destination_ids)?;
     no_type_twice(&body.sources)
 }
 
 fn subscription_update(body: &EventSubscriptionUpdate) -> Result<(), Fault> {
+    not_too_many(body.destination_ids.as_ref().map_or(&[], Several::as_slice))?;
     no_type_twice(body.sources.as_ref().map_or(&[], Several::as_slice))
+}
+
+fn not_too_many(destinations: &[EventDestinationId]) -> Result<(), Fault> {
+    if destinations.len() > MAX_DESTINATIONS {
+        let why = format!("destination_ids has more than {MAX_DESTINATIONS} entries");
+        return Err(Fault::coded(Code::ERR_NGROK_5126, why));
+    }
+    Ok(())
 }
 
 fn no_type_twice(sources: &[EventSourceCreate]) -> Result<(), Fault> {

@@ -1,4 +1,4 @@
-//! Reserved domains and addresses.
+//! Reserved domains and addresses, and connect URLs.
 
 use portway_api::{Authority, ManagedKeyType};
 use portway_names::HostPattern;
@@ -36,6 +36,16 @@ pub(crate) struct ReservedAddr {
     pub(crate) region: String,
     pub(crate) description: String,
     pub(crate) metadata: String,
+}
+
+/// A domain of the account's own that its agents dial.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AgentIngress {
+    pub(crate) domain: String,
+    pub(crate) description: String,
+    pub(crate) metadata: String,
+    /// How certificates are ordered; the internal authority issues them when there is none.
+    pub(crate) certificate_management_policy: Option<Policy>,
 }
 
 /// Host patterns as texts.

@@ -191,7 +191,7 @@ impl ReservedDomain {
     }
 }
 
-fn policy(policy: CertificatePolicy) -> Policy {
+pub(super) fn policy(policy: CertificatePolicy) -> Policy {
     Policy { authority: policy.authority, private_key_type: policy.private_key_type }
 }
 

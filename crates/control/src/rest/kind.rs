@@ -234,7 +234,8 @@ fn written<K: Kept>(call: &Call<'_>, row: &Row<'_>, kept: &K) -> (Content, Value
     (content, as_json(&kept.reply(call, row)))
 }
 
-fn as_json<T: Serialize>(value: &T) -> Value {
+/// A reply as JSON.
+pub(crate) fn as_json<T: Serialize>(value: &T) -> Value {
     serde_json::to_value(value).expect("names of members are texts")
 }
 

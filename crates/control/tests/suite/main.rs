@@ -10,8 +10,12 @@ mod following;
 #[path = "../../../store/tests/postgres/mod.rs"]
 mod postgres;
 mod rest;
+mod rest_entry;
+mod rest_events;
+mod rest_ingresses;
 mod rest_ip;
 mod rest_names;
+mod rest_roles;
 mod server;
 
 use std::collections::BTreeMap;

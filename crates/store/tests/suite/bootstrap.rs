@@ -43,6 +43,7 @@ async fn an_unconfirmed_start_is_replaced_and_a_confirmed_one_is_not(engine: Eng
     assert_eq!(store.api_key_by_digest(&Digest::new([1; 32])).await.unwrap(), None);
     assert!(store.api_key_by_digest(&Digest::new([2; 32])).await.unwrap().is_some());
     let user = store.user_by_email("admin@example.com").await.unwrap().unwrap();
+    assert_eq!(store.user(&user.id).await.unwrap().as_ref(), Some(&user));
     assert_eq!(user.password_hash, "hash 2");
     assert_eq!(store.accounts().await.unwrap().len(), 1);
 

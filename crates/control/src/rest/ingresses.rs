@@ -1,0 +1,74 @@
+//! Connect URLs: domains of an account's own that its agents dial.
+
+use portway_api::{AgentIngressCreate, AgentIngressUpdate, ManagedPolicy};
+use portway_codes::{Code, PublicError};
+use portway_names::{AccountId, AgentIngressId, HostName};
+
+use super::call::{Call, time};
+use super::domains::policy;
+use super::kind::{Kept, Kind, Row, set};
+use crate::kept::names::AgentIngress;
+
+pub(crate) static INGRESS: Kind = Kind::of::<AgentIngress>();
+
+impl Kept for AgentIngress {
+    const KIND: &'static str = "agent_ingress";
+    const COLLECTION: &'static str = "/agent_ingresses";
+    type Id = AgentIngressId;
+    type Create = AgentIngressCreate;
+    type Update = AgentIngressUpdate;
+    type Reply = portway_api::AgentIngress;
+
+    fn create(call: &Call<'_>, _: &str, body: AgentIngressCreate) -> Result<Self, PublicError> {
+        let names = &call.inner.names;
+        names.permit_connect_url(&body.domain.0)?;
+        if HostName::join(names.region.as_str(), &body.domain.0).is_err() {
+            let text = format!("{} is too long: the names of regions below it would not be valid.", body.domain.0);
+            return Err(Code::ERR_NGROK_6704.with(text));
+        }
+        Ok(AgentIngress {
+            domain: body.domain.0.to_string(),
+            description: body.description.into_string(),
+            metadata: body.metadata.into_string(),
+            certificate_management_policy: body.certificate_management_policy.map(policy),
+        })
+    }
+
+    fn update(&mut self, _: &Call<'_>, _: &str, body: AgentIngressUpdate) -> Result<(), PublicError> {
+        set(&mut self.description, body.description);
+        set(&mut self.metadata, body.metadata);
+        if let Some(wanted) = body.certificate_management_policy {
+            self.certificate_management_policy = Some(policy(wanted));
+        }
+        Ok(())
+    }
+
+    fn reply(&self, call: &Call<'_>, row: &Row<'_>) -> portway_api::AgentIngress {
+        let names = &call.inner.names;
+        let policy = self.certificate_management_policy;
+        portway_api::AgentIngress {
+            id: row.id.to_owned(),
+            uri: call.base.resource(Self::COLLECTION, row.id),
+            description: self.description.clone(),
+            metadata: self.metadata.clone(),
+            domain: self.domain.clone(),
+            // Names that lead to the edges; absolute, as they stand in NS records.
+            ns_targets: names.connect_hosts.iter().map(|host| format!("{host}.")).collect(),
+            region_domains: vec![format!("{}.{}", names.region, self.domain)],
+            created_at: time(row.created),
+            certificate_management_policy: policy
+                .map(|policy| ManagedPolicy { authority: policy.authority, private_key_type: policy.private_key_type }),
+            // Nobody orders certificates for connect URLs.
+            certificate_management_status: None,
+        }
+    }
+
+    fn keys(&self, _: &AccountId) -> Vec<String> {
+        vec![self.domain.clone()]
+    }
+
+    fn taken(key: &str, own: Option<&str>) -> PublicError {
+        let which = own.map(|id| format!(": {id}")).unwrap_or_default();
+        Code::ERR_NGROK_6706.with(format!("There is a connect URL with the domain {key} already{which}."))
+    }
+}

@@ -1,0 +1,62 @@
+//! The REST interface of a whole server: how it is reached, and that what it keeps takes effect.
+
+use anyhow::Result;
+use portway_server::Settings;
+use portway_testkit::{Client, Cluster};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn it_is_reached_at_its_address_and_by_name() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let policy = cluster.done("POST", "/ip_policies", json!({"description": "office"})).await?;
+    let path = format!("/ip_policies/{}", policy["id"].as_str().unwrap());
+    let base = format!("https://api.portway.localhost:{}", cluster.ready().https_addr.port());
+    let (status, by_name) = cluster.api_at(&base, "GET", &path, Value::Null).await?;
+    assert_eq!((status, &by_name["id"]), (200, &policy["id"]));
+    // Each caller is given back the way it came.
+    assert_eq!(policy["uri"], format!("{}{path}", cluster.ready().api_url));
+    assert_eq!(by_name["uri"], format!("{base}{path}"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn api_url_stands_in_every_address() -> Result<()> {
+    let settings = Settings { api_url: Some("https://api.example.com".parse()?), ..Settings::default() };
+    let cluster = Cluster::with(settings).await?;
+    let page = cluster.done("GET", "/ip_policies", Value::Null).await?;
+    assert_eq!(page["uri"], "https://api.example.com/ip_policies");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_refused() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let long = json!({"description": "x".repeat(300_000)});
+    let (status, error) = cluster.api("POST", "/ip_policies", long).await?;
+    assert_eq!((status, error["error_code"].as_str()), (413, Some("ERR_PORTWAY_41302")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn calls_go_on_through_an_upgrade() -> Result<()> {
+    let mut cluster = Cluster::start().await?;
+    let policy = cluster.done("POST", "/ip_policies", json!({})).await?;
+    let predecessor = cluster.upgrade().await?;
+    let page = cluster.done("GET", "/ip_policies", Value::Null).await?;
+    assert_eq!(page["ip_policies"][0]["id"], policy["id"]);
+    predecessor.ended().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_document_needs_no_key() -> Result<()> {
+    let cluster = Cluster::start().await?;
+    let at = cluster.ready().api_url.trim_start_matches("http://").parse()?;
+    let response = Client::plain(at).get(&format!("{}/openapi.json", cluster.ready().api_url)).await?;
+    let document: Value = serde_json::from_slice(&response.body)?;
+    assert_eq!(
+        (response.status, document["servers"][0]["url"].as_str()),
+        (200, Some(cluster.ready().api_url.as_str()))
+    );
+    Ok(())
+}
