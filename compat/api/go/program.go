@@ -83,6 +83,7 @@ type entry struct {
 	Update   object
 	Refused  object
 	Code     string
+	Gone     string
 	Calls    []string
 	Online   *int
 	Missing  string
@@ -199,6 +200,14 @@ func (r *row) key(index int) any {
 	return r.ids[index]
 }
 
+// The same of the first, as a change has it.
+func (r *row) found() object {
+	if key, below := r.key(0).(object); below {
+		return key
+	}
+	return object{"id": r.ids[0]}
+}
+
 func (r *row) name(reply any) string {
 	key := "id"
 	if r.Below != nil {
@@ -222,7 +231,7 @@ func (r *row) check(what string) error {
 		}
 		return err
 	case "update":
-		changed, err := r.call("Update", merged(object{"id": r.ids[0]}, r.Update))
+		changed, err := r.call("Update", merged(r.found(), r.Update))
 		if err != nil {
 			return err
 		}
@@ -246,14 +255,14 @@ func (r *row) check(what string) error {
 		return refused(err, r.Code)
 	case "missing":
 		_, err := r.call("Get", r.Missing)
-		return refused(err, "ERR_PORTWAY_40401")
+		return refused(err, r.Gone)
 	case "delete":
 		for index := len(r.ids) - 1; index >= 0; index-- {
 			if _, err := r.call("Delete", r.key(index)); err != nil {
 				return err
 			}
 			_, err := r.call("Get", r.key(index))
-			if err := refused(err, "ERR_PORTWAY_40401"); err != nil {
+			if err := refused(err, r.Gone); err != nil {
 				return err
 			}
 		}

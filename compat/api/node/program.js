@@ -75,7 +75,7 @@ class Row {
 
   async update() {
     const change = filled(this.row.update);
-    expect(await this.service.update({ id: this.ids[0], ...change }), change);
+    expect(await this.service.update({ ...(this.below ? this.key(0) : { id: this.ids[0] }), ...change }), change);
     expect(await this.service.get(this.key(0)), change);
   }
 
@@ -107,13 +107,13 @@ class Row {
 
   async missing() {
     this.ids = [this.row.missing];
-    await refused(() => this.service.get(this.key(0)), "ERR_PORTWAY_40401");
+    await refused(() => this.service.get(this.key(0)), this.row.gone);
   }
 
   async delete() {
     for (let index = this.ids.length - 1; index >= 0; index--) {
       await done(this.service.delete(this.key(index)));
-      await refused(() => this.service.get(this.key(index)), "ERR_PORTWAY_40401");
+      await refused(() => this.service.get(this.key(index)), this.row.gone);
     }
   }
 }

@@ -117,12 +117,12 @@ class Row:
 
     def missing(self):
         self.ids = [self.row["missing"]]
-        refused(lambda: self.service.get(**self.key(0)), "ERR_PORTWAY_40401")
+        refused(lambda: self.service.get(**self.key(0)), self.row["gone"])
 
     def delete(self):
         for index in reversed(range(len(self.ids))):
             self.service.delete(**self.key(index))
-            refused(lambda: self.service.get(**self.key(index)), "ERR_PORTWAY_40401")
+            refused(lambda: self.service.get(**self.key(index)), self.row["gone"])
 
 
 def check(row, what):

@@ -24,6 +24,8 @@ const ONLINE: Duration = Duration::from_secs(30);
 const COUNT: usize = 3;
 /// The domain of the certificates.
 const DOMAIN: &str = "compat.example";
+/// What the interface says of most things that are not there.
+const GONE: &str = "ERR_PORTWAY_40401";
 /// Longer than any text that the interface takes.
 const LONG: usize = 5000;
 
@@ -60,6 +62,7 @@ fn expanded(row: &Value, words: &[(&str, String)]) -> Value {
     let mut whole = row.clone();
     whole["checks"] = checks(row).into();
     whole["delete"] = has_delete(row).into();
+    whole["gone"] = row.get("gone").cloned().unwrap_or_else(|| GONE.into());
     if row.get("create").is_some() {
         let bodies = (0..COUNT).map(|n| {
             let own = row["each"][n].as_object().into_iter().flatten();

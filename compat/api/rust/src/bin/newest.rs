@@ -108,6 +108,7 @@ async fn perform(client: &Client, name: &str, verb: Verb) -> Result<Value, Error
         "event_sources" => match verb {
             Verb::Create(body) => reply(client.event_sources().create(&request(body)).await?),
             Verb::Get(key) => reply(client.event_sources().get(&request(key)).await?),
+            Verb::Update(body) => reply(client.event_sources().update(&request(body)).await?),
             Verb::Delete(key) => reply(client.event_sources().delete(&request(key)).await?),
             _ => panic!("event sources are not paged"),
         },
@@ -190,11 +191,11 @@ impl Row<'_> {
             "list" => self.list().await,
             "refused" => {
                 let body = merged(&self.below, &filled(&self.row["refused"], first));
-                self.refused(Verb::Create(body), self.row["code"].as_str().expect("a code")).await
+                self.refused(Verb::Create(body), text(&self.row["code"])).await
             }
             "missing" => {
                 let key = json!({"id": self.row["missing"]});
-                self.refused(Verb::Get(key), "ERR_PORTWAY_40401").await
+                self.refused(Verb::Get(key), text(&self.row["gone"])).await
             }
             _ if self.ids.is_empty() => Err("there is none".to_owned()),
             "get" => match self.perform(Verb::Get(self.key(0))).await? {
@@ -208,7 +209,7 @@ impl Row<'_> {
             }
             "calls" => {
                 for call in self.row["calls"].as_array().into_iter().flatten() {
-                    let call = call.as_str().unwrap_or_default().to_owned();
+                    let call = text(call).to_owned();
                     self.perform(Verb::Call(call, self.key(0))).await?;
                 }
                 Ok(())
@@ -216,7 +217,7 @@ impl Row<'_> {
             "delete" => {
                 for index in (0..self.ids.len()).rev() {
                     self.perform(Verb::Delete(self.key(index))).await?;
-                    self.refused(Verb::Get(self.key(index)), "ERR_PORTWAY_40401").await?;
+                    self.refused(Verb::Get(self.key(index)), text(&self.row["gone"])).await?;
                 }
                 Ok(())
             }
@@ -226,7 +227,7 @@ impl Row<'_> {
 
     async fn list(&mut self) -> Checked {
         if !self.below.is_null() {
-            let subscription = self.below["subscription_id"].as_str().unwrap_or_default();
+            let subscription = text(&self.below["subscription_id"]);
             let listed = self.client.event_sources().list(subscription).await.map_err(|error| format!("{error:?}"))?;
             let missing = self.ids.iter().find(|id| !listed.sources.iter().any(|source| &source.r#type == *id));
             return missing.map_or(Ok(()), |id| Err(format!("{id} is not in the list")));
@@ -268,6 +269,10 @@ fn merged(one: &Value, other: &Value) -> Value {
     members.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 /// What was asked for is there.
 fn expect(thing: &Value, wanted: &Value) -> Checked {
     for (key, value) in wanted.as_object().into_iter().flatten() {
@@ -304,7 +309,7 @@ async fn main() {
         let (name, below) = (entry["resource"].as_str().expect("a name"), filled(&entry["below"], &first));
         let mut row = Row { client: &client, row: entry, name, below, ids: Vec::new() };
         for what in entry["checks"].as_array().into_iter().flatten() {
-            let what = what.as_str().unwrap_or_default();
+            let what = text(what);
             if !check(&mut row, what, &mut first).await && what == "create" {
                 break;
             }
