@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use portway_codes::PublicError;
 use serde_json::Value;
 
+use crate::query::known;
 use crate::{Described, FilterField, Input, Operation, Schemas, read_body};
 
 /// Makes the schema of a body or reply.
@@ -133,6 +134,16 @@ impl Spec {
     /// The first part of its name: the kind of resource.
     pub fn group(&self) -> &'static str {
         self.name.split(' ').next().unwrap_or(self.name)
+    }
+
+    /// The second part of its name: what is done with it.
+    pub fn verb(&self) -> &'static str {
+        self.name.split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// The names of the parameters in the query.
+    pub fn query(&self) -> &'static [&'static str] {
+        known(self.operation)
     }
 
     /// One line that says everything, for the golden list.

@@ -90,13 +90,8 @@ impl AgentSettings {
         let url = url.or_else(|| file.connect_url.clone()).ok_or(SettingsError::NoConnectUrl)?;
         let connect_url: ConnectUrl =
             url.parse().map_err(|error| SettingsError::ConnectUrl { url, reason: format!("{error}") })?;
-        let cas = args.ca.as_deref().filter(|ca| !ca.is_empty()).map(|text| match text {
-            "host" => ConnectCas::Host,
-            "trusted" => ConnectCas::Trusted,
-            path => ConnectCas::File(PathBuf::from(path)),
-        });
-        let (roots, ca) = match cas {
-            Some(cas) => roots(Some(&cas), CaSource::Flag)?,
+        let (roots, ca) = match args.ca.as_deref().filter(|ca| !ca.is_empty()) {
+            Some(ca) => flag_roots(ca)?,
             None => file_roots(&config)?,
         };
         let proxy_url = args.proxy_url.clone().or_else(|| file.proxy_url.clone());
@@ -139,6 +134,16 @@ pub(crate) fn read_config(files: &ConfigFiles) -> Result<Config, ConfigError> {
         return Config::load(found.as_slice());
     }
     Config::load(&files.files)
+}
+
+/// What `--ca` says to trust.
+pub(crate) fn flag_roots(ca: &str) -> Result<(Roots, Option<PathBuf>), SettingsError> {
+    let cas = match ca {
+        "host" => ConnectCas::Host,
+        "trusted" => ConnectCas::Trusted,
+        path => ConnectCas::File(PathBuf::from(path)),
+    };
+    roots(Some(&cas), CaSource::Flag)
 }
 
 /// What the configuration files say to trust.

@@ -47,6 +47,7 @@ pub(crate) const NOT_BUILT: [&str; 29] = [
   portway tcp 22                                   publish ssh on a free port
   portway start --all                              everything in the configuration file
   portway server --domain example.com              run your own edge
+  portway api reserved-domains list                work with a server's REST API
 
 `portway COMMAND --help` says more. Exit codes: 0 done, 1 failed at run time, 2 wrong usage or configuration.")]
 pub(crate) struct Cli {
@@ -75,6 +76,8 @@ pub(crate) enum Command {
     Server(Box<crate::server_command::Args>),
     /// Work on a server's data directory
     Admin(Box<crate::admin_command::Args>),
+    /// Work with a server's REST API: domains, certificates, authtokens, IP policies and the rest
+    Api(Box<crate::api_command::Args>),
     /// Print a completion script for a shell
     Completion(CompletionArgs),
     /// Print the version

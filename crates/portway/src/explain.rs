@@ -25,7 +25,7 @@ pub(crate) fn connect_error(error: &ConnectError, ca: Option<&Path>) -> String {
 }
 
 /// The parts that say something, with an empty line between them.
-fn paragraphs(parts: &[&str]) -> String {
+pub(crate) fn paragraphs(parts: &[&str]) -> String {
     let said: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
     said.join("\n\n")
 }
@@ -57,7 +57,7 @@ fn dial_remedy(cause: &DialCause, target: &str, ca: Option<&Path>) -> String {
     }
 }
 
-fn tls_remedy(problem: &TlsProblem, ca: Option<&Path>) -> String {
+pub(crate) fn tls_remedy(problem: &TlsProblem, ca: Option<&Path>) -> String {
     match (problem, ca) {
         (TlsProblem::CaNotTrusted, None) => "The server's certificate comes from an authority that this machine does not trust. When it is your own server, \
              give its CA file: --ca PATH. The server writes it to ca.pem in its data directory (.portway/ca.pem by default)."

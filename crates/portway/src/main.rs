@@ -11,6 +11,7 @@
 mod admin_command;
 mod agent_command;
 mod agent_settings;
+mod api_command;
 mod cli;
 mod config_command;
 mod explain;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Server(args) => beside_shards(server_command::run(*args)),
         Command::Quickstart(args) => on_all_cores(quickstart::run(*args)),
         Command::Admin(args) => on_one_core(admin_command::run(*args)),
+        Command::Api(args) => on_one_core(api_command::run(*args)),
         Command::Http(args) | Command::Https(args) => on_one_core(agent_command::http(*args)),
         Command::Tcp(args) => on_one_core(agent_command::tcp(*args)),
         Command::Tls(args) => on_one_core(agent_command::tls(*args)),
@@ -64,7 +66,9 @@ fn not_parsed(error: &clap::Error) -> ExitCode {
         Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => flag.as_str(),
         _ => "",
     };
-    if cli::NOT_BUILT.contains(&flag) {
+    // Commands of the API have flags of their own, and no endpoint that could do without one.
+    let about_endpoints = std::env::args_os().nth(1).is_none_or(|command| command != "api");
+    if about_endpoints && cli::NOT_BUILT.contains(&flag) {
         let _ = writeln!(
             stderr(),
             "portway: {flag} is not built in this version: visitors would get something else than it promises; leave it out to go on"

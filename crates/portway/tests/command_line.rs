@@ -34,7 +34,9 @@ fn help_of_every_agent_command_has_examples() {
     }
     let output = portway(&["--help"]);
     let text = String::from_utf8_lossy(&output.stdout);
-    for command in ["quickstart", "http", "tcp", "tls", "start", "config", "server", "admin", "completion", "version"] {
+    for command in
+        ["quickstart", "http", "tcp", "tls", "start", "config", "server", "admin", "api", "completion", "version"]
+    {
         assert!(text.contains(&format!("\n  {command} ")), "{command} is not in {text}");
     }
 }

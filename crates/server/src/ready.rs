@@ -15,7 +15,7 @@ pub struct Ready {
     pub connect_url: String,
     /// What agents dial, by address.
     pub connect_addr: SocketAddr,
-    /// The installation's CA certificate, PEM.
+    /// The file with the installation's CA certificate, in PEM.
     pub ca_cert: String,
     /// Endpoints are names below it.
     pub base_domain: String,

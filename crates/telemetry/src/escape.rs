@@ -16,7 +16,7 @@ impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0
             .chars()
-            .try_for_each(|c| if is_unsafe(c) { write!(f, "{}", c.escape_default()) } else { f.write_char(c) })
+            .try_for_each(|c| if steers_terminal(c) { write!(f, "{}", c.escape_default()) } else { f.write_char(c) })
     }
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn write_quoted(out: &mut String, text: &str) {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             // All of them are in the basic plane, so four digits are enough. Writing to a string cannot fail.
-            c if is_unsafe(c) => drop(write!(out, "\\u{:04x}", u32::from(c))),
+            c if steers_terminal(c) => drop(write!(out, "\\u{:04x}", u32::from(c))),
             c => out.push(c),
         }
     }
@@ -40,12 +40,12 @@ pub(crate) fn write_quoted(out: &mut String, text: &str) {
 
 /// Writes `text` bare when it is one word without quotes, else like [`write_quoted`].
 pub(crate) fn write_word(out: &mut String, text: &str) {
-    let bare = |c: char| !c.is_whitespace() && !is_unsafe(c) && !matches!(c, '"' | '=' | '\\' | '\'');
+    let bare = |c: char| !c.is_whitespace() && !steers_terminal(c) && !matches!(c, '"' | '=' | '\\' | '\'');
     if !text.is_empty() && text.chars().all(bare) { out.push_str(text) } else { write_quoted(out, text) }
 }
 
 /// What must not reach a terminal: general categories Cc, Zl and Zp, and the bidirectional controls (Unicode UAX 9, table 3).
-fn is_unsafe(c: char) -> bool {
+pub fn steers_terminal(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -90,8 +90,8 @@ mod tests {
         fn nothing_unsafe_comes_out(text in any::<String>()) {
             let mut out = String::new();
             write_word(&mut out, &text);
-            prop_assert!(!out.chars().any(is_unsafe));
-            prop_assert!(!printable(&text).to_string().chars().any(is_unsafe));
+            prop_assert!(!out.chars().any(steers_terminal));
+            prop_assert!(!printable(&text).to_string().chars().any(steers_terminal));
         }
 
         #[test]

@@ -12,7 +12,7 @@ mod metrics;
 mod sink;
 mod throttle;
 
-pub use escape::{Printable, printable};
+pub use escape::{Printable, printable, steers_terminal};
 pub use install::{FILTER_VARIABLE, LogConfig, LogError, LogFormat, LogHandle, LogOutput, install};
 pub use metrics::{METRICS_CONTENT_TYPE, render};
 pub use throttle::Throttle;

@@ -145,6 +145,8 @@ impl Source<'_> {
         let connect_cas = self.either(("connect_cas", part.connect_cas), ("root_cas", part.root_cas))?;
         let settings = Settings {
             authtoken: part.authtoken.map(|token| SecretString::from(token.value)),
+            api_key: part.api_key.map(|key| SecretString::from(key.value)),
+            api_url: part.api_url.map(|url| url.value),
             connect_url: self.checked(connect_url, |text| {
                 text.parse::<portway_names::ConnectUrl>().map(|_| text.to_owned()).map_err(|error| error.to_string())
             })?,

@@ -40,9 +40,9 @@ pub(super) struct SettingsPart {
     pub(super) server_addr: Text,
     pub(super) root_cas: Text,
 
-    // For commands that read it elsewhere.
-    #[serde(rename = "api_key")]
-    pub(super) _api_key: Presence,
+    // For `portway api`.
+    pub(super) api_key: Text,
+    pub(super) api_url: Text,
 
     // Known, harmless, without effect yet.
     pub(super) console_ui_color: Presence,

@@ -42,6 +42,10 @@ pub struct Config {
 pub struct Settings {
     /// Credential.
     pub authtoken: Option<SecretString>,
+    /// Key of the REST API; the agent itself does not use it.
+    pub api_key: Option<SecretString>,
+    /// Where the REST API is; the agent itself does not use it.
+    pub api_url: Option<String>,
     /// Where to dial.
     pub connect_url: Option<String>,
     /// Which certificates to trust.
@@ -262,6 +266,8 @@ impl Settings {
     fn override_with(&mut self, later: Self) {
         let Self {
             authtoken,
+            api_key,
+            api_url,
             connect_url,
             connect_cas,
             carrier,
@@ -274,6 +280,8 @@ impl Settings {
             console_ui,
         } = later;
         override_one(&mut self.authtoken, authtoken);
+        override_one(&mut self.api_key, api_key);
+        override_one(&mut self.api_url, api_url);
         override_one(&mut self.connect_url, connect_url);
         override_one(&mut self.connect_cas, connect_cas);
         override_one(&mut self.carrier, carrier);

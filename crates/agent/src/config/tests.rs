@@ -1,5 +1,7 @@
 //! Files that are understood, and files that are refused with a text that helps.
 
+use secrecy::ExposeSecret as _;
+
 use super::*;
 
 fn parse(text: &str) -> Config {
@@ -82,6 +84,7 @@ agent:
   carrier: quic
   console_ui: false
   api_key: 2Xw
+  api_url: https://api.example.com
 endpoints:
   - name: web
     url: https://app.example.com
@@ -103,6 +106,8 @@ endpoints:
     assert_eq!(config.settings.carrier, Some(CarrierChoice::Quic));
     assert_eq!(config.settings.connect_cas, Some(ConnectCas::Trusted));
     assert_eq!(config.settings.console_ui, Some(false));
+    assert_eq!(config.settings.api_key.as_ref().map(|key| key.expose_secret()), Some("2Xw"));
+    assert_eq!(config.settings.api_url.as_deref(), Some("https://api.example.com"));
     assert_eq!(config.endpoints.len(), 3);
     assert!(config.endpoints[0].options.upstream_http2);
     assert_eq!(config.endpoints[0].options.description, "the shop");

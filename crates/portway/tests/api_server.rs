@@ -1,0 +1,150 @@
+//! `portway api` against a server as a process: resources are created, listed, read, changed and deleted.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A server on free ports, with its data in `data` of a folder. It is killed when the test is over.
+struct Server {
+    child: Child,
+    dir: TempDir,
+    ready: Value,
+}
+
+impl Server {
+    fn start() -> Result<Self> {
+        let dir = TempDir::new()?;
+        let mut command = portway(dir.path());
+        command.args(["server", "--data-dir", "data"]);
+        for flag in ["--https-addr", "--http-addr", "--api-addr", "--admin-addr", "--ssh-addr"] {
+            command.args([flag, "127.0.0.1:0"]);
+        }
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut server = Self { child, dir, ready: Value::Null };
+        let mut line = String::new();
+        BufReader::new(server.child.stdout.take().context("stdout")?).read_line(&mut line)?;
+        server.ready = serde_json::from_str(&line).with_context(|| format!("the ready line: {line:?}"))?;
+        Ok(server)
+    }
+
+    /// `portway api` with what the data directory says.
+    fn api(&self, words: &[&str]) -> Result<Output> {
+        Ok(portway(self.dir.path()).arg("api").args(words).args(["--data-dir", "data"]).output()?)
+    }
+
+    fn said(&self, words: &[&str]) -> Result<Value> {
+        let output = self.api(words)?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "{words:?}: {errors}");
+        Ok(if output.stdout.is_empty() { Value::Null } else { serde_json::from_slice(&output.stdout)? })
+    }
+
+    fn refused(&self, words: &[&str]) -> Result<String> {
+        let output = self.api(words)?;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        anyhow::ensure!(output.status.code() == Some(1), "{words:?}: {:?} {errors}", output.status);
+        Ok(errors)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The program in a clean environment.
+fn portway(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portway"));
+    command.env_clear().env("HOME", "/nonexistent").current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn a_resource_lives_from_create_to_delete() -> Result<()> {
+    let server = Server::start()?;
+    let created = server.said(&["ip-policies", "create", "--description", "the office"])?;
+    let id = created["id"].as_str().context("an id")?;
+    assert_eq!(created["description"], "the office");
+    let rule = server.said(&[
+        "ip-policy-rules",
+        "create",
+        "--ip-policy-id",
+        id,
+        "--cidr",
+        "203.0.113.0/24",
+        "--action",
+        "allow",
+    ])?;
+    assert_eq!(rule["ip_policy"]["id"], id);
+    assert_eq!(server.said(&["ip-policies", "get", id])?, created);
+    let updated = server.said(&["ip-policies", "update", id, "--metadata", "{\"floor\": 3}"])?;
+    assert_eq!((&updated["metadata"], &updated["description"]), (&"{\"floor\": 3}".into(), &"the office".into()));
+    let table = server.api(&["ip-policies", "list", "--output", "table"])?;
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert!(table.starts_with("ID") && table.contains(id) && table.contains("the office"), "{table}");
+
+    assert!(server.refused(&["ip-policies", "get", "ipp_0ujtsYcgvSTl8PAuAdqWYSMnLOv"])?.contains("ip-policies list"));
+    let said = server.refused(&[
+        "ip-policy-rules",
+        "update",
+        rule["id"].as_str().context("an id")?,
+        "--cidr",
+        "everything",
+    ])?;
+    assert!(said.contains("cidr") && said.contains("ERR_"), "{said}");
+    let rule = rule["id"].as_str().context("an id")?;
+    assert_eq!(server.said(&["ip-policy-rules", "delete", rule])?, Value::Null);
+    assert_eq!(server.said(&["ip-policies", "delete", id])?, Value::Null);
+    assert_eq!(server.said(&["ip-policies", "list"])?["ip_policies"], Value::Array(Vec::new()));
+    Ok(())
+}
+
+#[test]
+fn lists_come_whole_and_filtered() -> Result<()> {
+    let server = Server::start()?;
+    let mut ids = BTreeMap::new();
+    for number in 0..5 {
+        let name = format!("shop-{number}.portway.localhost");
+        let domain = server.said(&["reserved-domains", "create", "--domain", &name, "--description", &name])?;
+        ids.insert(domain["id"].as_str().context("an id")?.to_owned(), name);
+    }
+    let page = server.said(&["reserved-domains", "list", "--limit", "2"])?;
+    assert_eq!(page["reserved_domains"].as_array().map(Vec::len), Some(2));
+    assert!(page["next_page_uri"].is_string(), "{page}");
+    let quiet = server.api(&["reserved-domains", "list", "--limit", "2", "--all", "--quiet"])?;
+    let quiet = String::from_utf8(quiet.stdout)?;
+    assert_eq!(quiet.lines().collect::<Vec<_>>(), ids.keys().rev().collect::<Vec<_>>(), "newest first, none twice");
+    let found = server.said(&["reserved-domains", "list", "--filter", "obj.domain == \"shop-3.portway.localhost\""])?;
+    assert_eq!(found["reserved_domains"].as_array().map(Vec::len), Some(1));
+    let id = found["reserved_domains"][0]["id"].as_str().context("an id")?;
+    assert_eq!(ids[id], "shop-3.portway.localhost");
+    Ok(())
+}
+
+#[test]
+fn the_key_decides_who_is_let_in() -> Result<()> {
+    let server = Server::start()?;
+    let url = server.ready["api_url"].as_str().context("an address")?;
+    let bootstrap: Value = serde_json::from_slice(&std::fs::read(server.dir.path().join("data/bootstrap.json"))?)?;
+    let key = bootstrap["api_key"].as_str().context("a key")?;
+    let call = |key: &str| {
+        let mut command = portway(server.dir.path());
+        command.args(["api", "ip-policies", "list", "--api-url", url]).env("NGROK_API_KEY", key).output()
+    };
+    assert_eq!(call(key)?.status.code(), Some(0));
+    let https = server.ready["https_addr"].as_str().and_then(|address| address.rsplit(':').next()).context("a port")?;
+    let by_name = format!("https://api.portway.localhost:{https}");
+    assert!(server.said(&["ip-policies", "list", "--api-url", &by_name])?["ip_policies"].is_array());
+    let refused = call("0ujtsYcgvSTl8PAuAdqWYSMnLOv_2abcdefghijklmnopqrstu")?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("Check --api-key") && said.ends_with("ERR_NGROK_203\n"), "{said}");
+    Ok(())
+}
