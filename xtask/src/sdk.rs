@@ -30,6 +30,7 @@ pub(crate) enum Language {
     Go,
     Java,
     Ssh,
+    Terraform,
 }
 
 impl Language {
@@ -41,6 +42,7 @@ impl Language {
             Self::Go => "go",
             Self::Java => "java",
             Self::Ssh => "ssh",
+            Self::Terraform => "terraform",
         }
     }
 }
@@ -189,6 +191,13 @@ pub(crate) const API_CLIENTS: &[Sdk] = &[
     api("api-node", Language::Node, "npm @ngrok/ngrok-api", "0.11.0", ("api/node", "newest")),
     api("api-rust", Language::Rust, "crates.io ngrok-api", "0.12.1", ("api/rust", "newest")),
     api("api-go", Language::Go, "github.com/ngrok/ngrok-api-go/v8", "v8.0.0", ("api/go", "go.mod")),
+    api(
+        "api-terraform",
+        Language::Terraform,
+        "github.com/ngrok/terraform-provider-ngrok",
+        "v0.8.0",
+        ("api/terraform", "main.tf"),
+    ),
 ];
 
 #[cfg(test)]
