@@ -42,7 +42,7 @@ def done(messages, action):
 
 def planned(messages):
     """By label, what would be done."""
-    changes = [message["change"] for message in messages if message["type"] in ("planned_change", "resource_drift")]
+    changes = [message["change"] for message in messages if message["type"] == "planned_change"]
     return {change["resource"]["resource_name"]: change["action"] for change in changes}
 
 
