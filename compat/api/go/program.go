@@ -85,6 +85,7 @@ type entry struct {
 	Code     string
 	Gone     string
 	Calls    []string
+	Within   *struct{ Resource, Call string }
 	Online   *int
 	Missing  string
 	Checks   []string
@@ -95,6 +96,7 @@ type entry struct {
 type row struct {
 	entry
 	service reflect.Value
+	clients map[string]any
 	ids     []string
 }
 
@@ -241,11 +243,7 @@ func (r *row) check(what string) error {
 		return r.list()
 	case "calls":
 		for _, call := range r.Calls {
-			name := ""
-			for _, word := range strings.Split(call, "_") {
-				name += strings.ToUpper(word[:1]) + word[1:]
-			}
-			if _, err := r.call(name, r.ids[0]); err != nil {
+			if _, err := r.call(method(call), r.ids[0]); err != nil {
 				return err
 			}
 		}
@@ -300,16 +298,8 @@ func (r *row) list() error {
 		}
 		return nil
 	}
-	function := r.service.MethodByName("List")
-	paging := reflect.New(function.Type().In(0).Elem())
-	paging.Elem().FieldByName("Limit").Set(reflect.ValueOf(ngrok.String("1")))
-	list := function.Call([]reflect.Value{paging})[0]
-	next, item := list.MethodByName("Next"), list.MethodByName("Item")
-	listed := []string{}
-	for next.Call([]reflect.Value{reflect.ValueOf(context.Background())})[0].Bool() {
-		listed = append(listed, r.name(item.Call(nil)[0].Interface()))
-	}
-	if err, _ := list.MethodByName("Err").Call(nil)[0].Interface().(error); err != nil {
+	listed, err := r.listed(r.service.MethodByName("List"))
+	if err != nil {
 		return err
 	}
 	if r.Online != nil {
@@ -325,7 +315,37 @@ func (r *row) list() error {
 	if !slices.Equal(found, wanted) {
 		return fmt.Errorf("%v are not in this order in %v", wanted, listed)
 	}
+	if r.Within != nil {
+		owner := reflect.ValueOf(r.clients[r.Within.Resource])
+		listed, err := r.listed(owner.MethodByName(method(r.Within.Call)), reflect.ValueOf(first[r.Within.Resource]))
+		if err != nil || !slices.Equal(listed, wanted) {
+			return fmt.Errorf("%v instead of %v: %v", listed, wanted, err)
+		}
+	}
 	return nil
+}
+
+// The ids of everything that a method lists, in pages of one.
+func (r *row) listed(function reflect.Value, arguments ...reflect.Value) ([]string, error) {
+	paging := reflect.New(function.Type().In(len(arguments)).Elem())
+	paging.Elem().FieldByName("Limit").Set(reflect.ValueOf(ngrok.String("1")))
+	list := function.Call(append(arguments, paging))[0]
+	next, item := list.MethodByName("Next"), list.MethodByName("Item")
+	ids := []string{}
+	for next.Call([]reflect.Value{reflect.ValueOf(context.Background())})[0].Bool() {
+		ids = append(ids, r.name(item.Call(nil)[0].Interface()))
+	}
+	err, _ := list.MethodByName("Err").Call(nil)[0].Interface().(error)
+	return ids, err
+}
+
+// The name of a method of the client.
+func method(call string) string {
+	name := ""
+	for _, word := range strings.Split(call, "_") {
+		name += strings.ToUpper(word[:1]) + word[1:]
+	}
+	return name
 }
 
 // Makes a check and prints what came out.
@@ -353,7 +373,7 @@ func main() {
 	clients := services(config)
 	rows := []*row{}
 	for _, entry := range table {
-		row := &row{entry: entry, service: reflect.ValueOf(clients[entry.Resource])}
+		row := &row{entry: entry, service: reflect.ValueOf(clients[entry.Resource]), clients: clients}
 		rows = append(rows, row)
 		for _, what := range entry.Checks {
 			if !row.say(what) && what == "create" {

@@ -94,15 +94,23 @@ class Row:
             listed = [read(source).type for source in self.service.list(**self.below).sources]
             assert set(self.ids) <= set(listed), listed
             return
-        first = self.service.list(limit="1")
-        assert len(first._props[first.__iter__().list_property]) <= 1, "a page holds more than its limit"
-        listed = [read(item).id for item in self.service.list(limit="1")]
+        listed = self.listed(self.service.list)
         if "online" in self.row:
             assert len(listed) == self.row["online"], listed
             self.ids = listed
         else:
             wanted = sorted(self.ids, reverse=True)
             assert [id for id in listed if id in wanted] == wanted, f"{wanted} are not in this order in {listed}"
+        if within := self.row.get("within"):
+            call = getattr(getattr(CLIENT, within["resource"]), within["call"])
+            listed = self.listed(call, FIRST[within["resource"]])
+            assert listed == wanted, f"{listed} instead of {wanted}"
+
+    def listed(self, call, *arguments):
+        """Everything, in pages of one."""
+        page = call(*arguments, limit="1")
+        assert len(page._props[page.__iter__().list_property]) <= 1, "a page holds more than its limit"
+        return [read(item).id for item in page]
 
     def calls(self):
         for call in self.row["calls"]:

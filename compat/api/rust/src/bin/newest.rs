@@ -105,6 +105,12 @@ async fn perform(client: &Client, name: &str, verb: Verb) -> Result<Value, Error
             Verb::Get(key) => reply(client.abuse_reports().get(id(&key)).await?),
             _ => panic!("abuse reports are made and read"),
         },
+        "secrets" => match verb {
+            Verb::Call(call, key) if call == "get_secrets_by_vault" => {
+                listed!(client.vaults().get_secrets_by_vault(request(merged(&key, &json!({"limit": "1"})))))
+            }
+            verb => stored(client, name, verb).await?,
+        },
         "event_sources" => match verb {
             Verb::Create(body) => reply(client.event_sources().create(&request(body)).await?),
             Verb::Get(key) => reply(client.event_sources().get(&request(key)).await?),
@@ -188,7 +194,7 @@ impl Row<'_> {
             return Ok(());
         }
         match what {
-            "list" => self.list().await,
+            "list" => self.list(first).await,
             "refused" => {
                 let body = merged(&self.below, &filled(&self.row["refused"], first));
                 self.refused(Verb::Create(body), text(&self.row["code"])).await
@@ -225,15 +231,14 @@ impl Row<'_> {
         }
     }
 
-    async fn list(&mut self) -> Checked {
+    async fn list(&mut self, first: &BTreeMap<String, String>) -> Checked {
         if !self.below.is_null() {
             let subscription = text(&self.below["subscription_id"]);
             let listed = self.client.event_sources().list(subscription).await.map_err(|error| format!("{error:?}"))?;
             let missing = self.ids.iter().find(|id| !listed.sources.iter().any(|source| &source.r#type == *id));
             return missing.map_or(Ok(()), |id| Err(format!("{id} is not in the list")));
         }
-        let listed = self.perform(Verb::List).await?;
-        let listed: Vec<String> = listed.as_array().into_iter().flatten().map(|item| id(item).to_owned()).collect();
+        let listed = self.listed(Verb::List).await?;
         if let Some(online) = self.row["online"].as_u64() {
             if listed.len() as u64 != online {
                 return Err(format!("{listed:?} instead of {online}"));
@@ -247,7 +252,20 @@ impl Row<'_> {
         if found != wanted.iter().collect::<Vec<_>>() {
             return Err(format!("{wanted:?} are not in this order in {listed:?}"));
         }
+        if let Some(within) = self.row.get("within") {
+            let key = json!({"id": first[text(&within["resource"])]});
+            let listed = self.listed(Verb::Call(text(&within["call"]).to_owned(), key)).await?;
+            if listed != wanted {
+                return Err(format!("{listed:?} instead of {wanted:?}"));
+            }
+        }
         Ok(())
+    }
+
+    /// The ids of everything, in pages of one.
+    async fn listed(&self, verb: Verb) -> Checked<Vec<String>> {
+        let listed = self.perform(verb).await?;
+        Ok(listed.as_array().into_iter().flatten().map(|item| id(item).to_owned()).collect())
     }
 }
 
