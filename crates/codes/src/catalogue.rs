@@ -825,6 +825,8 @@ catalogue! {
         "Another resource has this name already. Choose another one.";
     ERR_PORTWAY_40903 40903 409 "Resource in use"
         "Other resources need this one. Change or delete those first.";
+    ERR_PORTWAY_40904 40904 409 "Operator's account"
+        "The installation's first account cannot be suspended or deleted. Its members can be changed.";
     ERR_PORTWAY_41301 41301 413 "Request body too large"
         "The endpoint has to read the whole body of a request before it forwards it, and this one is larger than allowed. Send less.";
     ERR_PORTWAY_41302 41302 413 "Body too large"
@@ -839,8 +841,6 @@ catalogue! {
         "New connections arrive faster than the server takes them. Wait a moment and try again.";
     ERR_PORTWAY_43101 43101 431 "Request header too large"
         "The header of the request is larger than the server allows. Deleting this site's cookies often helps.";
-    ERR_PORTWAY_50001 50001 500 "Internal error"
-        "The server found something that it cannot make sense of. The operator finds more in its log, by the operation id.";
     ERR_PORTWAY_50101 50101 501 "Not implemented"
         "The request uses a method or a transfer coding that the server does not know.";
     ERR_PORTWAY_50301 50301 503 "Too many streams"

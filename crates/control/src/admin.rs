@@ -2,19 +2,31 @@
 //!
 //! Works beside a running server: the database allows it, and the server's edges follow within half a second.
 
+mod authtoken_id;
+
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+pub use authtoken_id::AuthtokenId;
 use portway_access::{Acl, AclError, SshKey, SshKeyError};
-use portway_names::{AccountId, CredentialId};
+use portway_names::{AccountId, CredentialId, SshCredentialId};
 pub use portway_store::BackupError;
-use portway_store::{Credential, DatabaseUrl, Digest, Store, StoreError, Timestamp};
+use portway_store::{
+    Audit, Content, DatabaseUrl, Digest, InUse, NewResource, PAGE_MAX, Resource, ResourceError, Store, StoreError,
+    Timestamp,
+};
 use secrecy::SecretString;
+use serde_json::json;
 
 use crate::OpenError;
 use crate::directory::{DATABASE, DataDir};
+use crate::kept::principals::{AGENT_KINDS, CREDENTIAL, CredentialBody, SSH_CREDENTIAL, SshCredentialBody, known_as};
+use crate::kept::{BodyFault, read, written};
 use crate::random;
 use crate::service::new_epoch;
+
+/// Who makes changes here, in the audit log.
+const WHO: &str = "portway admin";
 
 /// An account.
 #[derive(Debug, Clone)]
@@ -27,11 +39,11 @@ pub struct Account {
     pub created: SystemTime,
 }
 
-/// An authtoken, without its text: that is known only to whoever made it.
+/// An authtoken or SSH key, without its secret: that is known only to whoever made it.
 #[derive(Debug, Clone)]
 pub struct Authtoken {
     /// Its id.
-    pub id: CredentialId,
+    pub id: AuthtokenId,
     /// The account it opens sessions for.
     pub account: AccountId,
     /// What it is for, in the operator's words.
@@ -57,7 +69,7 @@ pub enum AdminError {
     NoAccount(String),
     /// No authtoken has this id.
     #[error("there is no authtoken {0}; `portway admin authtokens list` shows those there are")]
-    UnknownAuthtoken(CredentialId),
+    UnknownAuthtoken(AuthtokenId),
     /// A rule that cannot be understood.
     #[error(transparent)]
     Acl(#[from] AclError),
@@ -89,9 +101,30 @@ pub enum AdminError {
     /// A public key that opens sessions already.
     #[error("the SSH key is registered already; `portway admin authtokens list` shows it, and `revoke` removes it")]
     SshKeyRegistered,
+    /// A record that was changed by hand.
+    #[error("{0}")]
+    Damaged(String),
+    /// The database does not take a change.
+    #[error("the change was refused: {0}")]
+    Refused(ResourceError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<ResourceError> for AdminError {
+    fn from(error: ResourceError) -> Self {
+        match error {
+            ResourceError::Store(error) => AdminError::Store(error),
+            other => AdminError::Refused(other),
+        }
+    }
+}
+
+impl From<BodyFault> for AdminError {
+    fn from(fault: BodyFault) -> Self {
+        AdminError::Damaged(fault.to_string())
+    }
 }
 
 /// Puts a backup in the place of a stopped server's database. What was there is kept under another name, which is returned. Edges take a
@@ -157,20 +190,27 @@ impl Admin {
         Ok(accounts.map(|one| Account { id: one.id, name: one.name, created: one.created.into() }).collect())
     }
 
-    /// All authtokens of all accounts, oldest first.
+    /// All authtokens and SSH keys of all accounts, oldest first.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// When the database cannot be read, or [`AdminError::Damaged`].
     pub async fn authtokens(&self) -> Result<Vec<Authtoken>, AdminError> {
-        let credentials = self.store.credentials().await?.into_iter();
-        let authtoken = |one: Credential| Authtoken {
-            id: one.id,
-            account: one.account,
-            description: one.description,
-            acl: one.acl,
-            created: one.created.into(),
-        };
-        Ok(credentials.map(authtoken).collect())
+        let mut tokens = Vec::new();
+        for account in self.store.accounts().await? {
+            for kind in AGENT_KINDS {
+                let mut before: Option<String> = None;
+                loop {
+                    let page = self.store.resources(&account.id, kind, before.as_deref(), PAGE_MAX).await?;
+                    let Some(last) = page.last() else { break };
+                    before = Some(last.id.clone());
+                    for resource in &page {
+                        tokens.push(authtoken(resource)?);
+                    }
+                }
+            }
+        }
+        tokens.sort_by_key(|token| (token.created, token.id));
+        Ok(tokens)
     }
 
     /// Makes an authtoken for the first account and returns its text, which is shown this once. Without rules it may bind anything.
@@ -185,28 +225,20 @@ impl Admin {
         description: &str,
         acl: &[String],
     ) -> Result<(CredentialId, SecretString), AdminError> {
-        let token = random::token(Timestamp::now());
-        let id = self.add(description, acl, random::token_digest(&token)).await?;
-        Ok((id, token.into()))
-    }
-
-    async fn add(&self, description: &str, acl: &[String], digest: Digest) -> Result<CredentialId, AdminError> {
-        let rules = Acl::parse(acl.iter().map(String::as_str))?;
-        let accounts = self.store.accounts().await?;
-        let account = accounts.first().ok_or_else(|| AdminError::NoAccount(self.store.name().to_owned()))?;
         let now = Timestamp::now();
-        let credential = Credential {
-            id: CredentialId::new(random::ksuid(now)),
-            account: account.id,
-            account_name: account.name.clone(),
-            digest,
-            acl: rules.rules().collect(),
+        let (id, token) = (CredentialId::new(random::ksuid(now)), random::token(now));
+        let body = CredentialBody {
+            membership_id: None,
             description: description.to_owned(),
             metadata: String::new(),
-            created: now,
+            acl: rules(acl)?,
+            digest: random::token_digest(&token),
+            owner_id: None,
         };
-        self.store.add_credential(&credential, now).await?;
-        Ok(credential.id)
+        let after = json!({ "id": id.to_string(), "description": body.description, "acl": body.acl });
+        let audit = audit("credentials create", Some(after.to_string()));
+        self.add(id.to_string(), CREDENTIAL, written(&body), &body.digest, &audit, now).await?;
+        Ok((id, token.into()))
     }
 
     /// Lets a public SSH key open sessions for the first account with `ssh -R`. Without rules it may bind anything.
@@ -221,27 +253,102 @@ impl Admin {
         description: &str,
         acl: &[String],
         public_key: &str,
-    ) -> Result<CredentialId, AdminError> {
+    ) -> Result<SshCredentialId, AdminError> {
         let key = SshKey::parse(public_key)?;
         let description =
             if description.is_empty() { format!("SSH key {}", key.comment) } else { description.to_owned() };
-        let added = self.add(description.trim_end(), acl, random::digest_of(&key.secret())).await;
+        let now = Timestamp::now();
+        let id = SshCredentialId::new(random::ksuid(now));
+        let body = SshCredentialBody {
+            membership_id: None,
+            description: description.trim_end().to_owned(),
+            metadata: String::new(),
+            acl: rules(acl)?,
+            digest: random::digest_of(&key.secret()),
+            owner_id: None,
+            public_key: format!("{key} {}", key.comment).trim_end().to_owned(),
+        };
+        // Keys that were registered before they were a kind of their own are authtokens.
+        if self.store.resource_by_key(CREDENTIAL, &body.digest.to_string()).await?.is_some() {
+            return Err(AdminError::SshKeyRegistered);
+        }
+        let after = json!({
+            "id": id.to_string(),
+            "description": body.description,
+            "acl": body.acl,
+            "public_key": body.public_key,
+        });
+        let audit = audit("ssh-credentials create", Some(after.to_string()));
+        let added = self.add(id.to_string(), SSH_CREDENTIAL, written(&body), &body.digest, &audit, now).await;
         added.map_err(|error| match error {
-            // The id is fresh, so it is the key.
-            AdminError::Store(StoreError::Exists { .. }) => AdminError::SshKeyRegistered,
+            AdminError::Refused(ResourceError::KeyTaken { .. }) => AdminError::SshKeyRegistered,
             other => other,
-        })
+        })?;
+        Ok(id)
     }
 
-    /// Ends an authtoken: its sessions end within two seconds.
+    /// Ends an authtoken or SSH key: its sessions end within two seconds. An SSH key is found by either form of its id.
     ///
     /// # Errors
     /// [`AdminError::UnknownAuthtoken`] when there is none with this id; a store error when the database cannot be written.
     ///
     /// # Cancel safety
     /// It happens or it does not.
-    pub async fn revoke(&self, id: &CredentialId) -> Result<(), AdminError> {
-        let removed = self.store.remove_credential(id, Timestamp::now()).await?;
-        if removed { Ok(()) } else { Err(AdminError::UnknownAuthtoken(*id)) }
+    pub async fn revoke(&self, id: impl Into<AuthtokenId>) -> Result<(), AdminError> {
+        let id = id.into();
+        let known = match id {
+            AuthtokenId::Authtoken(token) => known_as(&token).to_vec(),
+            AuthtokenId::SshKey(key) => vec![(SSH_CREDENTIAL, key.to_string())],
+        };
+        for (kind, name) in known {
+            let Some(found) = self.store.resource_of_any_account(kind, &name).await? else { continue };
+            let action = if kind == CREDENTIAL { "credentials delete" } else { "ssh-credentials delete" };
+            let (audit, now) = (audit(action, None), Timestamp::now());
+            match self.store.delete_resource(&found.account, kind, &name, InUse::Refuse, &audit, now).await {
+                Ok(_) => return Ok(()),
+                // Somebody else was faster.
+                Err(ResourceError::Missing { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(AdminError::UnknownAuthtoken(id))
     }
+
+    /// Adds something that opens sessions to the first account. It has no owner: the operator of the host made it.
+    async fn add(
+        &self,
+        id: String,
+        kind: &str,
+        body: String,
+        digest: &Digest,
+        audit: &Audit,
+        now: Timestamp,
+    ) -> Result<(), AdminError> {
+        let account = self.store.operator_account().await?;
+        let account = account.ok_or_else(|| AdminError::NoAccount(self.store.name().to_owned()))?.id;
+        let content = Content { body, keys: vec![digest.to_string()], ..Content::default() };
+        let new = NewResource { id, kind: kind.to_owned(), account, followed: true, content };
+        self.store.create_resource(&new, audit, now).await?;
+        Ok(())
+    }
+}
+
+fn rules(acl: &[String]) -> Result<Vec<String>, AdminError> {
+    Ok(Acl::parse(acl.iter().map(String::as_str))?.rules().collect())
+}
+
+fn audit(action: &str, after: Option<String>) -> Audit {
+    Audit { who: WHO.to_owned(), action: action.to_owned(), after, ..Audit::default() }
+}
+
+fn authtoken(resource: &Resource) -> Result<Authtoken, AdminError> {
+    let (description, acl) = if resource.kind == CREDENTIAL {
+        let body: CredentialBody = read(resource)?;
+        (body.description, body.acl)
+    } else {
+        let body: SshCredentialBody = read(resource)?;
+        (body.description, body.acl)
+    };
+    let id = resource.id.parse().map_err(|error| AdminError::Damaged(format!("{}: {error}", resource.id)))?;
+    Ok(Authtoken { id, account: resource.account, description, acl, created: resource.created.into() })
 }

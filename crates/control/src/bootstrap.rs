@@ -1,11 +1,21 @@
 //! The first account and its secrets, shown once.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
-use portway_names::{AccountId, ApiKeyId, CredentialId, HostName, UserId};
-use portway_store::{Account, ApiKey, Credential, FirstAccount, Store, StoreError, Timestamp, User};
+use portway_api::{DeveloperRole, TeamRole};
+use portway_names::{AccountId, ApiKeyId, CredentialId, HostName, MembershipId, UserId};
+use portway_store::{Account, Audit, Content, FirstAccount, NewResource, ResourceError, Store, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::kept::principals::{
+    API_KEY, ApiKeyBody, CREDENTIAL, CredentialBody, MEMBERSHIP, MembershipBody, USER, UserBody, membership_key,
+};
+use crate::kept::written;
+use crate::password::hash_generated;
 use crate::random;
+
+/// Who makes the first account, in the audit log.
+const WHO: &str = "portway server";
+/// What is said of its secrets.
+const DESCRIPTION: &str = "made on the first start";
 
 /// What the first start made for the operator. Only digests are kept: these values exist nowhere else.
 #[derive(Debug)]
@@ -27,7 +37,7 @@ impl Bootstrap {
         store: &Store,
         base_domain: &HostName,
         now: Timestamp,
-    ) -> Result<Option<Bootstrap>, StoreError> {
+    ) -> Result<Option<Bootstrap>, ResourceError> {
         if store.bootstrap_confirmed().await? {
             return Ok(None);
         }
@@ -37,54 +47,72 @@ impl Bootstrap {
             admin_email: format!("admin@{base_domain}"),
             admin_password: random::password(),
         };
-        let password_hash = hash(fresh.admin_password.clone()).await;
-        let made = store.put_first_account(&fresh.records(password_hash, now), now).await?;
+        let password_hash = hash_generated(fresh.admin_password.clone()).await;
+        // An earlier start that was not finished has made the account already, and the key of a membership names it.
+        let account = match store.operator_account().await? {
+            Some(account) => account,
+            None => first_account(now),
+        };
+        let made = store.put_first_account(&fresh.records(account, password_hash, now), now).await?;
         Ok(made.map(|_| fresh))
     }
 
-    fn records(&self, password_hash: String, now: Timestamp) -> FirstAccount {
-        let account = AccountId::new(random::ksuid(now));
-        let user = UserId::new(random::ksuid(now));
-        FirstAccount {
-            account: Account { id: account, name: "default".to_owned(), created: now },
-            user: User { id: user, account, email: self.admin_email.clone(), password_hash, created: now },
-            credential: Credential {
-                id: CredentialId::new(random::ksuid(now)),
-                account,
-                account_name: "default".to_owned(),
-                digest: random::token_digest(self.authtoken.expose_secret()),
-                acl: Vec::new(),
-                description: "made on the first start".to_owned(),
-                metadata: String::new(),
-                created: now,
-            },
-            api_key: ApiKey {
-                id: ApiKeyId::new(random::ksuid(now)),
-                account,
-                user,
-                digest: random::token_digest(self.api_key.expose_secret()),
-                description: "made on the first start".to_owned(),
-                metadata: String::new(),
-                created: now,
-            },
-        }
+    fn records(&self, account: Account, password_hash: String, now: Timestamp) -> FirstAccount {
+        let (email, description) = (self.admin_email.clone(), DESCRIPTION.to_owned());
+        let user = UserId::new(random::ksuid(now)).to_string();
+        let membership = MembershipId::new(random::ksuid(now)).to_string();
+        let [token, key] = [&self.authtoken, &self.api_key].map(|one| random::token_digest(one.expose_secret()));
+        let new = |id: String, kind: &str, content: Content| {
+            let followed = kind == CREDENTIAL;
+            NewResource { id, kind: kind.to_owned(), account: account.id, followed, content }
+        };
+        let content = |body, key: String, refs: &[&String]| {
+            let refs = refs.iter().copied().cloned().collect();
+            Content { body, keys: vec![key], refs, ..Content::default() }
+        };
+        let member = written(&MembershipBody {
+            user_id: user.clone(),
+            developer: DeveloperRole::ReadWrite,
+            team: TeamRole::Manager,
+            administrator: true,
+        });
+        let credential = written(&CredentialBody {
+            description: description.clone(),
+            metadata: String::new(),
+            acl: Vec::new(),
+            digest: token,
+            owner_id: Some(user.clone()),
+            membership_id: Some(membership.clone()),
+        });
+        let api_key = written(&ApiKeyBody {
+            description,
+            metadata: String::new(),
+            digest: key,
+            owner_id: user.clone(),
+            membership_id: Some(membership.clone()),
+        });
+        let name = String::new();
+        let person = written(&UserBody { email: email.clone(), name, active: true, password_hash });
+        let resources = vec![
+            new(user.clone(), USER, content(person, email, &[])),
+            new(membership.clone(), MEMBERSHIP, content(member, membership_key(&account.id, &user), &[&user])),
+            new(id_of_token(now), CREDENTIAL, content(credential, token.to_string(), &[&membership])),
+            new(id_of_key(now), API_KEY, content(api_key, key.to_string(), &[&membership])),
+        ];
+        let audit = Audit { who: WHO.to_owned(), action: "first start".to_owned(), ..Audit::default() };
+        FirstAccount { account, resources, audit }
     }
 }
 
-/// Memory of the hash in KiB, and passes over it. A password that people choose needs a hash that is slow to try out; this one is random
-/// with more than 140 bits, which nobody tries out, and the allocator would keep the memory of a slow hash for as long as the server
-/// idles.
-const HASH_MEMORY_KIB: u32 = 1024;
-const HASH_PASSES: u32 = 1;
+fn first_account(now: Timestamp) -> Account {
+    let (id, name) = (AccountId::new(random::ksuid(now)), "default".to_owned());
+    Account { id, name, description: String::new(), suspended: false, created: now }
+}
 
-/// argon2id (RFC 9106 section 3.2) of a generated password, off the runtime's threads: it takes milliseconds.
-async fn hash(password: SecretString) -> String {
-    let hashing = tokio::task::spawn_blocking(move || {
-        let params =
-            Params::new(HASH_MEMORY_KIB, HASH_PASSES, 1, None).expect("the parameters are within their bounds");
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let hashed = argon2.hash_password(password.expose_secret().as_bytes());
-        hashed.expect("a short password is valid").to_string()
-    });
-    hashing.await.expect("hashing does not panic and is never aborted")
+fn id_of_token(now: Timestamp) -> String {
+    CredentialId::new(random::ksuid(now)).to_string()
+}
+
+fn id_of_key(now: Timestamp) -> String {
+    ApiKeyId::new(random::ksuid(now)).to_string()
 }

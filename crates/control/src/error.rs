@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use portway_store::StoreError;
+use portway_store::{ResourceError, StoreError};
 
 /// Why the control plane cannot start. Each text says what failed, why, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,9 @@ pub enum OpenError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The first account cannot be made.
+    #[error("the first account cannot be made: {0}")]
+    FirstAccount(ResourceError),
     /// Secrets are there and the key they were sealed with is not.
     #[error(
         "the master key {} is missing, and the database holds secrets that only it opens; put the file back from your backup",
@@ -77,4 +80,13 @@ pub enum OpenError {
         /// What does not fit.
         reason: String,
     },
+}
+
+impl From<ResourceError> for OpenError {
+    fn from(error: ResourceError) -> Self {
+        match error {
+            ResourceError::Store(error) => OpenError::Store(error),
+            other => OpenError::FirstAccount(other),
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod desk;
 mod directory;
 mod error;
 mod kept;
+mod password;
 mod plane;
 mod policy;
 mod presence;

@@ -112,6 +112,7 @@ impl Control {
             certificates,
             names,
             lease_ttl: config.lease_ttl,
+            members: tokio::sync::Mutex::default(),
             closing: CancellationToken::new(),
         };
         let service = ControlService { inner: Arc::new(inner) };

@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use portway_proto::control::v1::resource::Body;
 use portway_proto::control::v1::{Certificate, ConnectName, Credential, Lease, Resource, Settings};
-use portway_store::Record;
+use portway_store::{Followed, Record};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::certificates::private_key;
+use crate::kept::principals::{CREDENTIAL, CredentialBody, SSH_CREDENTIAL, SshCredentialBody, edge_id};
+use crate::kept::{BodyFault, read};
 use crate::seal::{MasterKey, NotOpened};
 
 /// Why a record cannot be given to edges.
@@ -17,13 +19,14 @@ pub(crate) enum ResourceFault {
     Sealed(#[from] NotOpened),
     #[error("the certificate's chain cannot be read: {0}")]
     Chain(rustls_pki_types::pem::Error),
+    #[error(transparent)]
+    Body(#[from] BodyFault),
 }
 
 /// The resource of a record, none when edges have no use for its kind; on failure its id and why.
 pub(crate) fn resource(master: &MasterKey, record: Record) -> Result<Option<Resource>, (String, ResourceFault)> {
     let id = record.id();
     let body = match record {
-        Record::Credential(record) => Body::Credential(credential(record)),
         Record::Certificate(record) => match certificate(master, record) {
             Ok(certificate) => Body::Certificate(certificate),
             Err(fault) => return Err((id, fault)),
@@ -32,11 +35,14 @@ pub(crate) fn resource(master: &MasterKey, record: Record) -> Result<Option<Reso
             Body::ConnectName(ConnectName { host: host.to_string(), account_id: String::new() })
         }
         Record::Lease(record) => Body::Lease(lease(&record)),
-        // No kind of the REST API has a message yet.
-        Record::Resource(_) => return Ok(None),
+        Record::Resource(followed) => match kept(&followed) {
+            Ok(Some(body)) => body,
+            Ok(None) => return Ok(None),
+            Err(fault) => return Err((id, fault)),
+        },
         Record::Settings { base_domain } => Body::Settings(Settings { base_domain }),
     };
-    Ok(Some(Resource { id, body: Some(body) }))
+    Ok(Some(Resource { id: edge_id(&id), body: Some(body) }))
 }
 
 pub(crate) fn lease(record: &portway_store::Lease) -> Lease {
@@ -50,13 +56,30 @@ pub(crate) fn lease(record: &portway_store::Lease) -> Lease {
     }
 }
 
-fn credential(record: portway_store::Credential) -> Credential {
-    Credential {
-        account_id: record.account.to_string(),
-        account_name: record.account_name,
-        digest: Bytes::copy_from_slice(record.digest.as_bytes()),
-        acl: record.acl,
-    }
+/// What edges are told of a resource of the REST API.
+fn kept(followed: &Followed) -> Result<Option<Body>, ResourceFault> {
+    Ok(credential(followed)?.map(Body::Credential))
+}
+
+/// What an agent logs in with; none when the resource is nothing of the kind.
+pub(crate) fn credential(followed: &Followed) -> Result<Option<Credential>, BodyFault> {
+    let (digest, acl) = match followed.resource.kind.as_str() {
+        CREDENTIAL => {
+            let body: CredentialBody = read(&followed.resource)?;
+            (body.digest, body.acl)
+        }
+        SSH_CREDENTIAL => {
+            let body: SshCredentialBody = read(&followed.resource)?;
+            (body.digest, body.acl)
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(Credential {
+        account_id: followed.resource.account.to_string(),
+        account_name: followed.account_name.clone(),
+        digest: Bytes::copy_from_slice(digest.as_bytes()),
+        acl,
+    }))
 }
 
 fn certificate(master: &MasterKey, record: portway_store::Certificate) -> Result<Certificate, ResourceFault> {

@@ -3,9 +3,11 @@
 //! Contract, bodies and errors are in `portway-api`; here is who may do what, and what it changes.
 
 mod abuse;
+mod accounts;
 mod addrs;
 mod call;
 mod caller;
+mod credentials;
 mod crud;
 mod dispatch;
 mod domains;
@@ -15,8 +17,12 @@ mod event_subscriptions;
 mod ingresses;
 mod ip;
 mod kind;
+mod owner;
+mod page;
 mod rate;
 mod refusal;
+mod service_users;
+mod users;
 mod visitors;
 
 use std::net::IpAddr;

@@ -16,12 +16,13 @@ use portway_proto::control::v1::{
 };
 use portway_rpc::control::control_plane_server::ControlPlane;
 use portway_rpc::status_from;
-use portway_store::{Claim, ClaimAnswer, Credential, Digest, Lease, Record, Release, Store, StoreError, Timestamp};
+use portway_store::{Claim, ClaimAnswer, Digest, Followed, Lease, Record, Release, Store, StoreError, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::certificates::Certificates;
 use crate::desk::{DeskFault, LeaseDesk};
+use crate::kept::principals::{AGENT_KINDS, known_as};
 use crate::policy::NamePolicy;
 use crate::presence::Presence;
 use crate::random;
@@ -57,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) names: NamePolicy,
     pub(crate) lease_ttl: Duration,
     /// Cancelled when the control plane closes: clones of the service may live on in connections.
+    /// Changes of who administers an account follow each other, so that no two take the last ones.
+    pub(crate) members: tokio::sync::Mutex<()>,
     pub(crate) closing: CancellationToken,
 }
 
@@ -72,8 +75,8 @@ impl ControlPlane for ControlService {
     async fn authenticate(&self, request: Request<AuthenticateRequest>) -> Result<Response<AuthenticateReply>, Status> {
         let digest = Digest::try_from(request.get_ref().digest.as_ref());
         let digest = digest.map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let found = self.inner.store.credential_by_digest(&digest).await.map_err(unreadable)?;
-        let credential = match found.map(|found| resource::resource(&self.inner.master, Record::Credential(found))) {
+        let found = self.inner.credential_by_digest(&digest).await?;
+        let credential = match found.map(|found| resource::resource(&self.inner.master, Record::Resource(found))) {
             None => None,
             Some(Ok(resource)) => Some(resource),
             Some(Err((id, error))) => return Err(Status::internal(format!("{id}: {error}"))),
@@ -139,7 +142,7 @@ impl Inner {
     }
 
     async fn claim(&self, wanted: WantedClaim) -> Result<Lease, Status> {
-        let credential = self.credential(&wanted).await?;
+        let acl = self.acl(&wanted).await?;
         let resolved = wanted.url.resolve(&self.names.base_domain);
         let url = resolved.map_err(|error| refused(Code::ERR_NGROK_328.with(format!("{error}."))))?;
         let lease = match url.host.clone() {
@@ -150,17 +153,18 @@ impl Inner {
                     false => 0,
                 };
                 self.names.permit(&url, accounts).map_err(refused)?;
-                permit(&credential, &url)?;
+                permit(&acl, &url)?;
                 match self.order(&wanted, &url).await? {
                     ClaimAnswer::Granted(lease) => lease,
                     ClaimAnswer::Online => return Err(refused(online(&url))),
                     ClaimAnswer::Taken => return Err(refused(taken(&url))),
+                    ClaimAnswer::Reserved => return Err(refused(reserved(&url))),
                 }
             }
             None if url.scheme == Scheme::Tcp => {
                 return Err(Status::invalid_argument("the edge chooses the host and port of a tcp URL"));
             }
-            None => self.claim_any(&wanted, &url, &credential).await?,
+            None => self.claim_any(&wanted, &url, &acl).await?,
         };
         match self.certificates.ensure_for(&lease.url, Timestamp::now()).await {
             Ok(false) => {}
@@ -173,20 +177,20 @@ impl Inner {
     }
 
     /// A fresh name below the base domain.
-    async fn claim_any(&self, wanted: &WantedClaim, url: &WantedUrl, credential: &Credential) -> Result<Lease, Status> {
+    async fn claim_any(&self, wanted: &WantedClaim, url: &WantedUrl, acl: &Acl) -> Result<Lease, Status> {
         for _ in 0..NAME_ATTEMPTS {
             let host = HostName::join(&random::label(), &self.names.base_domain)
                 .map_err(|error| refused(Code::ERR_NGROK_328.with(format!("{error}."))))?;
             let url = EndpointUrl::new(url.scheme, HostPattern::Exact(host), url.port)
                 .map_err(|error| Status::invalid_argument(error.to_string()))?;
-            permit(credential, &url)?;
+            permit(acl, &url)?;
             if let ClaimAnswer::Granted(lease) = self.order(wanted, &url).await? {
                 return Ok(lease);
             }
         }
-        // Somebody's wildcard covers the base domain.
+        // Somebody's wildcard or reserved name covers the base domain.
         Err(refused(Code::ERR_NGROK_320.with(format!(
-            "No name below {} is free: another account serves a wildcard there. Ask for a name of your own.",
+            "No name below {} is free: another account serves a wildcard there, or has reserved it. Ask for a name of your own.",
             self.names.base_domain
         ))))
     }
@@ -204,10 +208,28 @@ impl Inner {
         self.desk.claim(claim).await.map_err(not_now)
     }
 
-    /// The credential of a claim: the edge's replica may be behind, so it is looked at once more where it is true.
-    async fn credential(&self, wanted: &WantedClaim) -> Result<Credential, Status> {
-        let found = self.store.credential(&wanted.credential).await.map_err(unreadable)?;
-        found.filter(|found| found.account == wanted.account).ok_or_else(|| refused(Code::ERR_NGROK_300.plain()))
+    /// What opens sessions with this digest: an authtoken or an SSH key.
+    async fn credential_by_digest(&self, digest: &Digest) -> Result<Option<Followed>, Status> {
+        for kind in AGENT_KINDS {
+            if let Some(found) = self.store.followed_by_key(kind, &digest.to_string()).await.map_err(unreadable)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The rules of a claim's credential: the edge's replica may be behind, so it is looked at once more where it is true.
+    async fn acl(&self, wanted: &WantedClaim) -> Result<Acl, Status> {
+        for (kind, id) in known_as(&wanted.credential) {
+            let Some(found) = self.store.followed(kind, &id).await.map_err(unreadable)? else { continue };
+            if found.resource.account != wanted.account {
+                break;
+            }
+            let damaged = |error: &dyn std::fmt::Display| Status::internal(format!("rules of {id}: {error}"));
+            let credential = resource::credential(&found).map_err(|error| damaged(&error))?.unwrap_or_default();
+            return Acl::parse(credential.acl.iter().map(String::as_str)).map_err(|error| damaged(&error));
+        }
+        Err(refused(Code::ERR_NGROK_300.plain()))
     }
 }
 
@@ -216,9 +238,7 @@ pub(crate) fn new_epoch(now: Timestamp) -> String {
     random::ksuid(now).to_string()
 }
 
-fn permit(credential: &Credential, url: &EndpointUrl) -> Result<(), Status> {
-    let acl = Acl::parse(credential.acl.iter().map(String::as_str));
-    let acl = acl.map_err(|error| Status::internal(format!("rules of {}: {error}", credential.id)))?;
+fn permit(acl: &Acl, url: &EndpointUrl) -> Result<(), Status> {
     acl.permit_bind(url).map(|_| ()).map_err(|denied| refused(denied.into()))
 }
 
@@ -234,6 +254,18 @@ fn taken(url: &EndpointUrl) -> PublicError {
         )),
         _ => Code::ERR_NGROK_320.with(format!(
             "{} is in use by another account, or lies below one of its wildcards. Choose another name.",
+            url.host
+        )),
+    }
+}
+
+fn reserved(url: &EndpointUrl) -> PublicError {
+    match url.scheme {
+        Scheme::Tcp => Code::ERR_NGROK_309.with(format!(
+            "{url} is reserved for another account. Choose another port, or ask for any address with tcp://."
+        )),
+        _ => Code::ERR_NGROK_320.with(format!(
+            "{} is reserved for another account, or lies above or below a name that is. Choose another name.",
             url.host
         )),
     }

@@ -16,6 +16,7 @@ use prost::Message;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use crate::kept::principals::edge_id;
 use crate::presence::Present;
 use crate::resource::resource;
 use crate::seal::MasterKey;
@@ -109,7 +110,7 @@ impl Watcher {
         let mut deltas: Vec<Delta> =
             parts(self.resources(changed)).into_iter().map(|changed| Delta { changed, removed: Vec::new() }).collect();
         if let Some(last) = deltas.last_mut() {
-            last.removed = removed;
+            last.removed = removed.iter().map(|id| edge_id(id)).collect();
         }
         let count = deltas.len();
         self.version = version;

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use portway_control::DatabaseUrl;
-use portway_control::admin::{Admin, AdminError, BackupError, restore};
-use portway_names::CredentialId;
+use portway_control::admin::{Admin, AdminError, AuthtokenId, BackupError, restore};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -69,7 +68,7 @@ enum Command {
 
 #[derive(Debug, clap::Subcommand)]
 enum Authtokens {
-    /// List authtokens, without their texts
+    /// List authtokens, without their texts, and SSH keys
     List,
     /// Make an authtoken and print it, this once: the token on stdout, its id on stderr; with --json both on stdout
     Create {
@@ -92,11 +91,11 @@ enum Authtokens {
         #[arg(long, value_name = "RULE")]
         acl: Vec<String>,
     },
-    /// End an authtoken and its sessions
+    /// End an authtoken or SSH key and its sessions
     Revoke {
         /// Its id
         #[arg(value_name = "ID")]
-        id: CredentialId,
+        id: AuthtokenId,
     },
 }
 
@@ -152,7 +151,7 @@ async fn execute(args: Args) -> Result<String, AdminError> {
             Ok(if json { line(&json!({ "id": id.to_string() })) } else { format!("{id}\n") })
         }
         Command::Authtokens(Authtokens::Revoke { id }) => {
-            open().await?.revoke(&id).await?;
+            open().await?.revoke(id).await?;
             Ok(if json { line(&json!({ "revoked": id.to_string() })) } else { format!("{id} is revoked\n") })
         }
         Command::Accounts(Accounts::List) => list_accounts(&open().await?, json).await,

@@ -1,12 +1,13 @@
-//! Resources in an SQLite file, few and many: a page, a lookup, a creation must not depend on how many there are.
+//! Resources in an SQLite file, few and many: a page, a lookup, a creation, the reservation of a host name and a claim must not depend on how many
+//! there are.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use portway_names::{AccountId, Ksuid};
-use portway_store::{Account, Audit, Content, NewResource, Store, Timestamp};
+use portway_names::{AccountId, CredentialId, Ksuid, LeaseId};
+use portway_store::{Account, Audit, Claim, ClaimAnswer, Content, NewResource, Store, Timestamp};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::runtime::Runtime;
@@ -33,10 +34,12 @@ fn key(number: u64) -> String {
 /// A database with this many resources, each with a key and an entry of the audit log.
 async fn filled(path: &Path, size: u64) -> Store {
     let store = Store::open(path).await.expect("a database");
+    store.begin_feed("bench").await.expect("writable");
     let mut accounts = String::new();
     for number in 0..ACCOUNTS {
-        let account = Account { id: account(number), name: number.to_string(), created: NOW };
-        store.add_account(&account).await.expect("writable");
+        let (name, description) = (number.to_string(), String::new());
+        let account = Account { id: account(number), name, description, suspended: false, created: NOW };
+        store.add_account(&account, &Audit::default()).await.expect("writable");
         accounts.push_str(&format!(" WHEN {number} THEN '{}'", account.id));
     }
     store.close().await;
@@ -49,13 +52,36 @@ async fn filled(path: &Path, size: u64) -> Store {
     for (table, columns) in [
         ("resources", format!("{id}, 'domain', {account}, 1, {body}, FALSE, 1, 1")),
         ("resource_keys", format!("'domain', {key}, {account}, {id}")),
-        ("audit", format!("i + 1, {account}, 1, 'ak_1', '192.0.2.1', 'create', 'domain', {id}, NULL, {body}")),
+        (
+            "reserved_hosts",
+            format!("'com.example.' || lower(printf('%08X', i * 2654435761 % 4294967296)), {account}, {id}"),
+        ),
+        (
+            "audit",
+            format!("i + 1 + {ACCOUNTS}, {account}, 1, 'ak_1', '192.0.2.1', 'create', 'domain', {id}, NULL, {body}"),
+        ),
     ] {
         let insert = format!("INSERT INTO {table} {numbers} SELECT {columns} FROM n");
         sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut connection).await.expect("valid SQL");
     }
     connection.close().await.expect("closed");
     Store::open(path).await.expect("the same database")
+}
+
+/// Of a name that nobody has.
+fn claim(number: u64) -> Claim {
+    let mut payload = [0; 16];
+    payload[..8].copy_from_slice(&number.to_be_bytes());
+    let ksuid = Ksuid::from_parts(NOW.unix_secs(), payload);
+    Claim {
+        id: LeaseId::new(ksuid),
+        url: format!("https://m{number}.example.com").parse().expect("a URL"),
+        account: account(number % ACCOUNTS),
+        credential: CredentialId::new(ksuid),
+        agent: payload.to_vec(),
+        edge: "edge".parse().expect("an edge"),
+        holder_offline: false,
+    }
 }
 
 fn resources(criterion: &mut Criterion) {
@@ -90,10 +116,27 @@ fn resources(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("create", size), |bencher| {
             bencher.to_async(&runtime).iter(async || {
                 let number = 10 * SIZES[1] + next.fetch_add(1, Ordering::Relaxed);
-                let content = Content { body: "{}".to_owned(), keys: vec![key(number)], refs: Vec::new() };
+                let content = Content { body: "{}".to_owned(), keys: vec![key(number)], ..Content::default() };
                 let (kind, account) = ("domain".to_owned(), account(number % ACCOUNTS));
                 let new = NewResource { id: id(number), kind, account, followed: false, content };
                 store.create_resource(&new, &Audit::default(), NOW).await.expect("writable")
+            });
+        });
+        group.bench_function(BenchmarkId::new("reserve", size), |bencher| {
+            bencher.to_async(&runtime).iter(async || {
+                let number = 20 * SIZES[1] + next.fetch_add(1, Ordering::Relaxed);
+                let host = format!("n{number}.example.com").parse().expect("a host");
+                let content = Content { body: "{}".to_owned(), host: Some(host), ..Content::default() };
+                let (kind, account) = ("domain".to_owned(), account(number % ACCOUNTS));
+                let new = NewResource { id: id(number), kind, account, followed: false, content };
+                store.create_resource(&new, &Audit::default(), NOW).await.expect("writable")
+            });
+        });
+        group.bench_function(BenchmarkId::new("claim 256", size), |bencher| {
+            bencher.to_async(&runtime).iter(async || {
+                let claims: Vec<Claim> = (0..256).map(|_| claim(next.fetch_add(1, Ordering::Relaxed))).collect();
+                let answers = store.claim(&claims, NOW, Duration::from_secs(60)).await.expect("writable");
+                assert!(matches!(answers[0], ClaimAnswer::Granted(_)));
             });
         });
         runtime.block_on(store.close());

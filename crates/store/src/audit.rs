@@ -6,7 +6,7 @@ use crate::error::Fault;
 use crate::resources::PAGE_MAX;
 use crate::row::{parsed, signed, text, time, unsigned};
 use crate::sql::{Connection, Row, query};
-use crate::{Resource, Store, StoreError, Timestamp};
+use crate::{Store, StoreError, Timestamp};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -102,16 +102,23 @@ impl Store {
     }
 }
 
-/// Writes down what happened to the resource.
-pub(crate) async fn add(tx: &mut Connection, resource: &Resource, audit: &Audit, now: Timestamp) -> Result<(), Fault> {
+/// Writes down what happened to a resource of the account.
+pub(crate) async fn add(
+    tx: &mut Connection,
+    account: &AccountId,
+    kind: &str,
+    id: &str,
+    audit: &Audit,
+    now: Timestamp,
+) -> Result<(), Fault> {
     query(ADD)
-        .bind(resource.account.to_string())
+        .bind(account.to_string())
         .bind(now.millis())
         .bind(&audit.who)
         .bind(&audit.address)
         .bind(&audit.action)
-        .bind(&resource.kind)
-        .bind(&resource.id)
+        .bind(kind)
+        .bind(id)
         .bind(audit.before.clone())
         .bind(audit.after.clone())
         .execute(tx)

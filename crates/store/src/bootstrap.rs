@@ -3,36 +3,33 @@
 use portway_names::AccountId;
 
 use crate::error::Fault;
-use crate::sql::{Connection, query};
+use crate::resource_error::Failure;
+use crate::sql::Connection;
 use crate::{
-    Account, ApiKey, Credential, Store, StoreError, Timestamp, User, accounts, api_keys, credentials, settings,
+    Account, Audit, InUse, NewResource, ResourceError, Store, StoreError, Timestamp, accounts, referrers,
+    resource_changes, resources, settings,
 };
 
 /// The setting that says how far the first start came: absent, then [`Pending`] as JSON, then [`WRITTEN`].
 const SETTING: &str = "bootstrap";
 const WRITTEN: &str = "written";
-const REMOVE_USER: &str = "DELETE FROM users WHERE id = $1";
 
 /// What the first start makes, in one transaction.
 #[derive(Debug, Clone)]
 pub struct FirstAccount {
     /// The account.
     pub account: Account,
-    /// Its administrator.
-    pub user: User,
-    /// Its authtoken.
-    pub credential: Credential,
-    /// Its key for the REST interface.
-    pub api_key: ApiKey,
+    /// What it has: each after what it needs. The account of an earlier start takes the place of the one that is named in them.
+    pub resources: Vec<NewResource>,
+    /// Who makes it.
+    pub audit: Audit,
 }
 
 /// What was made and not yet confirmed.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Pending {
     account: String,
-    user: String,
-    credential: String,
-    api_key: String,
+    resources: Vec<String>,
 }
 
 impl Store {
@@ -44,12 +41,11 @@ impl Store {
         Ok(self.setting(SETTING).await?.as_deref() == Some(WRITTEN))
     }
 
-    /// Makes the first account. When an earlier start made one and never confirmed it, that account stays and its user, authtoken and key
-    /// are replaced: their secrets are lost, or half written somewhere. Returns the account; does nothing after
-    /// [`Store::confirm_bootstrap`].
+    /// Makes the first account. When an earlier start made one and never confirmed it, that account stays and what that start gave it is
+    /// replaced: secrets of it are lost, or half written somewhere. Returns the account; does nothing after [`Store::confirm_bootstrap`].
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// [`ResourceError`]: `Store`, and what [`Store::create_resource`] says when the resources do not fit together.
     ///
     /// # Cancel safety
     /// It happens or it does not.
@@ -57,14 +53,14 @@ impl Store {
         &self,
         first: &FirstAccount,
         now: Timestamp,
-    ) -> Result<Option<AccountId>, StoreError> {
-        self.named(async {
+    ) -> Result<Option<AccountId>, ResourceError> {
+        let run = async {
             let mut tx = self.write().await?;
             let account = replace(&mut tx, first, now).await?;
             tx.commit().await?;
             Ok(account)
-        })
-        .await
+        };
+        run.await.map_err(|failure| self.resource_error(failure))
     }
 
     /// Says that the first account's secrets are kept where they belong.
@@ -79,7 +75,7 @@ impl Store {
     }
 }
 
-async fn replace(tx: &mut Connection, first: &FirstAccount, now: Timestamp) -> Result<Option<AccountId>, Fault> {
+async fn replace(tx: &mut Connection, first: &FirstAccount, now: Timestamp) -> Result<Option<AccountId>, Failure> {
     let account = match settings::get(tx, SETTING).await? {
         Some(written) if written == WRITTEN => return Ok(None),
         None => {
@@ -89,21 +85,20 @@ async fn replace(tx: &mut Connection, first: &FirstAccount, now: Timestamp) -> R
         Some(pending) => {
             let damaged = |error: &dyn std::fmt::Display| Fault::Damaged(format!("setting {SETTING}: {error}"));
             let pending: Pending = serde_json::from_str(&pending).map_err(|error| damaged(&error))?;
-            credentials::remove(tx, &pending.credential, now).await?;
-            api_keys::remove(tx, &pending.api_key).await?;
-            query(REMOVE_USER).bind(&pending.user).execute(&mut *tx).await?;
+            for id in pending.resources {
+                if let Some(resource) = resources::find(tx, &id).await? {
+                    referrers::delete(tx, &resource, InUse::DeleteAnyway, &first.audit, now).await?;
+                }
+            }
             pending.account.parse().map_err(|error| damaged(&error))?
         }
     };
-    accounts::insert_user(tx, &User { account, ..first.user.clone() }).await?;
-    credentials::insert(tx, &Credential { account, ..first.credential.clone() }, now).await?;
-    api_keys::insert(tx, &ApiKey { account, ..first.api_key.clone() }).await?;
-    let pending = Pending {
-        account: account.to_string(),
-        user: first.user.id.to_string(),
-        credential: first.credential.id.to_string(),
-        api_key: first.api_key.id.to_string(),
-    };
+    for resource in &first.resources {
+        let resource = NewResource { account, ..resource.clone() };
+        resource_changes::create(tx, &resource, &first.audit, now).await?;
+    }
+    let resources = first.resources.iter().map(|resource| resource.id.clone()).collect();
+    let pending = Pending { account: account.to_string(), resources };
     let pending = serde_json::to_string(&pending).map_err(|error| Fault::Damaged(error.to_string()))?;
     settings::put(tx, SETTING, &pending).await?;
     Ok(Some(account))

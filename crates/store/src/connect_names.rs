@@ -51,9 +51,7 @@ impl Store {
                 query(ADD).bind(host.as_str()).execute(&mut tx).await?;
                 changed.push(format!("{PREFIX}{host}"));
             }
-            if !changed.is_empty() {
-                feed::append(&mut tx, &changed, now).await?;
-            }
+            feed::append_some(&mut tx, &changed, now).await?;
             tx.commit().await
         })
         .await

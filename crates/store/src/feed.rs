@@ -109,3 +109,15 @@ pub(crate) async fn append(connection: &mut Connection, resources: &[String], no
     }
     Ok(last)
 }
+
+/// The same for any number of resources, none included.
+pub(crate) async fn append_some(
+    connection: &mut Connection,
+    resources: &[String],
+    now: Timestamp,
+) -> Result<(), Fault> {
+    if !resources.is_empty() {
+        append(connection, resources, now).await?;
+    }
+    Ok(())
+}

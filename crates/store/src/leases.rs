@@ -11,7 +11,7 @@ use crate::digest::{from_hex, to_hex};
 use crate::error::Fault;
 use crate::row::{number, parsed, signed, text, time, unsigned};
 use crate::sql::{Connection, Row, query};
-use crate::{Store, StoreError, Timestamp, feed, overlap};
+use crate::{ReservedName, Store, StoreError, Timestamp, feed, overlap, places, reserved};
 
 macro_rules! select {
     ($rest:literal) => {
@@ -27,7 +27,9 @@ macro_rules! select {
 const LIST: &str = select!("ORDER BY l.id");
 const BY_ID: &str = select!("WHERE l.id = $1");
 const BY_URL: &str = select!("WHERE l.url = $1");
-const PUT: &str = "INSERT INTO leases (id, url, host, account_id, credential_id, agent_id, edge_id, fence, claimed_ms, \
+const OWN_BY_URL: &str = select!("WHERE l.account_id = $1 AND l.url = $2");
+const OWN_BELOW: &str = select!("WHERE l.account_id = $1 AND (l.place = $2 OR (l.place > $3 AND l.place < $4))");
+const PUT: &str = "INSERT INTO leases (id, url, place, account_id, credential_id, agent_id, edge_id, fence, claimed_ms, \
      released_until_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL) ON CONFLICT (url) DO UPDATE SET \
      account_id = excluded.account_id, credential_id = excluded.credential_id, agent_id = excluded.agent_id, \
      edge_id = excluded.edge_id, fence = excluded.fence, claimed_ms = excluded.claimed_ms, released_until_ms = NULL";
@@ -96,6 +98,8 @@ pub enum ClaimAnswer {
     Online,
     /// Another account has it, or a wildcard above it, or a name below the wildcard that was asked for.
     Taken,
+    /// Another account has reserved it, what takes it in, or a name below the wildcard that was asked for.
+    Reserved,
 }
 
 /// A holder that goes.
@@ -142,7 +146,8 @@ impl Store {
     ///
     /// The rules: the same agent of the same account gets what it has. A name nobody serves goes to its account at once, to others when it
     /// is free. A name that is served stays with its agent, unless the edge that serves it says that the agent is gone. Names of http,
-    /// https and tls belong to one account with all schemes and with everything a wildcard covers.
+    /// https and tls belong to one account with all schemes and with everything a wildcard covers. What an account has reserved is for nobody
+    /// else.
     ///
     /// # Errors
     /// When the database cannot be written; then none was granted.
@@ -190,7 +195,7 @@ impl Store {
                     changed.push(id);
                 }
             }
-            note(&mut tx, &changed, now).await?;
+            feed::append_some(&mut tx, &changed, now).await?;
             tx.commit().await
         })
         .await
@@ -210,7 +215,7 @@ impl Store {
             let rows = query.fetch_all(&mut tx).await?;
             let changed = rows.iter().map(|row| text(row, "id")).collect::<Result<Vec<_>, _>>()?;
             touch(&mut tx, edge, reserved_until).await?;
-            note(&mut tx, &changed, now).await?;
+            feed::append_some(&mut tx, &changed, now).await?;
             tx.commit().await
         })
         .await
@@ -248,6 +253,36 @@ impl Store {
         .await
     }
 
+    /// Removes the account's leases of a name that it has no longer reserved, and of everything below it; those that another reserved name of
+    /// the account takes in stay. Returns how many were removed.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    ///
+    /// # Cancel safety
+    /// It happens or it does not.
+    pub async fn end_leases_below(
+        &self,
+        account: &AccountId,
+        name: &ReservedName,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        self.named(async {
+            let mut tx = self.write().await?;
+            let mut ended = Vec::new();
+            for lease in below(&mut tx, account, name).await? {
+                if reserved::holder(&mut tx, &lease.url).await?.is_none_or(|holder| holder != *account) {
+                    query(REMOVE).bind(lease.id.to_string()).execute(&mut tx).await?;
+                    ended.push(lease.id.to_string());
+                }
+            }
+            feed::append_some(&mut tx, &ended, now).await?;
+            tx.commit().await?;
+            Ok(ended.len())
+        })
+        .await
+    }
+
     /// Removes leases that have ended, a few hundred at most. Returns how many.
     ///
     /// # Errors
@@ -266,7 +301,7 @@ impl Store {
             for id in &ended {
                 query(REMOVE).bind(id).execute(&mut tx).await?;
             }
-            note(&mut tx, &ended, now).await?;
+            feed::append_some(&mut tx, &ended, now).await?;
             tx.commit().await?;
             Ok(ended.len())
         })
@@ -284,34 +319,30 @@ pub(crate) async fn find(connection: &mut Connection, id: &str) -> Result<Option
 }
 
 async fn decide(tx: &mut Connection, claim: &Claim, now: Timestamp) -> Result<ClaimAnswer, Fault> {
+    if reserved::from_others(tx, claim).await? {
+        return Ok(ClaimAnswer::Reserved);
+    }
     let row = query(BY_URL).bind(claim.url.to_string()).fetch_optional(&mut *tx).await?;
-    let present = match &row {
-        Some(row) => Some((lease(row)?, time(row, "alive_until_ms")?)),
-        None => None,
+    let Some(row) = row else {
+        return match overlap::exists(tx, claim, now).await? {
+            true => Ok(ClaimAnswer::Taken),
+            false => grant(tx, claim.id, claim, now).await.map(ClaimAnswer::Granted),
+        };
     };
-    let id = match present {
-        Some((lease, alive_until)) if lease.account == claim.account => {
-            let held = lease.released_until.is_none();
-            let same_edge = lease.edge == claim.edge;
-            if lease.agent == claim.agent {
-                if held && same_edge && lease.credential == claim.credential {
-                    return Ok(ClaimAnswer::Granted(lease));
-                }
-            } else if held && alive_until > now && !(same_edge && claim.holder_offline) {
-                return Ok(ClaimAnswer::Online);
-            }
-            lease.id
-        }
-        Some((lease, alive_until)) => {
-            if lease.released_until.unwrap_or(alive_until) > now || overlap::exists(tx, claim, now).await? {
-                return Ok(ClaimAnswer::Taken);
-            }
-            lease.id
-        }
-        None if overlap::exists(tx, claim, now).await? => return Ok(ClaimAnswer::Taken),
-        None => claim.id,
-    };
-    grant(tx, id, claim, now).await.map(ClaimAnswer::Granted)
+    let (lease, alive_until) = (lease(&row)?, time(&row, "alive_until_ms")?);
+    let live = lease.released_until.unwrap_or(alive_until) > now;
+    if live && lease.account != claim.account || !live && overlap::exists(tx, claim, now).await? {
+        return Ok(ClaimAnswer::Taken);
+    }
+    let held = lease.released_until.is_none() && lease.account == claim.account;
+    let same_edge = lease.edge == claim.edge;
+    if held && lease.agent == claim.agent && same_edge && lease.credential == claim.credential {
+        return Ok(ClaimAnswer::Granted(lease));
+    }
+    if held && live && lease.agent != claim.agent && !(same_edge && claim.holder_offline) {
+        return Ok(ClaimAnswer::Online);
+    }
+    grant(tx, lease.id, claim, now).await.map(ClaimAnswer::Granted)
 }
 
 /// Writes the new holder. The fence is the change's version in the feed: it grows for ever, also when the row is removed in between.
@@ -320,7 +351,7 @@ async fn grant(tx: &mut Connection, id: LeaseId, claim: &Claim, now: Timestamp) 
     query(PUT)
         .bind(id.to_string())
         .bind(claim.url.to_string())
-        .bind(overlap::host_column(&claim.url))
+        .bind(overlap::place_column(&claim.url))
         .bind(claim.account.to_string())
         .bind(claim.credential.to_string())
         .bind(to_hex(&claim.agent))
@@ -342,15 +373,21 @@ async fn grant(tx: &mut Connection, id: LeaseId, claim: &Claim, now: Timestamp) 
     })
 }
 
-async fn touch(tx: &mut Connection, edge: &EdgeId, until: Timestamp) -> Result<(), Fault> {
-    query(TOUCH).bind(edge.as_str()).bind(until.millis()).execute(tx).await?;
-    Ok(())
+/// The account's leases of a name and of what is below it.
+async fn below(tx: &mut Connection, account: &AccountId, name: &ReservedName) -> Result<Vec<Lease>, Fault> {
+    let account = account.to_string();
+    let query = match name {
+        ReservedName::Addr(addr) => query(OWN_BY_URL).bind(account).bind(format!("tcp://{addr}")),
+        ReservedName::Host(host) => {
+            let (from, to) = places::below(host.name());
+            query(OWN_BELOW).bind(account).bind(places::place(host)).bind(from).bind(to)
+        }
+    };
+    query.fetch_all(tx).await?.iter().map(lease).collect()
 }
 
-async fn note(tx: &mut Connection, changed: &[String], now: Timestamp) -> Result<(), Fault> {
-    if !changed.is_empty() {
-        feed::append(tx, changed, now).await?;
-    }
+async fn touch(tx: &mut Connection, edge: &EdgeId, until: Timestamp) -> Result<(), Fault> {
+    query(TOUCH).bind(edge.as_str()).bind(until.millis()).execute(tx).await?;
     Ok(())
 }
 

@@ -10,11 +10,12 @@ use crate::error::Fault;
 use crate::sql::{Connection, Engine, Transaction, answered, query};
 
 /// The schema version this program knows: the number of its newest migration.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "resources", include_str!("../migrations/0002_resources.sql")),
+    (3, "principals", include_str!("../migrations/0003_principals.sql")),
 ];
 
 /// A column whose order must be that of its bytes, in the migrations' text. SQLite orders so by itself, PostgreSQL by the language of the
@@ -24,6 +25,17 @@ const BY_BYTES: &str = "TEXT /* by bytes */";
 /// After a table whose rows are found by its key only. SQLite then keeps them in the tree of the key instead of in a second one;
 /// PostgreSQL has nothing of the kind.
 const IN_KEY_ORDER: &str = "/* in key order */";
+
+/// What else the engines say differently, in the migrations' text.
+const FOR_SQLITE: [(&str, &str); 2] = [(IN_KEY_ORDER, "WITHOUT ROWID"), ("/* as JSON */", "-> '$'")];
+const FOR_POSTGRES: [(&str, &str); 6] = [
+    (BY_BYTES, "TEXT COLLATE \"C\""),
+    ("/* as JSON */", "::json"),
+    ("json_object(", "json_build_object("),
+    ("json_array(", "json_build_array("),
+    ("instr(", "strpos("),
+    ("-- PostgreSQL: ", ""),
+];
 
 const SQLITE_HAS_TABLE: &str =
     "SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'";
@@ -47,20 +59,19 @@ pub(crate) async fn version(connection: &mut Connection) -> Result<i64, Fault> {
 pub(crate) async fn run(tx: &mut Transaction) -> Result<(), Fault> {
     let done = match tx.engine() {
         // `run` gives a future that the compiler does not take for Send.
-        Engine::Sqlite(connection) => {
-            migrator(|sql| sql.replace(IN_KEY_ORDER, "WITHOUT ROWID")).run_direct(None, connection, false).await
-        }
+        Engine::Sqlite(connection) => migrator(&FOR_SQLITE).run_direct(None, connection, false).await,
         Engine::Postgres(connection) => {
-            let migrator = migrator(|sql| sql.replace(BY_BYTES, "TEXT COLLATE \"C\""));
+            let migrator = migrator(&FOR_POSTGRES);
             return answered(async { migrator.run_direct(None, connection, false).await.map_err(engine_error) }).await;
         }
     };
     Ok(done.map_err(engine_error)?)
 }
 
-fn migrator(for_engine: impl Fn(&str) -> String) -> Migrator {
+fn migrator(for_engine: &[(&str, &str)]) -> Migrator {
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
-        let sql = AssertSqlSafe(for_engine(sql)).into_sql_str();
+        let sql = for_engine.iter().fold(sql.to_owned(), |sql, (mark, meaning)| sql.replace(mark, meaning));
+        let sql = AssertSqlSafe(sql).into_sql_str();
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
     };
     let mut migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());

@@ -1,27 +1,30 @@
-//! Names of other accounts that a claim would take visitors from.
+//! Names that agents of other accounts serve, and from which somebody would take visitors.
 
-use portway_names::{EndpointUrl, HostName, HostPattern, Scheme};
+use portway_names::{AccountId, EndpointUrl, HostPattern, Scheme};
 
 use crate::Timestamp;
 use crate::error::Fault;
 use crate::leases::Claim;
-use crate::sql::{Connection, query};
+use crate::places::{self, AT_ONCE, filled, lineage, place};
+use crate::row::{parsed, text};
+use crate::sql::{Connection, Query, query};
 
 macro_rules! foreign {
-    ($host:literal) => {
+    ($place:literal) => {
         concat!(
-            "SELECT l.id FROM leases l LEFT JOIN edges e ON e.id = l.edge_id WHERE ",
-            $host,
-            " AND l.account_id <> $2 AND coalesce(l.released_until_ms, e.alive_until_ms, 0) > $3 LIMIT 1"
+            "SELECT l.place, l.account_id FROM leases l LEFT JOIN edges e ON e.id = l.edge_id WHERE l.account_id <> $1 ",
+            "AND coalesce(l.released_until_ms, e.alive_until_ms, 0) > $2 AND ",
+            $place,
+            " LIMIT 1"
         )
     };
 }
 
-const AT: &str = foreign!("l.host = $1");
-const BELOW: &str = foreign!("l.host LIKE $1 ESCAPE '!'");
+const AMONG: &str = foreign!("l.place IN ($3, $4, $5, $6, $7, $8, $9, $10)");
+const BELOW: &str = foreign!("l.place > $3 AND l.place < $4");
 
-/// Whether another account has the claim's host under any scheme, a wildcard above it, the name that the claimed wildcard is of, or a
-/// name below it.
+/// Whether an agent of another account has the claim's host under any scheme, a wildcard above it, the name that the claimed wildcard is of,
+/// or a name below it.
 ///
 /// Two accounts on one host would let one take the other's visitors by a scheme the other does not serve, or by a more exact name; and whoever
 /// trusts a name trusts what looks like its own subdomains. Hosts
@@ -30,32 +33,52 @@ pub(crate) async fn exists(tx: &mut Connection, claim: &Claim, now: Timestamp) -
     if claim.url.scheme == Scheme::Tcp {
         return Ok(false);
     }
-    let account = claim.account.to_string();
-    for host in at_or_above(&claim.url.host) {
-        let query = query(AT).bind(host).bind(&account).bind(now.millis());
-        if query.fetch_optional(&mut *tx).await?.is_some() {
-            return Ok(true);
+    let below = claim.url.host.is_wildcard();
+    Ok(of_others(tx, &claim.url.host, &claim.account, below, now).await?.is_some())
+}
+
+/// A host that an agent of another account has: this one, a wildcard above it, the name that a wildcard is of, and when it is asked for, one
+/// below.
+pub(crate) async fn of_others(
+    tx: &mut Connection,
+    host: &HostPattern,
+    account: &AccountId,
+    below: bool,
+    now: Timestamp,
+) -> Result<Option<(HostPattern, AccountId)>, Fault> {
+    let foreign = |sql| query(sql).bind(account.to_string()).bind(now.millis());
+    for places in at_or_above(host).chunks(AT_ONCE) {
+        let among = filled(places).fold(foreign(AMONG), |query, place| query.bind(place));
+        if let Some(found) = first(tx, among).await? {
+            return Ok(Some(found));
         }
     }
-    let HostPattern::Wildcard(base) = &claim.url.host else { return Ok(false) };
-    let below = format!("%.{}", base.as_str().replace('_', "!_"));
-    let query = query(BELOW).bind(below).bind(&account).bind(now.millis());
-    Ok(query.fetch_optional(tx).await?.is_some())
+    if !below {
+        return Ok(None);
+    }
+    let (from, to) = places::below(host.name());
+    first(tx, foreign(BELOW).bind(from).bind(to)).await
 }
 
-/// What the host column of a lease holds.
-pub(crate) fn host_column(url: &EndpointUrl) -> String {
+async fn first(tx: &mut Connection, query: Query) -> Result<Option<(HostPattern, AccountId)>, Fault> {
+    let Some(row) = query.fetch_optional(tx).await? else { return Ok(None) };
+    let host = places::host(&text(&row, "place")?).map_err(|error| Fault::Damaged(format!("place: {error}")))?;
+    Ok(Some((host, parsed(&row, "account_id")?)))
+}
+
+/// What the place column of a lease holds.
+pub(crate) fn place_column(url: &EndpointUrl) -> String {
     match url.scheme {
         Scheme::Tcp => String::new(),
-        _ => url.host.to_string(),
+        _ => place(&url.host),
     }
 }
 
-/// The pattern itself and every wildcard that covers it; of a wildcard also the name that it is of.
-fn at_or_above(host: &HostPattern) -> impl Iterator<Item = String> {
-    let base = host.is_wildcard().then(|| host.name().to_string());
-    let above = std::iter::successors(host.name().parent(), HostName::parent).map(|base| format!("*.{base}"));
-    std::iter::once(host.to_string()).chain(above).chain(base)
+/// The places of the pattern itself and of every wildcard that covers it; of a wildcard also the name that it is of.
+fn at_or_above(host: &HostPattern) -> Vec<String> {
+    let counts =
+        |other: &HostPattern| other == host || other.covers(host) || other.name() == host.name() && host.is_wildcard();
+    lineage(host.name()).filter(counts).map(|host| place(&host)).collect()
 }
 
 #[cfg(test)]
@@ -64,9 +87,9 @@ mod tests {
 
     #[test]
     fn wildcards_above_are_listed_nearest_first() {
-        let above = |text: &str| at_or_above(&text.parse().expect("a pattern")).collect::<Vec<_>>();
-        assert_eq!(above("a.b.c"), ["a.b.c", "*.b.c", "*.c"]);
-        assert_eq!(above("*.b.c"), ["*.b.c", "*.c", "b.c"]);
+        let above = |text: &str| at_or_above(&text.parse().expect("a pattern"));
+        assert_eq!(above("a.b.c"), ["c.b.a", "c.b.*", "c.*"]);
+        assert_eq!(above("*.b.c"), ["c.b.*", "c.b", "c.*"]);
         assert_eq!(above("c"), ["c"]);
     }
 }

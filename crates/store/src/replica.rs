@@ -8,8 +8,7 @@ use crate::error::Fault;
 use crate::row::{signed, text, unsigned};
 use crate::sql::{Connection, query};
 use crate::{
-    Certificate, Credential, Lease, Resource, Store, StoreError, certificates, connect_names, credentials, feed,
-    leases, resources, settings,
+    Certificate, Followed, Lease, Store, StoreError, certificates, connect_names, feed, leases, resources, settings,
 };
 
 const SINCE: &str = "SELECT version, resource FROM outbox WHERE version > $1 ORDER BY version LIMIT $2";
@@ -17,8 +16,6 @@ const SINCE: &str = "SELECT version, resource FROM outbox WHERE version > $1 ORD
 /// One thing an edge follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// An authtoken.
-    Credential(Credential),
     /// A certificate with its sealed key.
     Certificate(Certificate),
     /// A host that agents dial.
@@ -26,7 +23,7 @@ pub enum Record {
     /// Who may serve a name.
     Lease(Lease),
     /// A resource of the REST API.
-    Resource(Resource),
+    Resource(Followed),
     /// What is true of the installation: the base domain.
     Settings {
         /// The base domain.
@@ -38,11 +35,10 @@ impl Record {
     /// The id, unique over all kinds.
     pub fn id(&self) -> String {
         match self {
-            Record::Credential(credential) => credential.id.to_string(),
             Record::Certificate(certificate) => certificate.id.to_string(),
             Record::ConnectName(host) => format!("{}{host}", connect_names::PREFIX),
             Record::Lease(lease) => lease.id.to_string(),
-            Record::Resource(resource) => resource.id.clone(),
+            Record::Resource(followed) => followed.resource.id.clone(),
             Record::Settings { .. } => settings::RESOURCE.to_owned(),
         }
     }
@@ -90,9 +86,8 @@ impl Store {
             }
             records.extend(connect_names::all(&mut tx).await?.into_iter().map(Record::ConnectName));
             records.extend(certificates::all(&mut tx).await?.into_iter().map(Record::Certificate));
-            records.extend(credentials::all(&mut tx).await?.into_iter().map(Record::Credential));
             records.extend(leases::all(&mut tx).await?.into_iter().map(Record::Lease));
-            records.extend(resources::followed(&mut tx).await?.into_iter().map(Record::Resource));
+            records.extend(resources::all_followed(&mut tx).await?.into_iter().map(Record::Resource));
             Ok(Snapshot { epoch: feed.epoch, version: feed.version, records })
         })
         .await
@@ -135,10 +130,14 @@ async fn record(tx: &mut Connection, id: &str) -> Result<Option<Record>, Fault> 
     if let Some(host) = id.strip_prefix(connect_names::PREFIX) {
         return Ok(connect_names::find(tx, host).await?.map(Record::ConnectName));
     }
-    match id.split_once('_').map(|(prefix, _)| prefix) {
-        Some(portway_names::CredentialId::PREFIX) => Ok(credentials::find(tx, id).await?.map(Record::Credential)),
-        Some(portway_names::TlsCertificateId::PREFIX) => Ok(certificates::find(tx, id).await?.map(Record::Certificate)),
-        Some(portway_names::LeaseId::PREFIX) => Ok(leases::find(tx, id).await?.map(Record::Lease)),
-        _ => Ok(resources::find(tx, id).await?.filter(|resource| resource.followed).map(Record::Resource)),
+    let own = match id.split_once('_').map(|(prefix, _)| prefix) {
+        Some(portway_names::TlsCertificateId::PREFIX) => certificates::find(tx, id).await?.map(Record::Certificate),
+        Some(portway_names::LeaseId::PREFIX) => leases::find(tx, id).await?.map(Record::Lease),
+        _ => None,
+    };
+    match own {
+        Some(own) => Ok(Some(own)),
+        // Certificates are kept in both: those that the installation issues, and those of accounts.
+        None => Ok(resources::followed(tx, id).await?.map(Record::Resource)),
     }
 }

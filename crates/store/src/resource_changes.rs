@@ -2,21 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use portway_names::AccountId;
+use portway_names::{AccountId, HostPattern};
 
 use crate::error::Fault;
 use crate::resource_error::Failure;
 use crate::resource_limits::check;
-use crate::resources::{Resource, find, owned, referrers};
+use crate::resources::{Resource, find, owned};
 use crate::row::{parsed, signed, text};
 use crate::sql::{Connection, Row, query};
-use crate::{Audit, ResourceError, Store, Timestamp, audit, feed};
+use crate::{Audit, Following, InUse, ResourceError, Store, Timestamp, audit, feed, referrers, reserved};
 
 const ADD: &str = "INSERT INTO resources (id, kind, account_id, version, body, followed, created_ms, updated_ms) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const CHANGE: &str = "UPDATE resources SET version = $2, body = $3, updated_ms = $4 WHERE id = $1";
-// Keys and references go with it.
-const REMOVE: &str = "DELETE FROM resources WHERE id = $1";
 const KEYS: &str = "SELECT key AS value FROM resource_keys WHERE id = $1";
 const KEY_OWNER: &str = "SELECT account_id, id FROM resource_keys WHERE kind = $1 AND key = $2";
 const ADD_KEY: &str = "INSERT INTO resource_keys (kind, key, account_id, id) VALUES ($1, $2, $3, $4)";
@@ -25,9 +23,6 @@ const REFS: &str = "SELECT target AS value FROM resource_refs WHERE id = $1";
 const ADD_REF: &str = "INSERT INTO resource_refs (id, target) VALUES ($1, $2)";
 const REMOVE_REF: &str = "DELETE FROM resource_refs WHERE id = $1 AND target = $2";
 
-/// Referrers that [`ResourceError::InUse`] names.
-const REFERRERS_NAMED: u32 = 20;
-
 /// What a resource says and needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
@@ -35,14 +30,18 @@ pub struct Content {
     pub body: String,
     /// Names that only one resource of its kind has, at most [`crate::RESOURCE_KEYS_MAX`]. Those that accounts do not share begin with the account.
     pub keys: Vec<String>,
-    /// Ids of the account's resources that it needs, at most [`crate::RESOURCE_REFS_MAX`].
+    /// Ids of the account's resources that it needs, at most [`crate::RESOURCE_REFS_MAX`] together with `outside_refs`.
     pub refs: Vec<String>,
+    /// Ids of resources of any account that it needs: the caller knows that the account may refer to them.
+    pub outside_refs: Vec<String>,
+    /// The host name that it reserves for its account, with everything below.
+    pub host: Option<HostPattern>,
 }
 
 /// A resource to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewResource {
-    /// Its id. Its prefix is none that records of other tables have: the feed tells them apart by it.
+    /// Its id, unique over all records of the installation.
     pub id: String,
     /// What it is.
     pub kind: String,
@@ -54,20 +53,28 @@ pub struct NewResource {
     pub content: Content,
 }
 
-/// What to do with a resource that others need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InUse {
-    /// Do not delete it.
-    Refuse,
-    /// Delete it; the references to it go as well, the bodies of the others stay as they are.
-    DeleteAnyway,
+/// What a resource becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What it says from now on.
+    pub content: Content,
+    /// Who changes it.
+    pub audit: Audit,
+    /// Whether edges follow those that need it from now on; `None` leaves that as it is.
+    pub referrers: Option<Following>,
+}
+
+impl From<(Content, Audit)> for Change {
+    fn from((content, audit): (Content, Audit)) -> Self {
+        Self { content, audit, referrers: None }
+    }
 }
 
 impl Store {
     /// Makes a resource, with version 1.
     ///
     /// # Errors
-    /// [`ResourceError`]: `Exists`, `KeyTaken`, `NoTarget`, `Limit` and `Store`.
+    /// [`ResourceError`]: `Exists`, `KeyTaken`, `HostTaken`, `HostLeased`, `NoTarget`, `Limit` and `Store`.
     ///
     /// # Cancel safety
     /// It happens or it does not.
@@ -77,22 +84,46 @@ impl Store {
         audit: &Audit,
         now: Timestamp,
     ) -> Result<Resource, ResourceError> {
+        self.create_resource_seeing(&[], now, |_| Ok((new.clone(), audit.clone()))).await
+    }
+
+    /// Reads the resources with these ids, of whatever account, and lets `make` say which resource is made or why none is, in one
+    /// transaction: what `make` saw is still so when the resource is there. Those that are not there are left out. All other writers wait
+    /// for `make`; it should only compute.
+    ///
+    /// # Errors
+    /// What `make` says, and [`ResourceError`] as [`Store::create_resource`].
+    ///
+    /// # Cancel safety
+    /// It happens or it does not.
+    pub async fn create_resource_seeing<E: From<ResourceError>>(
+        &self,
+        ids: &[String],
+        now: Timestamp,
+        make: impl FnOnce(&[Resource]) -> Result<(NewResource, Audit), E>,
+    ) -> Result<Resource, E> {
         let run = async {
-            check(&new.id, &new.kind, &new.content, audit)?;
             let mut tx = self.write().await?;
-            let resource = insert(&mut tx, new, now).await?;
-            record(&mut tx, &resource, &new.content, audit, now).await?;
+            let mut seen = Vec::new();
+            for id in ids {
+                seen.extend(find(&mut tx, id).await?);
+            }
+            let (new, audit) = match make(&seen) {
+                Ok(made) => made,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            let resource = create(&mut tx, &new, &audit, now).await?;
             tx.commit().await?;
-            Ok(resource)
+            Ok(Ok(resource))
         };
-        run.await.map_err(|failure| self.resource_error(failure))
+        run.await.map_err(|failure| self.resource_error(failure))?
     }
 
     /// Replaces what a resource says, and its keys and references, when it still has the version that the caller has seen. Of two writers
     /// who saw the same version one is refused.
     ///
     /// # Errors
-    /// [`ResourceError`]: `Missing`, `Stale`, `KeyTaken`, `NoTarget`, `Limit` and `Store`.
+    /// [`ResourceError`]: `Missing`, `Stale`, `KeyTaken`, `HostTaken`, `HostLeased`, `NoTarget`, `Limit` and `Store`.
     ///
     /// # Cancel safety
     /// It happens or it does not.
@@ -118,23 +149,23 @@ impl Store {
     /// between, so nothing has to be tried again. All other writers wait for `change`; it should only compute.
     ///
     /// # Errors
-    /// What `change` says, and [`ResourceError`]: `Missing`, `KeyTaken`, `NoTarget`, `Limit` and `Store`.
+    /// What `change` says, and [`ResourceError`]: `Missing`, `KeyTaken`, `HostTaken`, `HostLeased`, `NoTarget`, `Limit` and `Store`.
     ///
     /// # Cancel safety
     /// It happens or it does not.
-    pub async fn modify_resource<E: From<ResourceError>>(
+    pub async fn modify_resource<E: From<ResourceError>, C: Into<Change>>(
         &self,
         account: &AccountId,
         kind: &str,
         id: &str,
         now: Timestamp,
-        change: impl FnOnce(&Resource) -> Result<(Content, Audit), E>,
+        change: impl FnOnce(&Resource) -> Result<C, E>,
     ) -> Result<Resource, E> {
         let run = async {
             let mut tx = self.write().await?;
             let Some(before) = owned(&mut tx, account, kind, id).await? else { return Err(missing(kind, id)) };
-            let (content, audit) = match change(&before) {
-                Ok(change) => change,
+            let Change { content, audit, referrers } = match change(&before) {
+                Ok(change) => change.into(),
                 Err(refused) => return Ok(Err(refused)),
             };
             check(id, kind, &content, &audit)?;
@@ -143,13 +174,17 @@ impl Store {
             let query = query(CHANGE).bind(id).bind(signed(version)).bind(&resource.body).bind(now.millis());
             query.execute(&mut tx).await?;
             record(&mut tx, &resource, &content, &audit, now).await?;
+            if let Some(following) = referrers {
+                referrers::follow(&mut tx, id, &following, now).await?;
+            }
             tx.commit().await?;
             Ok(Ok(resource))
         };
         run.await.map_err(|failure| self.resource_error(failure))?
     }
 
-    /// Deletes a resource with its keys and references, and returns what it was.
+    /// Deletes a resource with its keys, references and reserved name, and returns what it was. What goes with it has its own entries in the
+    /// audit log, without a before.
     ///
     /// # Errors
     /// [`ResourceError`]: `Missing`, `InUse`, `Limit` (of the audit entry) and `Store`.
@@ -169,28 +204,32 @@ impl Store {
             check(id, kind, &Content::default(), audit)?;
             let mut tx = self.write().await?;
             let Some(resource) = owned(&mut tx, account, kind, id).await? else { return Err(missing(kind, id)) };
-            if in_use == InUse::Refuse {
-                let mut referrers = referrers(&mut tx, id, REFERRERS_NAMED).await?;
-                // What needs only itself is not in use.
-                referrers.retain(|referrer| referrer.id != id);
-                if !referrers.is_empty() {
-                    return Err(ResourceError::InUse { id: id.to_owned(), referrers }.into());
-                }
-            }
-            query(REMOVE).bind(id).execute(&mut tx).await?;
-            announce(&mut tx, &resource, audit, now).await?;
+            referrers::delete(&mut tx, &resource, in_use, audit, now).await?;
             tx.commit().await?;
             Ok(resource)
         };
         run.await.map_err(|failure| self.resource_error(failure))
     }
 
-    fn resource_error(&self, failure: Failure) -> ResourceError {
+    pub(crate) fn resource_error(&self, failure: Failure) -> ResourceError {
         match failure {
             Failure::Engine(fault) => self.fault(fault).into(),
             Failure::Refused(error) => error,
         }
     }
+}
+
+/// Makes a resource in the caller's transaction.
+pub(crate) async fn create(
+    tx: &mut Connection,
+    new: &NewResource,
+    audit: &Audit,
+    now: Timestamp,
+) -> Result<Resource, Failure> {
+    check(&new.id, &new.kind, &new.content, audit)?;
+    let resource = insert(tx, new, now).await?;
+    record(tx, &resource, &new.content, audit, now).await?;
+    Ok(resource)
 }
 
 async fn insert(tx: &mut Connection, new: &NewResource, now: Timestamp) -> Result<Resource, Failure> {
@@ -230,16 +269,12 @@ async fn record(
     now: Timestamp,
 ) -> Result<(), Failure> {
     replace_keys(tx, resource, &content.keys).await?;
-    replace_refs(tx, resource, &content.refs).await?;
-    announce(tx, resource, audit, now).await?;
-    Ok(())
-}
-
-async fn announce(tx: &mut Connection, resource: &Resource, entry: &Audit, now: Timestamp) -> Result<(), Fault> {
+    replace_refs(tx, resource, content).await?;
+    reserved::replace(tx, resource, content.host.as_ref(), now).await?;
     if resource.followed {
         feed::append(tx, std::slice::from_ref(&resource.id), now).await?;
     }
-    audit::add(tx, resource, entry, now).await
+    Ok(audit::add(tx, &resource.account, &resource.kind, &resource.id, audit, now).await?)
 }
 
 async fn replace_keys(tx: &mut Connection, resource: &Resource, keys: &[String]) -> Result<(), Failure> {
@@ -257,13 +292,15 @@ async fn replace_keys(tx: &mut Connection, resource: &Resource, keys: &[String])
     Ok(())
 }
 
-async fn replace_refs(tx: &mut Connection, resource: &Resource, refs: &[String]) -> Result<(), Failure> {
-    let (present, wanted) = (values(tx, REFS, &resource.id).await?, set(refs));
+async fn replace_refs(tx: &mut Connection, resource: &Resource, content: &Content) -> Result<(), Failure> {
+    let (own, outside) = (set(&content.refs), set(&content.outside_refs));
+    let (present, wanted) = (values(tx, REFS, &resource.id).await?, &own | &outside);
     for target in present.difference(&wanted) {
         query(REMOVE_REF).bind(&resource.id).bind(target).execute(tx).await?;
     }
     for target in wanted.difference(&present) {
-        if find(tx, target).await?.is_none_or(|found| found.account != resource.account) {
+        let there = find(tx, target).await?;
+        if there.is_none_or(|there| there.account != resource.account && !outside.contains(target)) {
             return Err(ResourceError::NoTarget { target: target.clone() }.into());
         }
         query(ADD_REF).bind(&resource.id).bind(target).execute(tx).await?;

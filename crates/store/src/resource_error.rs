@@ -1,9 +1,9 @@
 //! Why a resource of the REST API did not change.
 
-use portway_names::AccountId;
+use portway_names::{AccountId, HostPattern};
 
 use crate::error::Fault;
-use crate::{Referrer, StoreError};
+use crate::{HostConflict, Referrer, StoreError};
 
 /// Why a resource did not change. Nothing of the change was kept.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,30 @@ pub enum ResourceError {
         /// That resource.
         id: String,
     },
+    /// Another account has the host name, one above it or one below it.
+    #[error("{host} cannot be reserved: another account has {other}")]
+    HostTaken {
+        /// The name that was to be reserved.
+        host: HostPattern,
+        /// The one that is in the way. Whose it is, and that there is one below, may be a secret before other accounts.
+        other: HostPattern,
+        /// How the two are to each other.
+        conflict: HostConflict,
+        /// The account that has it.
+        account: AccountId,
+        /// The resource that it is reserved by.
+        id: String,
+    },
+    /// An agent of another account serves the host name, a wildcard above it or a name below it.
+    #[error("{host} cannot be reserved: an agent of another account serves {other}")]
+    HostLeased {
+        /// The name that was to be reserved.
+        host: HostPattern,
+        /// The one that is served.
+        other: HostPattern,
+        /// The account of the agent.
+        account: AccountId,
+    },
     /// Somebody else changed it since it was read.
     #[error("{id} has version {found}, not {expected}: somebody else changed it")]
     Stale {
@@ -58,6 +82,9 @@ pub enum ResourceError {
         /// The id that was referred to.
         target: String,
     },
+    /// The first account is the operator's: it is neither suspended nor deleted.
+    #[error("the first account belongs to the operator of the installation and can be neither suspended nor deleted")]
+    OperatorAccount,
     /// A text or list is too long, or a text holds a NUL character.
     #[error("{what} is longer than {limit}, or holds a NUL character")]
     Limit {

@@ -18,14 +18,26 @@ macro_rules! select {
     };
 }
 
+// What edges are given: nothing of an account that is suspended.
+macro_rules! select_followed {
+    ($rest:literal) => {
+        concat!(
+            "SELECT r.id, r.kind, r.account_id, r.version, r.body, r.followed, r.created_ms, r.updated_ms, ",
+            "a.name AS account_name FROM resources r JOIN accounts a ON a.id = r.account_id ",
+            $rest,
+            " AND r.followed AND NOT a.suspended"
+        )
+    };
+}
+
 const BY_ID: &str = select!("WHERE r.id = $1");
 const BY_KEY: &str = select!("JOIN resource_keys k ON k.id = r.id WHERE k.kind = $1 AND k.key = $2");
 const FIRST_PAGE: &str = select!("WHERE r.account_id = $1 AND r.kind = $2 ORDER BY r.id DESC LIMIT $3");
 const PAGE_BEFORE: &str = select!("WHERE r.account_id = $1 AND r.kind = $2 AND r.id < $4 ORDER BY r.id DESC LIMIT $3");
-const FOLLOWED: &str = select!("WHERE r.followed ORDER BY r.id");
+const FOLLOWED: &str = select_followed!("WHERE TRUE");
+const FOLLOWED_BY_ID: &str = select_followed!("WHERE r.id = $1");
+const FOLLOWED_BY_KEY: &str = select_followed!("JOIN resource_keys k ON k.id = r.id WHERE k.kind = $1 AND k.key = $2");
 const COUNT: &str = "SELECT count(*) AS n FROM resources WHERE account_id = $1 AND kind = $2";
-const REFERRERS: &str = "SELECT r.id, r.kind FROM resource_refs f JOIN resources r ON r.id = f.id WHERE f.target = $1 \
-     ORDER BY f.id LIMIT $2";
 
 /// Resources on one page, at most: a page is one answer of the REST API, and one read.
 pub const PAGE_MAX: u32 = 1000;
@@ -51,13 +63,13 @@ pub struct Resource {
     pub updated: Timestamp,
 }
 
-/// A resource that needs another one.
+/// A resource that edges are given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Referrer {
-    /// Its id.
-    pub id: String,
-    /// What it is.
-    pub kind: String,
+pub struct Followed {
+    /// The resource.
+    pub resource: Resource,
+    /// The name of its account.
+    pub account_name: String,
 }
 
 impl Store {
@@ -67,6 +79,43 @@ impl Store {
     /// When the database cannot be read.
     pub async fn resource(&self, account: &AccountId, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
         self.named(async { owned(&mut self.reader().await?, account, kind, id).await }).await
+    }
+
+    /// The resource of this kind with this id, whose ever it is: for what the installation does by itself, and for resources of the
+    /// installation.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn resource_of_any_account(&self, kind: &str, id: &str) -> Result<Option<Resource>, StoreError> {
+        self.named(async {
+            let found = find(&mut self.reader().await?, id).await?;
+            Ok(found.filter(|found| found.kind == kind))
+        })
+        .await
+    }
+
+    /// The resource of this kind with this id, when edges are given it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn followed(&self, kind: &str, id: &str) -> Result<Option<Followed>, StoreError> {
+        self.named(async {
+            let found = followed(&mut self.reader().await?, id).await?;
+            Ok(found.filter(|found| found.resource.kind == kind))
+        })
+        .await
+    }
+
+    /// The resource of this kind that has this key, when edges are given it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn followed_by_key(&self, kind: &str, key: &str) -> Result<Option<Followed>, StoreError> {
+        self.named(async {
+            let row = query(FOLLOWED_BY_KEY).bind(kind).bind(key).fetch_optional(&mut self.reader().await?).await?;
+            row.as_ref().map(given).transpose()
+        })
+        .await
     }
 
     /// The resource of this kind that has this key, whose ever it is: the caller says in the key's text whether names are shared by accounts.
@@ -118,14 +167,6 @@ impl Store {
         })
         .await
     }
-
-    /// What needs the resource with this id, at most `limit` and [`PAGE_MAX`], in the order of ids.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn resource_referrers(&self, id: &str, limit: u32) -> Result<Vec<Referrer>, StoreError> {
-        self.named(async { referrers(&mut self.reader().await?, id, limit.min(PAGE_MAX)).await }).await
-    }
 }
 
 pub(crate) async fn find(connection: &mut Connection, id: &str) -> Result<Option<Resource>, Fault> {
@@ -144,13 +185,17 @@ pub(crate) async fn owned(
     Ok(found.filter(|found| found.account == *account && found.kind == kind))
 }
 
-pub(crate) async fn followed(connection: &mut Connection) -> Result<Vec<Resource>, Fault> {
-    query(FOLLOWED).fetch_all(connection).await?.iter().map(resource).collect()
+pub(crate) async fn all_followed(connection: &mut Connection) -> Result<Vec<Followed>, Fault> {
+    query(FOLLOWED).fetch_all(connection).await?.iter().map(given).collect()
 }
 
-pub(crate) async fn referrers(connection: &mut Connection, id: &str, limit: u32) -> Result<Vec<Referrer>, Fault> {
-    let rows = query(REFERRERS).bind(id).bind(i64::from(limit)).fetch_all(connection).await?;
-    rows.iter().map(|row| Ok(Referrer { id: text(row, "id")?, kind: text(row, "kind")? })).collect()
+pub(crate) async fn followed(connection: &mut Connection, id: &str) -> Result<Option<Followed>, Fault> {
+    let row = query(FOLLOWED_BY_ID).bind(id).fetch_optional(connection).await?;
+    row.as_ref().map(given).transpose()
+}
+
+fn given(row: &Row) -> Result<Followed, Fault> {
+    Ok(Followed { resource: resource(row)?, account_name: text(row, "account_name")? })
 }
 
 fn resource(row: &Row) -> Result<Resource, Fault> {

@@ -63,7 +63,7 @@ async fn revoking_a_token_ends_its_sessions() -> Result<()> {
     let url = cluster.url("https", "app");
     let _endpoint = agent.http().url(&url).forward_to(&upstream.url()).await?;
     until(&cluster.client(), &url, 200).await?;
-    admin.revoke(&id).await?;
+    admin.revoke(id).await?;
     let mut status = agent.status();
     tokio::time::timeout(PATIENCE, status.wait_for(|status| !matches!(status, Status::Online(_)))).await??;
     until(&cluster.client(), &url, 404).await?;

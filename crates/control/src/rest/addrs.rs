@@ -3,11 +3,12 @@
 use portway_api::{ReservedAddrCreate, ReservedAddrUpdate, read_body};
 use portway_codes::{Code, PublicError};
 use portway_names::{AccountId, ReservedAddrId};
+use portway_store::ReservedName;
 
 use super::call::{Answer, Call, time};
 use super::crud;
-use super::kind::{Draft, Kept, Kind, Row, set};
-use super::refusal::unreadable;
+use super::kind::{Draft, Kept, Kind, Row, read, set};
+use super::refusal::{unreadable, unwritable};
 use crate::kept::names::ReservedAddr;
 use crate::random;
 
@@ -17,8 +18,20 @@ pub(crate) static ADDR: Kind = Kind::of::<ReservedAddr>();
 pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
     match call.verb() {
         "create" => create(call).await,
+        "delete" => delete(call).await,
         _ => crud::perform(call, &ADDR).await,
     }
+}
+
+/// Gives the address up: what the account serves there goes offline.
+async fn delete(call: &Call<'_>) -> Result<Answer, PublicError> {
+    let addr: ReservedAddr = read(&crud::find(call, &ADDR, call.parameters.get("id")).await?)?;
+    let answer = crud::delete(call, &ADDR).await?;
+    let name = ReservedName::Addr(addr.addr);
+    let ended = call.inner.store.end_leases_below(&call.caller.account, &name, call.now).await;
+    ended.map_err(unwritable)?;
+    call.announce().await;
+    Ok(answer)
 }
 
 /// Reserves a port that nobody has.

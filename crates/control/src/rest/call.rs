@@ -49,7 +49,7 @@ impl Call<'_> {
     /// The entry of the audit log for a change by this call. `before` and `after` are replies, so that no secret is in them.
     pub(crate) fn audit(&self, before: Option<&Value>, after: Option<&Value>) -> Audit {
         Audit {
-            who: self.caller.principal.clone(),
+            who: self.caller.owner.to_string(),
             address: self.peer.to_string(),
             action: self.operation.spec().name.to_owned(),
             before: before.map(Value::to_string),

@@ -1,11 +1,12 @@
 //! Who calls, and what they may do.
 
-use portway_api::Permission;
+use portway_api::{DeveloperRole, Permission};
 use portway_codes::{Code, PublicError};
 use portway_names::{AccountId, ApiKeyId};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::refusal::unreadable;
+use super::refusal::{damaged, unreadable};
+use crate::kept::principals::{self, CREDENTIAL, NoCaller, Owner, Principal};
 use crate::random;
 use crate::service::Inner;
 
@@ -16,8 +17,8 @@ pub(crate) struct Caller {
     pub(crate) account: AccountId,
     /// The key of the call.
     pub(crate) key: ApiKeyId,
-    /// Who owns the key: a user or service user.
-    pub(crate) principal: String,
+    /// Who owns the key.
+    pub(crate) owner: Owner,
     /// The most that they may do.
     pub(crate) permission: Permission,
 }
@@ -25,17 +26,29 @@ pub(crate) struct Caller {
 /// Finds whose key it is.
 pub(crate) async fn find(inner: &Inner, key: &SecretString) -> Result<Caller, PublicError> {
     let digest = random::token_digest(key.expose_secret());
-    if let Some(key) = inner.store.api_key_by_digest(&digest).await.map_err(unreadable)? {
-        return Ok(Caller {
-            account: key.account,
-            key: key.id,
-            principal: key.user.to_string(),
-            permission: Permission::Admin,
-        });
+    match principals::caller(&inner.store, &digest).await {
+        Ok(principal) => Ok(Caller::from(principal)),
+        Err(NoCaller::Unknown) => {
+            let authtoken = inner.store.resource_by_key(CREDENTIAL, &digest.to_string()).await.map_err(unreadable)?;
+            Err(if authtoken.is_some() { Code::ERR_NGROK_207 } else { Code::ERR_NGROK_203 }.plain())
+        }
+        Err(reason @ (NoCaller::OwnerInactive | NoCaller::AccountSuspended)) => {
+            Err(Code::ERR_NGROK_203.with(format!("The API key cannot be used: {reason}.")))
+        }
+        Err(NoCaller::Store(error)) => Err(unreadable(error)),
+        Err(NoCaller::Body(error)) => Err(damaged(error)),
+        Err(error @ NoCaller::Id(_)) => Err(damaged(error)),
     }
-    match inner.store.credential_by_digest(&digest).await.map_err(unreadable)? {
-        Some(_) => Err(Code::ERR_NGROK_207.plain()),
-        None => Err(Code::ERR_NGROK_203.plain()),
+}
+
+impl From<Principal> for Caller {
+    fn from(principal: Principal) -> Self {
+        let permission = match principal.developer {
+            _ if principal.administrator => Permission::Admin,
+            DeveloperRole::ReadWrite => Permission::Write,
+            DeveloperRole::ReadOnly => Permission::Read,
+        };
+        Caller { account: principal.account, key: principal.api_key, owner: principal.owner, permission }
     }
 }
 

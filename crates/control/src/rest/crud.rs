@@ -1,19 +1,15 @@
 //! What can be done with every kind of resource: create, list, get, update, delete.
 
-use portway_api::{Answer as Reply, not_found};
+use portway_api::not_found;
 use portway_codes::PublicError;
-use portway_store::{InUse, NewResource, Resource};
+use portway_store::{Change, NewResource, Resource};
 use serde_json::Value;
 
-use super::call::{Answer, Call, time};
+use super::call::{Answer, Call};
 use super::kind::{Draft, Kind};
+use super::page::{self, Found};
 use super::refusal::{refused, unreadable};
 use crate::random;
-
-/// Resources that one call looks at for its filter. A page may be shorter than was asked for, and says where the next one begins.
-const SCANNED_MAX: usize = 10_000;
-/// Resources read from the store at once.
-const READ_AT_ONCE: u32 = 500;
 
 /// Performs what the operation's verb says.
 pub(crate) async fn perform(call: &Call<'_>, kind: &Kind) -> Result<Answer, PublicError> {
@@ -34,12 +30,27 @@ pub(crate) async fn create(call: &Call<'_>, kind: &Kind) -> Result<Answer, Publi
 
 /// Writes a new resource.
 pub(crate) async fn insert(call: &Call<'_>, kind: &Kind, draft: Draft) -> Result<Answer, PublicError> {
-    let Draft { id, content, mut reply, token } = draft;
+    insert_seeing(call, kind, &[], draft, |_| Ok(())).await
+}
+
+/// Writes a new resource, when `check` has nothing against the resources with the ids `seen` as they are at that moment. Those that are not
+/// there are left out.
+pub(crate) async fn insert_seeing(
+    call: &Call<'_>,
+    kind: &Kind,
+    seen: &[String],
+    draft: Draft,
+    check: impl FnOnce(&[Resource]) -> Result<(), PublicError>,
+) -> Result<Answer, PublicError> {
+    let Draft { id, content, mut reply, token, .. } = draft;
     let audit = call.audit(None, Some(&reply));
-    let new =
-        NewResource { id, kind: kind.name.to_owned(), account: call.caller.account, followed: kind.followed, content };
-    let created = call.inner.store.create_resource(&new, &audit, call.now).await;
-    created.map_err(|error| refused(call, kind, error))?;
+    let (account, followed) = (call.caller.account, kind.followed);
+    let new = NewResource { id, kind: kind.name.to_owned(), account, followed, content };
+    let created = call.inner.store.create_resource_seeing(seen, call.now, |seen| {
+        check(seen).map_err(Refused::Public)?;
+        Ok((new, audit))
+    });
+    created.await.map_err(|error: Refused| error.public(call, kind))?;
     call.announce().await;
     if let Some(token) = token {
         reply["token"] = serde_json::to_value(portway_api::ShownOnce::from(token)).unwrap_or_default();
@@ -69,42 +80,17 @@ pub(crate) async fn page(
     kind: &Kind,
     wanted: impl Fn(&Resource) -> bool,
 ) -> Result<Answer, PublicError> {
-    let Reply::Page(list) = &call.operation.spec().answer else { return Err(not_found()) };
-    let mut before = call.query.before.as_deref().map(kind.stored_id).transpose()?;
-    let (mut items, mut scanned, mut behind) = (Vec::new(), 0, None);
-    'scan: loop {
-        let at_once = if call.query.filter.is_none() { page_and_one(call.query.limit) } else { READ_AT_ONCE };
-        let account = &call.caller.account;
-        let read = call.inner.store.resources(account, kind.name, before.as_deref(), at_once).await;
-        let read = read.map_err(unreadable)?;
-        let last = read.len() < at_once as usize;
-        for resource in read {
-            if items.len() == call.query.limit || scanned == SCANNED_MAX {
-                behind = before;
-                break 'scan;
-            }
-            scanned += 1;
-            let matches = wanted(&resource);
-            let reply = (kind.reply)(call, &resource)?;
-            before = Some(resource.id);
-            if matches && filtered(call, &reply) {
-                items.push(reply);
-            }
-        }
-        if last {
-            break;
-        }
-    }
-    let behind = behind.as_deref().map(kind.shown_id);
-    Ok(Answer::Object(call.query.page(call.base, call.path, list.key, &items, behind.as_deref())))
-}
-
-fn page_and_one(limit: usize) -> u32 {
-    u32::try_from(limit + 1).unwrap_or(READ_AT_ONCE)
-}
-
-fn filtered(call: &Call<'_>, reply: &Value) -> bool {
-    call.query.filter.as_ref().is_none_or(|filter| filter.matches(reply, time(call.now)))
+    let (store, account) = (&call.inner.store, &call.caller.account);
+    page::page(call, async |before: Option<&str>, at_once| {
+        let before = before.map(kind.stored_id).transpose()?;
+        let resources = store.resources(account, kind.name, before.as_deref(), at_once).await.map_err(unreadable)?;
+        let found = |resource: Resource| {
+            let reply = wanted(&resource).then(|| (kind.reply)(call, &resource)).transpose()?;
+            Ok(Found { id: (kind.shown_id)(&resource.id), reply })
+        };
+        resources.into_iter().map(found).collect()
+    })
+    .await
 }
 
 pub(crate) async fn update(call: &Call<'_>, kind: &Kind) -> Result<Answer, PublicError> {
@@ -121,10 +107,10 @@ pub(crate) async fn change(
     let id = (kind.stored_id)(id)?;
     let mut answer = Value::Null;
     let changed = call.inner.store.modify_resource(&call.caller.account, kind.name, &id, call.now, |resource| {
-        let Draft { content, reply, .. } = change(resource).map_err(Refused::Public)?;
+        let Draft { content, reply, referrers, .. } = change(resource).map_err(Refused::Public)?;
         let audit = call.audit(Some(&(kind.reply)(call, resource).map_err(Refused::Public)?), Some(&reply));
         answer = reply;
-        Ok((content, audit))
+        Ok(Change { content, audit, referrers })
     });
     changed.await.map_err(|error: Refused| error.public(call, kind))?;
     call.announce().await;
@@ -134,8 +120,14 @@ pub(crate) async fn change(
 pub(crate) async fn delete(call: &Call<'_>, kind: &Kind) -> Result<Answer, PublicError> {
     let resource = find(call, kind, call.parameters.get("id")).await?;
     let audit = call.audit(Some(&(kind.reply)(call, &resource)?), None);
-    let deleted =
-        call.inner.store.delete_resource(&resource.account, kind.name, &resource.id, InUse::Refuse, &audit, call.now);
+    let deleted = call.inner.store.delete_resource(
+        &resource.account,
+        kind.name,
+        &resource.id,
+        kind.when_in_use,
+        &audit,
+        call.now,
+    );
     deleted.await.map_err(|error| refused(call, kind, error))?;
     call.announce().await;
     Ok(Answer::Nothing)

@@ -6,11 +6,13 @@ use portway_api::{
     ReservedDomainUpdate, Resolution, ResolvedPlace, Several,
 };
 use portway_codes::{Code, PublicError};
-use portway_names::{AccountId, HostPattern, ReservedDomainId};
+use portway_names::{HostPattern, ReservedDomainId};
+use portway_store::ReservedName;
 
 use super::call::{Answer, Call, time};
 use super::crud;
 use super::kind::{Draft, Kept, Kind, Row, read, set};
+use super::refusal::unwritable;
 use crate::kept::names::{Policy, ReservedDomain};
 
 pub(crate) static DOMAIN: Kind = Kind::of::<ReservedDomain>();
@@ -36,7 +38,10 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
 async fn delete(call: &Call<'_>) -> Result<Answer, PublicError> {
     let domain: ReservedDomain = read(&crud::find(call, &DOMAIN, call.parameters.get("id")).await?)?;
     let answer = crud::delete(call, &DOMAIN).await?;
-    let _ = domain;
+    let name = ReservedName::Host(domain.domain);
+    let ended = call.inner.store.end_leases_below(&call.caller.account, &name, call.now).await;
+    ended.map_err(unwritable)?;
+    call.announce().await;
     Ok(answer)
 }
 
@@ -136,10 +141,6 @@ impl Kept for ReservedDomain {
             error_redirect_url: None,
             is_dev: false,
         }
-    }
-
-    fn keys(&self, _: &AccountId) -> Vec<String> {
-        vec![self.domain.to_string()]
     }
 
     fn refs(&self) -> Vec<String> {

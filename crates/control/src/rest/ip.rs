@@ -6,7 +6,7 @@ use portway_api::{
 };
 use portway_codes::{Code, PublicError};
 use portway_names::{AccountId, IpPolicyId, IpPolicyRuleId, IpRestrictionId};
-use portway_store::Referrer;
+use portway_store::{InUse, Referrer};
 
 use super::call::{Call, time};
 use super::kind::{Kept, Kind, Row, set};
@@ -20,6 +20,8 @@ impl Kept for IpPolicy {
     const KIND: &'static str = "ip_policy";
     const COLLECTION: &'static str = "/ip_policies";
     const FOLLOWED: bool = true;
+    /// Its rules are a part of it.
+    const IN_USE: InUse = InUse::DeleteWith(&[IpPolicyRule::KIND]);
     type Id = IpPolicyId;
     type Create = IpPolicyCreate;
     type Update = IpPolicyUpdate;

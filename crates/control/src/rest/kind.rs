@@ -6,12 +6,13 @@ use std::str::FromStr;
 use portway_api::{Input, Text, not_found, read_body, read_id};
 use portway_codes::{Code, PublicError};
 use portway_names::{AccountId, HostPattern, IdError, Ksuid};
-use portway_store::{Content, Referrer, Resource, Timestamp};
+use portway_store::{Content, Following, InUse, Referrer, Resource, Timestamp};
 use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::refusal::damaged;
 use crate::rest::call::Call;
 
 /// A kind of resource. The implementor is what the store keeps of one, as JSON.
@@ -22,6 +23,8 @@ pub(crate) trait Kept: Serialize + DeserializeOwned {
     const COLLECTION: &'static str;
     /// Whether edges follow it.
     const FOLLOWED: bool = false;
+    /// What becomes of those that need it, when it is deleted.
+    const IN_USE: InUse = InUse::Refuse;
     /// Its ids.
     type Id: ResourceId;
     /// What makes one.
@@ -52,14 +55,23 @@ pub(crate) trait Kept: Serialize + DeserializeOwned {
         Vec::new()
     }
 
+    /// Ids of what it needs of another account.
+    fn outside_refs(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether edges are to follow what needs it, from a change on.
+    fn referrers(&self) -> Option<Following> {
+        None
+    }
+
     /// The host name that it reserves, with all names below.
     fn host(&self) -> Option<HostPattern> {
         None
     }
 
     /// The error when another resource has a key; `own` is that resource when the caller may know of it.
-    fn taken(key: &str, own: Option<&str>) -> PublicError {
-        let _ = key;
+    fn taken(_key: &str, own: Option<&str>) -> PublicError {
         let which = own.map(|id| format!(" {id}")).unwrap_or_default();
         Code::ERR_PORTWAY_40902
             .with(format!("Another {}{which} has this name already. Choose another one.", Self::KIND))
@@ -142,6 +154,7 @@ resource_ids! {
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     pub(crate) followed: bool,
+    pub(crate) when_in_use: InUse,
     /// The id in the store of the resource that the interface calls by this id.
     pub(crate) stored_id: fn(&str) -> Result<String, PublicError>,
     /// And the way back.
@@ -162,6 +175,8 @@ pub(crate) struct Draft {
     pub(crate) id: String,
     pub(crate) content: Content,
     pub(crate) reply: Value,
+    /// Whether edges are to follow what needs it, after a change.
+    pub(crate) referrers: Option<Following>,
     /// What stands in the reply to the creation only.
     pub(crate) token: Option<SecretString>,
 }
@@ -171,7 +186,7 @@ impl Draft {
     pub(crate) fn new<K: Kept>(call: &Call<'_>, id: String, kept: &K) -> Draft {
         let row = Row { id: &shown_id::<K>(&id), created: call.now, updated: call.now };
         let (content, reply) = written(call, &row, kept);
-        Draft { id, content, reply, token: None }
+        Draft { id, content, reply, referrers: None, token: None }
     }
 
     /// A resource as it becomes by a change.
@@ -184,7 +199,7 @@ impl Draft {
         change(&mut kept)?;
         let row = Row { id: &shown_id::<K>(&resource.id), created: resource.created, updated: call.now };
         let (content, reply) = written(call, &row, &kept);
-        Ok(Draft { id: resource.id.clone(), content, reply, token: None })
+        Ok(Draft { id: resource.id.clone(), content, reply, referrers: kept.referrers(), token: None })
     }
 }
 
@@ -193,6 +208,7 @@ impl Kind {
         Kind {
             name: K::KIND,
             followed: K::FOLLOWED,
+            when_in_use: K::IN_USE,
             stored_id: |id| read_id::<K::Id>(id).map(|id| format!("{}_{}", K::Id::STORED, id.part())),
             shown_id: shown_id::<K>,
             fresh_id: |ksuid| format!("{}_{ksuid}", K::Id::STORED),
@@ -223,14 +239,17 @@ fn shown_id<K: Kept>(stored: &str) -> String {
 
 /// What the store keeps of a resource.
 pub(crate) fn read<K: Kept>(resource: &Resource) -> Result<K, PublicError> {
-    serde_json::from_str(&resource.body).map_err(|error| {
-        tracing::error!(id = %resource.id, %error, "a resource in the database cannot be read");
-        Code::ERR_PORTWAY_50001.plain()
-    })
+    crate::kept::read(resource).map_err(damaged)
 }
 
 fn written<K: Kept>(call: &Call<'_>, row: &Row<'_>, kept: &K) -> (Content, Value) {
-    let content = Content { body: as_json(kept).to_string(), keys: kept.keys(&call.caller.account), refs: kept.refs() };
+    let content = Content {
+        body: as_json(kept).to_string(),
+        keys: kept.keys(&call.caller.account),
+        refs: kept.refs(),
+        outside_refs: kept.outside_refs(),
+        host: kept.host(),
+    };
     (content, as_json(&kept.reply(call, row)))
 }
 

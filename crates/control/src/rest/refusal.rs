@@ -16,6 +16,13 @@ pub(crate) fn refused(call: &Call<'_>, kind: &Kind, error: ResourceError) -> Pub
         ResourceError::KeyTaken { key, account, id, .. } => {
             (kind.taken)(&key, (account == call.caller.account).then_some(id.as_str()))
         }
+        ResourceError::HostTaken { account, host, id, .. } => match account == call.caller.account {
+            true => (kind.taken)(&host.to_string(), Some(&id)),
+            false if host.is_wildcard() => Code::ERR_NGROK_417.plain(),
+            false => Code::ERR_NGROK_414.plain(),
+        },
+        ResourceError::HostLeased { .. } => Code::ERR_NGROK_430.plain(),
+        ResourceError::OperatorAccount => Code::ERR_PORTWAY_40904.plain(),
         ResourceError::InUse { id, referrers } => (kind.in_use)(&id, &referrers),
         ResourceError::Stale { .. } => Code::ERR_PORTWAY_40901.plain(),
         ResourceError::Limit { what, limit } => {
@@ -23,7 +30,7 @@ pub(crate) fn refused(call: &Call<'_>, kind: &Kind, error: ResourceError) -> Pub
         }
         ResourceError::Exists { id } => {
             tracing::error!(%id, "a fresh id is taken");
-            Code::ERR_PORTWAY_50303.plain()
+            Code::ERR_NGROK_802.plain()
         }
         ResourceError::Store(error) => unwritable(error),
     }
@@ -37,6 +44,12 @@ pub(crate) fn unreadable(error: StoreError) -> PublicError {
 /// The public error for a database that cannot be written.
 pub(crate) fn unwritable(error: StoreError) -> PublicError {
     failed(error, "the REST interface cannot write the database")
+}
+
+/// The public error for what the database should not hold.
+pub(crate) fn damaged(error: impl std::error::Error) -> PublicError {
+    tracing::error!(%error, "the REST interface cannot use what is in the database");
+    Code::ERR_NGROK_802.plain()
 }
 
 fn failed(error: StoreError, what: &str) -> PublicError {

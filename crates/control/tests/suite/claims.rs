@@ -4,9 +4,9 @@ use portway_codes::Code;
 use portway_control::DomainPolicy;
 use portway_proto::control::v1::{ClaimRequest, ReleaseRequest, Released};
 use portway_rpc::{public_error, should_retry};
-use portway_store::{Account, Credential, Timestamp};
+use portway_store::{Audit, Content, NewResource, Timestamp};
 
-use crate::{Running, sha256};
+use crate::{Running, add_account, add_credential, sha256};
 
 async fn code(running: &Running, claim: ClaimRequest) -> Option<Code> {
     let status = running.client.claim(claim).await.err()?;
@@ -17,25 +17,13 @@ async fn code(running: &Running, claim: ClaimRequest) -> Option<Code> {
 /// A second account with an authtoken; returns a claim by it.
 async fn stranger(running: &Running, url: &str) -> ClaimRequest {
     let store = running.store().await;
-    let now = Timestamp::now();
-    let ksuid = portway_names::Ksuid::from_parts(now.unix_secs(), [7; 16]);
-    let account = Account { id: portway_names::AccountId::new(ksuid), name: "other".to_owned(), created: now };
-    let credential = Credential {
-        id: portway_names::CredentialId::new(ksuid),
-        account: account.id,
-        account_name: account.name.clone(),
-        digest: sha256("another token"),
-        acl: vec![],
-        description: String::new(),
-        metadata: String::new(),
-        created: now,
+    let digest = sha256("another token");
+    let credential_id = match store.resource_by_key("credential", &digest.to_string()).await.unwrap() {
+        Some(there) => there.id,
+        None => add_credential(&store, add_account(&store, "other").await, 7, &digest).await.to_string(),
     };
-    if store.credential(&credential.id).await.unwrap().is_none() {
-        store.add_account(&account).await.unwrap();
-        store.add_credential(&credential, now).await.unwrap();
-    }
-    let own = running.wish(200, url).await;
-    ClaimRequest { account_id: account.id.to_string(), credential_id: credential.id.to_string(), ..own }
+    let account_id = store.accounts().await.unwrap()[1].id.to_string();
+    ClaimRequest { account_id, credential_id, ..running.wish(200, url).await }
 }
 
 const URL: &str = "https://app.portway.localhost";
@@ -116,7 +104,7 @@ async fn rules_of_the_credential_hold() {
     assert_eq!(code(&running, restricted(running.wish(1, URL).await)).await, Some(Code::ERR_NGROK_316));
     let allowed = restricted(running.wish(1, "https://only.portway.localhost").await);
     running.client.claim(allowed.clone()).await.unwrap();
-    admin.revoke(&id).await.unwrap();
+    admin.revoke(id).await.unwrap();
     assert_eq!(code(&running, allowed).await, Some(Code::ERR_NGROK_300));
     let foreign = stranger(&running, URL).await;
     let mixed = ClaimRequest { account_id: running.credential().await.1.account_id, ..foreign };
@@ -164,4 +152,30 @@ async fn a_storm_of_claims_is_written_in_batches() {
     assert_eq!(leases.len(), 1000);
     let moments: std::collections::HashSet<_> = leases.iter().map(|lease| lease.claimed).collect();
     assert!(moments.len() < 500, "claims of one transaction have one time: {} of them", moments.len());
+}
+
+#[tokio::test]
+async fn what_another_account_has_reserved_is_refused_by_name() {
+    let running = Running::start().await;
+    let store = running.store().await;
+    let own = store.operator_account().await.unwrap().unwrap().id;
+    let reserve = async |kind: &str, id: &str, host: Option<&str>, keys: &[&str]| {
+        let keys = keys.iter().copied().map(str::to_owned).collect();
+        let host = host.map(|host| host.parse().unwrap());
+        let content = Content { body: "{}".to_owned(), keys, host, ..Content::default() };
+        let new = NewResource { id: id.to_owned(), kind: kind.to_owned(), account: own, followed: false, content };
+        store.create_resource(&new, &Audit::default(), Timestamp::now()).await.unwrap();
+    };
+    reserve("reserved_domain", "rd_1", Some("app.portway.localhost"), &[]).await;
+    reserve("reserved_addr", "ra_1", None, &["portway.localhost:20001"]).await;
+    for (url, expected) in [
+        (URL, Code::ERR_NGROK_320),
+        ("https://deep.app.portway.localhost", Code::ERR_NGROK_320),
+        ("tcp://portway.localhost:20001", Code::ERR_NGROK_309),
+    ] {
+        let status = running.client.claim(stranger(&running, url).await).await.unwrap_err();
+        let error = public_error(&status).unwrap();
+        assert!(error.code == expected && error.to_string().contains("is reserved for another account"), "{error}");
+        running.client.claim(running.wish(1, url).await).await.unwrap();
+    }
 }

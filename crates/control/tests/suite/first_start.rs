@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use portway_control::OpenError;
-use portway_store::{Store, StoreError};
+use portway_store::{Digest, Resource, Store, StoreError};
 use secrecy::ExposeSecret;
 
 use crate::{Running, open, sha256};
@@ -41,6 +41,10 @@ async fn everything_is_there_and_private() {
     }
 }
 
+async fn by_digest(store: &Store, digest: &Digest) -> Option<Resource> {
+    store.resource_by_key("credential", &digest.to_string()).await.unwrap()
+}
+
 #[tokio::test]
 async fn unconfirmed_secrets_are_replaced_and_revoked() {
     let dir = tempfile::tempdir().unwrap();
@@ -50,15 +54,15 @@ async fn unconfirmed_secrets_are_replaced_and_revoked() {
     let mut second = open(dir.path()).await.unwrap();
     let kept = sha256(second.bootstrap().unwrap().authtoken.expose_secret());
     let store = Store::open_existing(&dir.path().join("portway.db")).await.unwrap();
-    assert_eq!(store.credential_by_digest(&lost).await.unwrap(), None);
-    assert!(store.credential_by_digest(&kept).await.unwrap().is_some());
+    assert_eq!(by_digest(&store, &lost).await, None);
+    assert!(by_digest(&store, &kept).await.is_some());
     assert_eq!(store.accounts().await.unwrap().len(), 1);
     second.confirm_bootstrap_written().await.unwrap();
     assert!(second.bootstrap().is_none());
     second.close().await;
     let third = open(dir.path()).await.unwrap();
     assert!(third.bootstrap().is_none());
-    assert!(store.credential_by_digest(&kept).await.unwrap().is_some());
+    assert!(by_digest(&store, &kept).await.is_some());
 }
 
 /// Polls the first start a number of times and drops it: what a kill at that point leaves, as far as one process can show it. The next
@@ -89,7 +93,10 @@ async fn a_first_start_cut_anywhere_is_continued() {
         assert!(control.bootstrap().is_some());
         let store = Store::open_existing(&dir.path().join("portway.db")).await.unwrap();
         assert_eq!(store.accounts().await.unwrap().len(), 1);
-        assert_eq!(store.credentials().await.unwrap().len(), 1);
+        let account = store.operator_account().await.unwrap().unwrap().id;
+        for kind in ["user", "membership", "credential", "api_key"] {
+            assert_eq!(store.resource_count(&account, kind).await.unwrap(), 1, "{kind}");
+        }
         assert_eq!(store.certificates().await.unwrap().len(), 2);
         if finished || polls > 60 {
             break;

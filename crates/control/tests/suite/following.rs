@@ -1,10 +1,12 @@
 //! Watching: snapshot, deltas, continuation, restarts, restored backups.
 
+use portway_codes::Code;
 use portway_proto::control::v1::resource::Body;
 use portway_proto::control::v1::{AuthenticateRequest, ClaimRequest};
-use portway_store::Store;
+use portway_rpc::public_error;
+use portway_store::{AccountChange, Audit, InUse, Store, Timestamp};
 
-use crate::{Replica, Running};
+use crate::{Replica, Running, add_account, add_credential, sha256};
 
 #[tokio::test]
 async fn a_snapshot_holds_what_an_edge_needs() {
@@ -119,9 +121,48 @@ async fn changes_of_another_process_are_followed() {
     let mut replica = Replica::default();
     replica.follow(&mut updates, |replica| replica.snapshots == 1).await.unwrap();
     let store: Store = running.store().await;
-    let id = store.credentials().await.unwrap()[0].id;
-    store.remove_credential(&id, portway_store::Timestamp::now()).await.unwrap();
-    replica.follow(&mut updates, |replica| !replica.resources.contains_key(&id.to_string())).await.unwrap();
+    let account = store.operator_account().await.unwrap().unwrap().id;
+    let id = running.credential().await.0;
+    let (audit, now) = (Audit::default(), Timestamp::now());
+    store.delete_resource(&account, "credential", &id, InUse::Refuse, &audit, now).await.unwrap();
+    replica.follow(&mut updates, |replica| !replica.resources.contains_key(&id)).await.unwrap();
+}
+
+/// Edges hear of a new name of an account, and have nothing of it while it is suspended.
+#[tokio::test]
+async fn changes_of_an_account_reach_its_authtokens() {
+    let running = Running::start().await;
+    let mut updates = running.watch("edge", "", 0).await;
+    let mut replica = Replica::default();
+    replica.follow(&mut updates, |replica| replica.snapshots == 1).await.unwrap();
+    let store = running.store().await;
+    let account = add_account(&store, "other").await;
+    let digest = sha256("another token");
+    let id = add_credential(&store, account, 7, &digest).await.to_string();
+    let name_at_edge = |replica: &Replica| match &replica.resources.get(&id)?.body {
+        Some(Body::Credential(credential)) => Some(credential.account_name.clone()),
+        _ => None,
+    };
+    replica.follow(&mut updates, |replica| name_at_edge(replica).as_deref() == Some("other")).await.unwrap();
+    let change = async |change: AccountChange| {
+        store.update_account(&account, &change, &Audit::default(), Timestamp::now()).await.unwrap();
+    };
+    let suspended = |suspended| AccountChange { suspended: Some(suspended), ..AccountChange::default() };
+    change(AccountChange { name: Some("renamed".to_owned()), ..AccountChange::default() }).await;
+    replica.follow(&mut updates, |replica| name_at_edge(replica).as_deref() == Some("renamed")).await.unwrap();
+    change(suspended(true)).await;
+    replica.follow(&mut updates, |replica| name_at_edge(replica).is_none()).await.unwrap();
+    let lookup = || AuthenticateRequest { digest: digest.as_bytes().to_vec().into() };
+    assert_eq!(running.client.authenticate(lookup()).await.unwrap().credential, None);
+    let url = "https://app.portway.localhost";
+    let (account_id, credential_id) = (account.to_string(), id.clone());
+    let wish = ClaimRequest { account_id, credential_id, ..running.wish(9, url).await };
+    let refused = running.client.claim(wish.clone()).await.unwrap_err();
+    assert_eq!(public_error(&refused).unwrap().code, Code::ERR_NGROK_300);
+    change(suspended(false)).await;
+    replica.follow(&mut updates, |replica| name_at_edge(replica).is_some()).await.unwrap();
+    assert!(running.client.authenticate(lookup()).await.unwrap().credential.is_some());
+    running.client.claim(wish).await.unwrap();
 }
 
 /// The edge holds its end of the link while the control plane closes: it hears of it at once.

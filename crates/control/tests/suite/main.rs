@@ -22,11 +22,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use portway_control::{Control, ControlConfig, OpenError, RestApi};
+use portway_names::{AccountId, CredentialId, Ksuid};
 use portway_proto::control::v1::resource::Body;
 use portway_proto::control::v1::update::Change;
 use portway_proto::control::v1::{ClaimRequest, Credential, Resource, Update, WatchRequest};
 use portway_rpc::{ControlClient, in_memory};
-use portway_store::{Digest, Store};
+use portway_store::{Account, Audit, Content, Digest, NewResource, Store, Timestamp};
 use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 use tokio_stream::StreamExt;
@@ -130,6 +131,27 @@ impl Running {
             holder_offline: false,
         }
     }
+}
+
+async fn add_account(store: &Store, name: &str) -> AccountId {
+    let now = Timestamp::now();
+    let id = AccountId::new(Ksuid::from_parts(now.unix_secs(), [7; 16]));
+    let account = Account { id, name: name.to_owned(), description: String::new(), suspended: false, created: now };
+    store.add_account(&account, &Audit::default()).await.unwrap();
+    id
+}
+
+/// An authtoken without rules, put into the database.
+async fn add_credential(store: &Store, account: AccountId, seed: u8, digest: &Digest) -> CredentialId {
+    let now = Timestamp::now();
+    let id = CredentialId::new(Ksuid::from_parts(now.unix_secs(), [seed; 16]));
+    let body = serde_json::json!({
+        "description": "", "metadata": "", "acl": [], "digest": digest.to_string(), "owner_id": null,
+    });
+    let content = Content { body: body.to_string(), keys: vec![digest.to_string()], ..Content::default() };
+    let new = NewResource { id: id.to_string(), kind: "credential".to_owned(), account, followed: true, content };
+    store.create_resource(&new, &Audit::default(), now).await.unwrap();
+    id
 }
 
 /// What is kept of a token.

@@ -32,8 +32,11 @@ async fn callers_learn_who_they_are_and_no_secret() {
         (&caller["account"]["id"], caller["account"]["name"].as_str()),
         (&account.id.to_string().into(), Some("default"))
     );
-    let user = store.user_by_email("admin@portway.localhost").await.unwrap().unwrap();
-    assert_eq!((&caller["user"]["id"], &caller["user"]["email"]), (&user.id.to_string().into(), &user.email.into()));
+    let user = store.resource_by_key("user", "admin@portway.localhost").await.unwrap().unwrap();
+    assert_eq!(
+        (&caller["user"]["id"], caller["user"]["email"].as_str()),
+        (&user.id.into(), Some("admin@portway.localhost"))
+    );
     assert_eq!((&caller["api_key"]["owner_id"], &caller["api_key"]["token"]), (&caller["user"]["id"], &Value::Null));
     assert!(caller["api_key"]["id"].as_str().unwrap().starts_with("ak_"), "{caller}");
     let text = caller.to_string();

@@ -8,8 +8,8 @@ use portway_store::{BackupError, Changes, Store, StoreError, restore};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
+use crate::add_credential;
 use crate::engine::{Engine, fill};
-use crate::{START, credential};
 
 async fn raw(path: &Path, sql: &'static str) {
     let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
@@ -18,7 +18,7 @@ async fn raw(path: &Path, sql: &'static str) {
 
 async fn credentials(path: &Path) -> usize {
     let store = Store::open(path).await.unwrap();
-    let count = store.credentials().await.unwrap().len();
+    let count = crate::credentials(&store).await.len();
     store.close().await;
     count
 }
@@ -30,12 +30,12 @@ async fn a_backup_beside_writers_is_one_state_and_comes_back() {
     let store = Store::open(&path).await.unwrap();
     fill(&store).await;
     for seed in 1..=20 {
-        store.add_credential(&credential(seed, 1), START).await.unwrap();
+        add_credential(&store, seed, 1).await.unwrap();
     }
     let writing = store.clone();
     let writer = tokio::spawn(async move {
         for seed in 21..=60 {
-            writing.add_credential(&credential(seed, 1), START).await.unwrap();
+            add_credential(&writing, seed, 1).await.unwrap();
         }
     });
     store.backup(&backup).await.unwrap();
@@ -48,7 +48,7 @@ async fn a_backup_beside_writers_is_one_state_and_comes_back() {
     assert_eq!(kept, dir.path().join("portway.db.before-restore-1"));
     assert_eq!(credentials(&kept).await, 60);
     let restored = Store::open(&path).await.unwrap();
-    let count = restored.credentials().await.unwrap().len();
+    let count = crate::credentials(&restored).await.len();
     let feed = restored.feed().await.unwrap();
     assert!((20..=60).contains(&count), "{count}");
     assert_eq!((feed.version, feed.epoch.as_str()), (count as u64, "second"), "records and feed are of one state");
@@ -66,7 +66,7 @@ async fn a_killed_servers_log_goes_aside_with_its_database() {
     let store = Store::open(&path).await.unwrap();
     fill(&store).await;
     store.backup(&backup).await.unwrap();
-    store.add_credential(&credential(1, 1), START).await.unwrap();
+    add_credential(&store, 1, 1).await.unwrap();
     // As a kill leaves them: the database without what is in the log.
     let left = dir.path().join("left");
     fs::create_dir(&left).unwrap();
@@ -93,7 +93,7 @@ async fn what_is_no_whole_backup_changes_nothing() {
     let store = Store::open(&path).await.unwrap();
     fill(&store).await;
     for seed in 1..=100 {
-        store.add_credential(&credential(seed, 1), START).await.unwrap();
+        add_credential(&store, seed, 1).await.unwrap();
     }
     store.backup(&backup).await.unwrap();
     store.close().await;

@@ -1,33 +1,21 @@
 //! The first account, however often its making is interrupted.
 
-use portway_names::{ApiKeyId, UserId};
-use portway_store::{Account, ApiKey, Digest, FirstAccount, User};
+use portway_store::{Content, FirstAccount, NewResource};
 
 use crate::engine::{Engine, on_every_engine};
-use crate::{START, account_id, credential, ksuid};
+use crate::resources::audit;
+use crate::{START, account, account_id, credential, credential_id, credentials, ksuid};
 
+/// An account with a user and an authtoken of the user.
 fn first(seed: u8) -> FirstAccount {
-    let account = account_id(seed);
-    FirstAccount {
-        account: Account { id: account, name: "default".to_owned(), created: START },
-        user: User {
-            id: UserId::new(ksuid(seed)),
-            account,
-            email: "admin@example.com".to_owned(),
-            password_hash: format!("hash {seed}"),
-            created: START,
-        },
-        credential: credential(seed, seed),
-        api_key: ApiKey {
-            id: ApiKeyId::new(ksuid(seed)),
-            account,
-            user: UserId::new(ksuid(seed)),
-            digest: Digest::new([seed; 32]),
-            description: String::new(),
-            metadata: String::new(),
-            created: START,
-        },
-    }
+    let account = account(seed);
+    let id = format!("usr_{}", ksuid(seed));
+    let mut owned = credential(seed, seed);
+    owned.content.refs.push(id.clone());
+    let body = format!("hash {seed}");
+    let content = Content { body, keys: vec!["admin@example.com".to_owned()], ..Content::default() };
+    let user = NewResource { id, kind: "user".to_owned(), account: account.id, followed: false, content };
+    FirstAccount { account, resources: vec![user, owned], audit: audit("first start") }
 }
 
 async fn an_unconfirmed_start_is_replaced_and_a_confirmed_one_is_not(engine: Engine) {
@@ -37,20 +25,19 @@ async fn an_unconfirmed_start_is_replaced_and_a_confirmed_one_is_not(engine: Eng
     assert!(!store.bootstrap_confirmed().await.unwrap());
 
     assert_eq!(store.put_first_account(&first(2), START).await.unwrap(), Some(account_id(1)), "the account stays");
-    let credentials = store.credentials().await.unwrap();
-    assert_eq!(credentials.len(), 1, "the lost authtoken is gone");
-    assert_eq!((credentials[0].id, credentials[0].account), (credential(2, 1).id, account_id(1)));
-    assert_eq!(store.api_key_by_digest(&Digest::new([1; 32])).await.unwrap(), None);
-    assert!(store.api_key_by_digest(&Digest::new([2; 32])).await.unwrap().is_some());
-    let user = store.user_by_email("admin@example.com").await.unwrap().unwrap();
-    assert_eq!(store.user(&user.id).await.unwrap().as_ref(), Some(&user));
-    assert_eq!(user.password_hash, "hash 2");
+    let left = credentials(&store).await;
+    assert_eq!(left.len(), 1, "the lost authtoken is gone");
+    assert_eq!((&left[0].id, left[0].account), (&credential_id(2).to_string(), account_id(1)));
+    let user = store.resource_by_key("user", "admin@example.com").await.unwrap().unwrap();
+    assert_eq!((user.body.as_str(), user.account), ("hash 2", account_id(1)));
+    // Two made, two removed, two made.
+    assert_eq!(store.audit_log(&account_id(1), None, 100).await.unwrap().len(), 6);
     assert_eq!(store.accounts().await.unwrap().len(), 1);
 
     store.confirm_bootstrap().await.unwrap();
     assert!(store.bootstrap_confirmed().await.unwrap());
     assert_eq!(store.put_first_account(&first(3), START).await.unwrap(), None);
-    assert_eq!(store.credentials().await.unwrap().len(), 1);
+    assert_eq!(credentials(&store).await.len(), 1);
 }
 
 on_every_engine!(memory: an_unconfirmed_start_is_replaced_and_a_confirmed_one_is_not);

@@ -187,7 +187,7 @@ async fn lives(store: &Store) -> BTreeMap<String, Vec<String>> {
         let page = store.audit_log(&account_id(1), before, 500).await.unwrap();
         let Some(last) = page.last() else { break };
         before = Some(last.seq);
-        for entry in page {
+        for entry in page.into_iter().filter(|entry| entry.kind == KIND) {
             lives.entry(entry.id).or_default().insert(0, entry.audit.action);
         }
     }

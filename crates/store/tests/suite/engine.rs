@@ -1,9 +1,9 @@
 //! The engines that the suite runs on.
 
-use portway_store::{Account, DatabaseUrl, Store};
+use portway_store::{Audit, DatabaseUrl, Store};
 
+use crate::account;
 use crate::postgres::Database;
-use crate::{START, account_id};
 
 /// An empty database of an engine; it goes with this value.
 #[derive(Debug)]
@@ -50,8 +50,7 @@ impl Engine {
 pub(crate) async fn fill(store: &Store) {
     store.begin_feed("first").await.expect("writable");
     for seed in [1, 2] {
-        let account = Account { id: account_id(seed), name: format!("account {seed}"), created: START };
-        store.add_account(&account).await.expect("writable");
+        store.add_account(&account(seed), &Audit::default()).await.expect("writable");
     }
 }
 

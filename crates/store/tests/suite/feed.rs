@@ -8,7 +8,7 @@ use portway_store::{Certificate, Changes, Claim, Record, Release, Store};
 use proptest::prelude::*;
 
 use crate::engine::{Engine, on_every_engine};
-use crate::{START, TTL, account_id, credential, credential_id, ksuid, lease_id};
+use crate::{START, TTL, account_id, add_credential, credential_id, ksuid, lease_id, remove_credential};
 
 /// An edge's side of the feed.
 #[derive(Debug, Default)]
@@ -81,8 +81,8 @@ fn event() -> impl Strategy<Value = Event> {
 
 async fn happen(store: &Store, event: &Event) {
     match event {
-        Event::AddCredential(seed) => drop(store.add_credential(&credential(*seed, 1), START).await),
-        Event::RemoveCredential(seed) => drop(store.remove_credential(&credential_id(*seed), START).await.unwrap()),
+        Event::AddCredential(seed) => drop(add_credential(store, *seed, 1).await),
+        Event::RemoveCredential(seed) => drop(remove_credential(store, *seed).await),
         Event::PutCertificate(seed, key) => {
             let certificate = Certificate {
                 id: TlsCertificateId::new(ksuid(*seed)),
@@ -166,7 +166,7 @@ proptest! {
 async fn a_replica_too_far_behind_is_told_so(engine: Engine) {
     let store = engine.filled().await;
     for seed in 1..=10 {
-        store.add_credential(&credential(seed, 1), START).await.unwrap();
+        add_credential(&store, seed, 1).await.unwrap();
     }
     store.prune_feed(4).await.unwrap();
     assert_eq!(store.feed().await.unwrap().floor, 6);
@@ -179,7 +179,7 @@ async fn a_replica_too_far_behind_is_told_so(engine: Engine) {
 
 async fn another_epoch_and_a_version_of_the_future_are_unknown(engine: Engine) {
     let store = engine.filled().await;
-    store.add_credential(&credential(1, 1), START).await.unwrap();
+    add_credential(&store, 1, 1).await.unwrap();
     assert!(matches!(store.changes_since("other", 1, 100).await.unwrap(), Changes::Unknown));
     assert!(matches!(store.changes_since("first", 2, 100).await.unwrap(), Changes::Unknown));
     assert!(matches!(store.changes_since("first", 1, 100).await.unwrap(), Changes::Known { version: 1, .. }));

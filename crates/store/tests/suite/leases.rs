@@ -12,7 +12,7 @@ use crate::{START, TTL, account_id, credential_id, lease_id};
 static NEXT_ID: AtomicU8 = AtomicU8::new(0);
 
 /// Account 1 or 2 wants a URL for an agent through edge "a".
-fn wish(account: u8, agent: u8, url: &str) -> Claim {
+pub(crate) fn wish(account: u8, agent: u8, url: &str) -> Claim {
     Claim {
         id: lease_id(NEXT_ID.fetch_add(1, Ordering::Relaxed)),
         url: url.parse().expect("a URL"),
@@ -24,11 +24,11 @@ fn wish(account: u8, agent: u8, url: &str) -> Claim {
     }
 }
 
-async fn claim(store: &Store, claim: Claim, now: Timestamp) -> ClaimAnswer {
+pub(crate) async fn claim(store: &Store, claim: Claim, now: Timestamp) -> ClaimAnswer {
     store.claim(&[claim], now, TTL).await.expect("writable").remove(0)
 }
 
-async fn granted(store: &Store, wanted: Claim, now: Timestamp) -> Lease {
+pub(crate) async fn granted(store: &Store, wanted: Claim, now: Timestamp) -> Lease {
     match claim(store, wanted, now).await {
         ClaimAnswer::Granted(lease) => lease,
         other => panic!("not granted: {other:?}"),

@@ -4,12 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use portway_store::{SCHEMA_VERSION, Store, StoreError};
+use portway_store::{Audit, RESOURCE_BODY_MAX, ResourceError, SCHEMA_VERSION, Store, StoreError};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::engine::{Engine, fill, on_every_engine};
-use crate::{START, account_id, credential};
+use crate::{START, account_id, add_credential, credential, credentials, remove_credential};
 
 async fn raw(path: &Path, sql: &'static str) {
     let mut connection = SqliteConnectOptions::new().filename(path).connect().await.expect("a database");
@@ -40,12 +40,12 @@ async fn what_was_acknowledged_is_in_the_files_at_once() {
     let store = Store::open(&path).await.unwrap();
     fill(&store).await;
     for seed in 1..=20 {
-        store.add_credential(&credential(seed, 1), START).await.unwrap();
+        add_credential(&store, seed, 1).await.unwrap();
         let copy = dir.path().join(format!("copy-{seed}.db"));
         fs::copy(&path, &copy).unwrap();
         fs::copy(path.with_extension("db-wal"), copy.with_extension("db-wal")).unwrap();
         let copied = Store::open(&copy).await.unwrap();
-        assert_eq!(copied.credentials().await.unwrap().len(), usize::from(seed));
+        assert_eq!(credentials(&copied).await.len(), usize::from(seed));
         assert_eq!(copied.feed().await.unwrap().version, u64::from(seed));
         copied.close().await;
     }
@@ -59,7 +59,7 @@ async fn a_log_cut_anywhere_leaves_whole_transactions() {
     let store = Store::open(&path).await.unwrap();
     fill(&store).await;
     for seed in 1..=5 {
-        store.add_credential(&credential(seed, 1), START).await.unwrap();
+        add_credential(&store, seed, 1).await.unwrap();
     }
     let database = fs::read(&path).unwrap();
     let log = fs::read(path.with_extension("db-wal")).unwrap();
@@ -70,7 +70,7 @@ async fn a_log_cut_anywhere_leaves_whole_transactions() {
         fs::write(copy.with_extension("db-wal"), &log[..cut]).unwrap();
         let Ok(copied) = Store::open(&copy).await else { panic!("a log of {cut} bytes does not open") };
         if let Ok(feed) = copied.feed().await {
-            assert_eq!(feed.version, copied.credentials().await.unwrap().len() as u64, "cut at {cut}");
+            assert_eq!(feed.version, credentials(&copied).await.len() as u64, "cut at {cut}");
             seen.push(feed.version);
         }
         copied.close().await;
@@ -83,24 +83,23 @@ async fn an_operation_dropped_half_way_is_whole_or_nothing_and_blocks_nobody(eng
     let store = engine.filled().await;
     let mut happened = 0;
     for _ in 0..50 {
-        let credential = credential(9, 1);
-        let mut adding = Box::pin(store.add_credential(&credential, START));
+        let mut adding = Box::pin(add_credential(&store, 9, 1));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         // How far one poll gets depends on the engine; sometimes to the end, or to where nothing stops it any more.
         let finished = adding.as_mut().poll(&mut context).is_ready();
         drop(adding);
-        let removed = store.remove_credential(&credential.id, START).await.unwrap();
+        let removed = remove_credential(&store, 9).await;
         assert!(removed || !finished, "what was acknowledged is there");
         happened += u64::from(removed);
-        assert_eq!(store.credentials().await.unwrap(), []);
+        assert_eq!(credentials(&store).await, []);
         assert_eq!(
             store.feed().await.unwrap().version,
             2 * happened,
             "a credential comes and goes with its announcement"
         );
     }
-    store.add_credential(&credential(9, 1), START).await.unwrap();
-    assert_eq!(store.credentials().await.unwrap().len(), 1);
+    add_credential(&store, 9, 1).await.unwrap();
+    assert_eq!(credentials(&store).await.len(), 1);
 }
 
 #[tokio::test]
@@ -159,15 +158,15 @@ async fn a_full_disk_is_named_and_changes_nothing() {
     let path = dir.path().join("portway.db");
     let store = Store::open(&path).await.unwrap();
     fill(&store).await;
-    store.add_credential(&credential(1, 1), START).await.unwrap();
+    add_credential(&store, 1, 1).await.unwrap();
     // The engine's own limit on pages says the same as a disk without space: SQLITE_FULL.
     store.limit_pages(0).await.unwrap();
     let mut large = credential(2, 1);
-    large.metadata = "x".repeat(1 << 20);
-    let error = store.add_credential(&large, START).await.unwrap_err();
-    assert!(matches!(error, StoreError::Full { .. }), "{error}");
+    large.content.body = "x".repeat(RESOURCE_BODY_MAX);
+    let error = store.create_resource(&large, &Audit::default(), START).await.unwrap_err();
+    let ResourceError::Store(error @ StoreError::Full { .. }) = error else { panic!("{error}") };
     assert!(error.is_temporary());
-    assert_eq!(store.credentials().await.unwrap().len(), 1);
+    assert_eq!(credentials(&store).await.len(), 1);
     assert_eq!(store.feed().await.unwrap().version, 1);
 }
 
@@ -178,16 +177,16 @@ async fn writes_go_on_when_the_disk_has_space_again() {
     fill(&store).await;
     assert_eq!(store.health().fault(), None);
     let mut large = credential(2, 1);
-    large.metadata = "x".repeat(1 << 20);
+    large.content.body = "x".repeat(RESOURCE_BODY_MAX);
     for _ in 0..3 {
         store.limit_pages(0).await.unwrap();
-        let error = store.add_credential(&large, START).await.unwrap_err();
-        assert!(matches!(error, StoreError::Full { .. }), "{error}");
+        let error = store.create_resource(&large, &Audit::default(), START).await.unwrap_err();
+        assert!(matches!(error, ResourceError::Store(StoreError::Full { .. })), "{error}");
         assert_eq!(store.health().fault(), Some(error.to_string()));
     }
     store.limit_pages(10_000).await.unwrap();
-    store.add_credential(&large, START).await.unwrap();
-    assert_eq!(store.credentials().await.unwrap().len(), 1);
+    store.create_resource(&large, &Audit::default(), START).await.unwrap();
+    assert_eq!(credentials(&store).await.len(), 1);
     // What went well may have needed no space: only a write made for the purpose says that all is well.
     assert!(store.health().fault().is_some());
     store.try_write(START).await.unwrap();
@@ -199,13 +198,13 @@ async fn two_stores_on_one_database_see_each_other(engine: Engine) {
     let server = engine.filled().await;
     let admin = engine.open().await;
     let before = server.feed().await.unwrap().version;
-    admin.add_credential(&credential(7, 1), START).await.unwrap();
+    add_credential(&admin, 7, 1).await.unwrap();
     assert_eq!(server.feed().await.unwrap().version, before + 1);
-    assert_eq!(server.credentials().await.unwrap()[0].account, account_id(1));
+    assert_eq!(credentials(&server).await[0].account, account_id(1));
     // Writers of both sides at once: each waits for the other.
     let writes = (10..30).map(|seed| {
         let store = if seed % 2 == 0 { server.clone() } else { admin.clone() };
-        tokio::spawn(async move { store.add_credential(&credential(seed, 1), START).await })
+        tokio::spawn(async move { add_credential(&store, seed, 1).await })
     });
     for write in writes.collect::<Vec<_>>() {
         write.await.unwrap().unwrap();

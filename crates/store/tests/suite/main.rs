@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod accounts;
 mod backup;
 mod bootstrap;
 mod crash;
@@ -10,6 +11,8 @@ mod feed;
 mod leases;
 mod lifecycle;
 mod migration;
+mod names;
+mod owners;
 #[path = "../postgres/mod.rs"]
 mod postgres;
 mod records;
@@ -20,7 +23,7 @@ mod server;
 use std::time::Duration;
 
 use portway_names::{AccountId, CredentialId, Ksuid, LeaseId};
-use portway_store::{Credential, Digest, Timestamp};
+use portway_store::{Account, Audit, Content, InUse, NewResource, Resource, ResourceError, Store, Timestamp};
 
 /// The suite's clock starts here.
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -44,15 +47,42 @@ fn lease_id(seed: u8) -> LeaseId {
     LeaseId::new(ksuid(seed))
 }
 
-fn credential(seed: u8, account: u8) -> Credential {
-    Credential {
-        id: credential_id(seed),
-        account: account_id(account),
-        account_name: format!("account {account}"),
-        digest: Digest::new([seed; 32]),
-        acl: vec!["bind:*.example.com".to_owned()],
-        description: "a \"description\" with 'quotes' and ünïcode".to_owned(),
-        metadata: String::new(),
+fn account(seed: u8) -> Account {
+    Account {
+        id: account_id(seed),
+        name: format!("account {seed}"),
+        description: String::new(),
+        suspended: false,
         created: START,
     }
+}
+
+/// What edges follow, small and often: an authtoken.
+fn credential(seed: u8, account: u8) -> NewResource {
+    let content = Content {
+        body: format!(r#"{{"description":"a \"description\" with 'quotes' and ünïcode","seed":{seed}}}"#),
+        keys: vec![format!("digest {seed}")],
+        ..Content::default()
+    };
+    let (id, kind) = (credential_id(seed).to_string(), "credential".to_owned());
+    NewResource { id, kind, account: account_id(account), followed: true, content }
+}
+
+async fn add_credential(store: &Store, seed: u8, account: u8) -> Result<Resource, ResourceError> {
+    store.create_resource(&credential(seed, account), &Audit::default(), START).await
+}
+
+/// Whether it was there.
+async fn remove_credential(store: &Store, seed: u8) -> bool {
+    let (account, id) = (account_id(1), credential_id(seed).to_string());
+    match store.delete_resource(&account, "credential", &id, InUse::Refuse, &Audit::default(), START).await {
+        Ok(_) => true,
+        Err(ResourceError::Missing { .. }) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Those of account 1.
+async fn credentials(store: &Store) -> Vec<Resource> {
+    store.resources(&account_id(1), "credential", None, 1000).await.expect("readable")
 }

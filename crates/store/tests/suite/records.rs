@@ -4,34 +4,7 @@ use portway_names::{HostName, TlsCertificateId};
 use portway_store::{Certificate, StoreError};
 
 use crate::engine::{Engine, on_every_engine};
-use crate::{START, TTL, credential, ksuid};
-
-async fn a_credential_is_found_by_id_and_digest(engine: Engine) {
-    let store = engine.filled().await;
-    let credential = credential(5, 2);
-    store.add_credential(&credential, START).await.unwrap();
-    assert_eq!(store.credential(&credential.id).await.unwrap(), Some(credential.clone()));
-    assert_eq!(store.credential_by_digest(&credential.digest).await.unwrap(), Some(credential.clone()));
-    assert_eq!(store.credentials().await.unwrap(), std::slice::from_ref(&credential));
-    assert!(store.remove_credential(&credential.id, START).await.unwrap());
-    assert!(!store.remove_credential(&credential.id, START).await.unwrap());
-    assert_eq!(store.credential_by_digest(&credential.digest).await.unwrap(), None);
-}
-
-async fn a_digest_belongs_to_one_credential(engine: Engine) {
-    let store = engine.filled().await;
-    let first = credential(5, 1);
-    store.add_credential(&first, START).await.unwrap();
-    let second = portway_store::Credential { id: crate::credential_id(6), ..first };
-    let error = store.add_credential(&second, START).await.unwrap_err();
-    assert!(matches!(error, StoreError::Exists { what: "authtoken" }), "{error}");
-}
-
-async fn a_credential_needs_its_account(engine: Engine) {
-    let store = engine.filled().await;
-    assert!(store.add_credential(&credential(5, 77), START).await.is_err());
-    assert_eq!(store.feed().await.unwrap().version, 0, "nothing of the transaction stays");
-}
+use crate::{START, TTL, ksuid};
 
 async fn a_certificate_is_replaced_under_its_id(engine: Engine) {
     let store = engine.filled().await;
@@ -85,4 +58,4 @@ async fn settings_are_kept_and_the_base_domain_is_followed(engine: Engine) {
     assert_eq!(store.feed().await.unwrap().version, 1);
 }
 
-on_every_engine!(memory: a_credential_is_found_by_id_and_digest, a_digest_belongs_to_one_credential, a_credential_needs_its_account, a_certificate_is_replaced_under_its_id, a_secret_is_never_overwritten, connect_names_change_by_difference_only, settings_are_kept_and_the_base_domain_is_followed);
+on_every_engine!(memory: a_certificate_is_replaced_under_its_id, a_secret_is_never_overwritten, connect_names_change_by_difference_only, settings_are_kept_and_the_base_domain_is_followed);

@@ -1,8 +1,8 @@
 //! Resources of the REST API: found, changed once by one, refused whole.
 
 use portway_store::{
-    Audit, Changes, Content, InUse, NewResource, RESOURCE_BODY_MAX, RESOURCE_KEYS_MAX, RESOURCE_TEXT_MAX, Record,
-    Resource, ResourceError, Store,
+    Audit, Changes, Content, Followed, InUse, NewResource, RESOURCE_BODY_MAX, RESOURCE_KEYS_MAX, RESOURCE_TEXT_MAX,
+    Record, Resource, ResourceError, Store,
 };
 
 use crate::engine::{Engine, on_every_engine};
@@ -14,7 +14,7 @@ pub(crate) fn audit(action: &str) -> Audit {
 
 pub(crate) fn content(body: &str, keys: &[&str], refs: &[&str]) -> Content {
     let list = |list: &[&str]| list.iter().copied().map(str::to_owned).collect();
-    Content { body: body.to_owned(), keys: list(keys), refs: list(refs) }
+    Content { body: body.to_owned(), keys: list(keys), refs: list(refs), ..Content::default() }
 }
 
 fn new(id: &str, account: u8, content: Content) -> NewResource {
@@ -149,20 +149,20 @@ async fn every_change_is_in_the_log_of_its_account(engine: Engine) {
         .await
         .unwrap();
     delete(&store, 1, "rd_1", InUse::Refuse).await.unwrap();
-    let log = store.audit_log(&account_id(1), None, 10).await.unwrap();
+    let log = store.audit_log(&account_id(1), None, 3).await.unwrap();
     let seen: Vec<_> =
         log.iter().map(|entry| (entry.audit.action.as_str(), entry.kind.as_str(), entry.id.as_str())).collect();
     assert_eq!(seen, [("delete", "domain", "rd_1"), ("update", "domain", "rd_1"), ("create", "domain", "rd_1")]);
     assert_eq!((log[1].at, &log[1].audit), (START + TTL, &told));
     let older = store.audit_log(&account_id(1), Some(log[1].seq), 10).await.unwrap();
-    assert_eq!(older, log[2..]);
+    assert_eq!(older[0], log[2]);
     assert_eq!(store.audit_log(&account_id(2), None, 10).await.unwrap().len(), 1);
     store.prune_audit(2).await.unwrap();
     assert_eq!(store.audit_log(&account_id(1), None, 10).await.unwrap(), log[..2]);
     store.prune_audit(0).await.unwrap();
     create(&store, new("rd_3", 1, content("1", &[], &[]))).await;
     let log = store.audit_log(&account_id(1), None, 10).await.unwrap();
-    assert_eq!(log.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [5, 4], "numbers go on");
+    assert_eq!(log.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [7, 6], "numbers go on");
 }
 
 async fn edges_hear_of_the_kinds_they_follow(engine: Engine) {
@@ -174,8 +174,9 @@ async fn edges_hear_of_the_kinds_they_follow(engine: Engine) {
     let Changes::Known { version: 2, changed, removed } = store.changes_since("first", 0, 10).await.unwrap() else {
         panic!("two changes")
     };
-    assert_eq!((changed, removed.len()), (vec![Record::Resource(second.clone())], 0));
-    assert!(store.snapshot().await.unwrap().records.contains(&Record::Resource(second)));
+    let followed = Followed { resource: second, account_name: "account 1".to_owned() };
+    assert_eq!((changed, removed.len()), (vec![Record::Resource(followed.clone())], 0));
+    assert!(store.snapshot().await.unwrap().records.contains(&Record::Resource(followed)));
     assert_eq!(store.snapshot().await.unwrap().records.len(), 1);
     delete(&store, 1, "rd_1", InUse::Refuse).await.unwrap();
     let Changes::Known { version: 3, changed, removed } = store.changes_since("first", 2, 10).await.unwrap() else {
@@ -223,7 +224,7 @@ async fn no_update_is_lost_among_writers(engine: Engine) {
     let sum = stores[0].resource(&account_id(1), "domain", "rd_1").await.unwrap().unwrap();
     assert_eq!((sum.body, sum.version), ((WRITERS * EACH).to_string(), 1 + WRITERS * EACH));
     let log = stores[0].audit_log(&account_id(1), None, 1000).await.unwrap();
-    assert_eq!(log.len() as u64, 1 + WRITERS * EACH);
+    assert_eq!(log.iter().filter(|entry| entry.kind == "domain").count() as u64, 1 + WRITERS * EACH);
 }
 
 fn one_more(resource: &Resource) -> Content {

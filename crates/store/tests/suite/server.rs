@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 
 use crate::engine::fill;
 use crate::postgres::Database;
-use crate::{START, credential};
+use crate::{add_credential, credentials};
 
 async fn raw(database: &Database, sql: &'static str) {
     let mut connection = PgConnection::connect(database.url()).await.expect("the database is there");
@@ -63,6 +63,6 @@ async fn writes_go_on_when_the_server_has_ended_the_connections() {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
     .await;
-    store.add_credential(&credential(1, 1), START).await.unwrap();
-    assert_eq!(store.credentials().await.unwrap().len(), 1);
+    add_credential(&store, 1, 1).await.unwrap();
+    assert_eq!(credentials(&store).await.len(), 1);
 }

@@ -1,0 +1,134 @@
+//! Accounts. Only the operator's account, which is the installation's first, sees the others.
+
+use portway_api::{AccountCreate, AccountUpdate, SERVED_VERSION, not_found, read_body};
+use portway_codes::{Code, PublicError};
+use portway_names::AccountId;
+use portway_store::{Account, AccountChange, ResourceError};
+
+use super::call::{Answer, Call, time};
+use super::kind::as_json;
+use super::page::{Found, page};
+use super::refusal::{unreadable, unwritable};
+use crate::random;
+
+const COLLECTION: &str = "/portway/v1/accounts";
+
+/// Performs an operation of accounts.
+pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
+    let operator = is_operator(call).await?;
+    match call.verb() {
+        "create" if operator => create(call).await,
+        "list" => list(call, operator).await,
+        "get" => Ok(Answer::Object(as_json(&shown(call, &find(call, operator).await?)))),
+        "update" => update(call, operator).await,
+        "delete" if operator => delete(call).await,
+        _ => Err(operators_only()),
+    }
+}
+
+/// Whether the call is by the operator's account.
+pub(crate) async fn is_operator(call: &Call<'_>) -> Result<bool, PublicError> {
+    let first = call.inner.store.operator_account().await.map_err(unreadable)?;
+    Ok(first.is_some_and(|first| first.id == call.caller.account))
+}
+
+/// The refusal of what only the operator's account may do.
+pub(crate) fn operators_only() -> PublicError {
+    let text = "Only administrators of the installation's first account may do this. Use an API key of one of them.";
+    Code::ERR_NGROK_1220.with(text)
+}
+
+async fn create(call: &Call<'_>) -> Result<Answer, PublicError> {
+    let body: AccountCreate = read_body(call.body)?;
+    let account = Account {
+        id: AccountId::new(random::ksuid(call.now)),
+        name: body.name.into_string(),
+        description: body.description.into_string(),
+        suspended: false,
+        created: call.now,
+    };
+    let reply = as_json(&shown(call, &account));
+    call.inner.store.add_account(&account, &call.audit(None, Some(&reply))).await.map_err(refused)?;
+    Ok(Answer::Object(reply))
+}
+
+async fn list(call: &Call<'_>, operator: bool) -> Result<Answer, PublicError> {
+    let found = |account: Account| Found { id: account.id.to_string(), reply: Some(as_json(&shown(call, &account))) };
+    page(call, async |before: Option<&str>, at_once| {
+        let before = before.map(portway_api::read_id::<AccountId>).transpose()?;
+        let accounts = match operator {
+            true => call.inner.store.accounts_page(before.as_ref(), at_once).await.map_err(unreadable)?,
+            false if before.is_none_or(|before| call.caller.account < before) => {
+                call.inner.store.account(&call.caller.account).await.map_err(unreadable)?.into_iter().collect()
+            }
+            false => Vec::new(),
+        };
+        Ok(accounts.into_iter().map(found).collect())
+    })
+    .await
+}
+
+async fn find(call: &Call<'_>, operator: bool) -> Result<Account, PublicError> {
+    let id: AccountId = call.parameters.id()?;
+    let seen = operator || id == call.caller.account;
+    let found = call.inner.store.account(&id).await.map_err(unreadable)?;
+    found.filter(|_| seen).ok_or_else(not_found)
+}
+
+async fn update(call: &Call<'_>, operator: bool) -> Result<Answer, PublicError> {
+    let before = find(call, operator).await?;
+    let body: AccountUpdate = read_body(call.body)?;
+    if body.suspended.is_some() && !operator {
+        return Err(operators_only());
+    }
+    let change = AccountChange {
+        name: body.name.map(|name| name.into_string()),
+        description: body.description.map(|description| description.into_string()),
+        suspended: body.suspended,
+    };
+    let audit = call
+        .audit(Some(&as_json(&shown(call, &before))), Some(&as_json(&shown(call, &change.applied_to(before.clone())))));
+    let changed = call.inner.store.update_account(&before.id, &change, &audit, call.now).await.map_err(refused)?;
+    call.announce().await;
+    Ok(Answer::Object(as_json(&shown(call, &changed))))
+}
+
+async fn delete(call: &Call<'_>) -> Result<Answer, PublicError> {
+    let before = find(call, true).await?;
+    let audit = call.audit(Some(&as_json(&shown(call, &before))), None);
+    call.inner.store.delete_account(&before.id, &audit, call.now).await.map_err(refused)?;
+    call.announce().await;
+    Ok(Answer::Nothing)
+}
+
+fn refused(error: ResourceError) -> PublicError {
+    match error {
+        ResourceError::OperatorAccount => Code::ERR_PORTWAY_40904.plain(),
+        ResourceError::Missing { .. } => not_found(),
+        ResourceError::Store(error) => unwritable(error),
+        other => super::refusal::damaged(other),
+    }
+}
+
+/// An account as it is given back.
+pub(crate) fn shown(call: &Call<'_>, account: &Account) -> portway_api::Account {
+    portway_api::Account {
+        id: account.id.to_string(),
+        uri: call.base.resource(COLLECTION, account.id),
+        name: account.name.clone(),
+        description: account.description.clone(),
+        created_at: time(account.created),
+        suspended: account.suspended,
+        enforce_sso: false,
+        min_api_version: SERVED_VERSION.to_owned(),
+        // Any agent whose protocol an edge understands is welcome.
+        min_agent_version: String::new(),
+        user_mfa_required: false,
+        traffic_full_capture: false,
+    }
+}
+
+/// The reference to an account.
+pub(crate) fn reference(call: &Call<'_>, account: &AccountId) -> portway_api::Ref {
+    call.base.reference(COLLECTION, account)
+}
