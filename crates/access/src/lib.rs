@@ -4,10 +4,12 @@
 
 mod acl;
 mod ip;
+mod ip_rules;
 mod rule;
 mod ssh_key;
 
 pub use acl::{Acl, BindAllowed, BindDenied, DenyReason};
 pub use ip::{Cidr, CidrError, IpSet};
+pub use ip_rules::{IpAction, IpRules, RestrictionType, admitted};
 pub use rule::{AclError, MAX_RULE_LEN, MAX_RULES};
 pub use ssh_key::{SshKey, SshKeyError};

@@ -132,3 +132,12 @@ choices! {
         ReadOnly "read-only",
     }
 }
+
+impl From<RuleAction> for portway_access::IpAction {
+    fn from(action: RuleAction) -> Self {
+        match action {
+            RuleAction::Allow => portway_access::IpAction::Allow,
+            RuleAction::Deny => portway_access::IpAction::Deny,
+        }
+    }
+}

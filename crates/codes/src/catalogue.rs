@@ -590,7 +590,7 @@ catalogue! {
     ERR_NGROK_2215 2215 400 "Value out of range"
         "A number or duration in the configuration of the action is outside of the allowed range. Change it.";
     ERR_NGROK_2216 2216 400 "IP policy not available"
-        "The action refers to an IP policy that is not there. List the addresses in the action itself.";
+        "The action refers to an IP policy that the account does not have. Check the id, or list the addresses in the action itself.";
     ERR_NGROK_2217 2217 400 "Network not valid"
         "A network in the configuration of the action is none. Write it in CIDR notation, as in 203.0.113.0/24.";
     ERR_NGROK_2218 2218 400 "Too many entries"

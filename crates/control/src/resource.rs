@@ -1,15 +1,18 @@
 //! Records of the store as resources of the link.
 
 use bytes::Bytes;
+use portway_api::{RestrictionType, RuleAction};
 use portway_proto::control::v1::resource::Body;
-use portway_proto::control::v1::{Certificate, ConnectName, Credential, Lease, Resource, Settings};
+use portway_proto::control::v1::{self as pb, Certificate, ConnectName, Credential, Lease, Resource, Settings};
 use portway_store::{Followed, Record};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::certificates::private_key;
+use crate::kept::ip::{IpPolicy, IpPolicyRule, IpRestriction};
 use crate::kept::principals::{CREDENTIAL, CredentialBody, SSH_CREDENTIAL, SshCredentialBody, edge_id};
 use crate::kept::{BodyFault, read};
+use crate::rest::Kept;
 use crate::seal::{MasterKey, NotOpened};
 
 /// Why a record cannot be given to edges.
@@ -58,7 +61,32 @@ pub(crate) fn lease(record: &portway_store::Lease) -> Lease {
 
 /// What edges are told of a resource of the REST API.
 fn kept(followed: &Followed) -> Result<Option<Body>, ResourceFault> {
-    Ok(credential(followed)?.map(Body::Credential))
+    let resource = &followed.resource;
+    let account_id = resource.account.to_string();
+    Ok(match resource.kind.as_str() {
+        IpPolicy::KIND => Some(Body::IpPolicy(pb::IpPolicy { account_id })),
+        IpPolicyRule::KIND => {
+            let IpPolicyRule { ip_policy_id, cidr, action, .. } = read(resource)?;
+            let action = match action {
+                RuleAction::Allow => pb::IpAction::Allow,
+                RuleAction::Deny => pb::IpAction::Deny,
+            };
+            let action = action.into();
+            Some(Body::IpPolicyRule(pb::IpPolicyRule { account_id, ip_policy_id, cidr, action }))
+        }
+        IpRestriction::KIND => {
+            let IpRestriction { r#type, enforced, ip_policy_ids, .. } = read(resource)?;
+            let kind = match r#type {
+                RestrictionType::Agent => pb::IpRestrictionType::Agent,
+                RestrictionType::Endpoints => pb::IpRestrictionType::Endpoints,
+                // Held here.
+                RestrictionType::Dashboard | RestrictionType::Api => return Ok(None),
+            };
+            let r#type = kind.into();
+            Some(Body::IpRestriction(pb::IpRestriction { account_id, r#type, enforced, ip_policy_ids }))
+        }
+        _ => credential(followed)?.map(Body::Credential),
+    })
 }
 
 /// What an agent logs in with; none when the resource is nothing of the kind.

@@ -43,6 +43,7 @@ use crate::ControlService;
 use crate::random;
 use crate::service::Inner;
 use call::Call;
+pub(crate) use kind::Kept;
 use rate::Budgets;
 pub use rate::RateLimit;
 

@@ -1,7 +1,6 @@
 //! What an endpoint does with its traffic, and the state that belongs to that.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
@@ -46,11 +45,6 @@ impl EndpointActions {
         let tls = rules.terminate_tls.as_ref().map(|action| tls_config(action, scheme, certificates)).transpose()?;
         let breaker = rules.circuit_breaker.map(|rules| Mutex::new(Breaker::new(rules)));
         Ok(Some(Arc::new(EndpointActions { rules, breaker, tls, room: Arc::new(Semaphore::new(ROOM / ROOM_UNIT)) })))
-    }
-
-    /// Whether a visitor at this address may come.
-    pub(crate) fn permits(&self, ip: IpAddr) -> bool {
-        self.rules.restrict_ips.iter().all(|action| action.permits(ip))
     }
 
     /// How TLS ends, where it ends otherwise than for the rest.

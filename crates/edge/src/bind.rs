@@ -17,6 +17,7 @@ use crate::bind_tcp;
 use crate::control_link::AskFault;
 use crate::endpoint::{About, Address, Endpoint, EndpointCounters, EndpointOptions, Holder};
 use crate::link::AgentLink;
+use crate::restriction;
 use crate::route::Taken;
 use crate::shares::Shares;
 use crate::state::EdgeShared;
@@ -126,6 +127,7 @@ impl Drop for Online {
 /// Cancel safety: safe; what was claimed by then is given back, or ends with the edge.
 pub(crate) async fn bind(agent: Arc<Agent>, wanted: Wanted, handle: u32) -> Result<Online, Refused> {
     let deadline = Instant::now() + agent.edge.limits().bind_timeout;
+    restriction::check_policies(&agent.edge, agent.credential.account, &wanted.options)?;
     let name = name(&agent, &wanted, deadline).await?;
     let known = wanted.id.filter(|(_, url)| *url == name.url).map(|(id, _)| id);
     let endpoint = Arc::new(Endpoint {

@@ -28,6 +28,7 @@ use crate::paced::Paced;
 use crate::ports::Ports;
 use crate::recent::Recent;
 use crate::replica::Replica;
+use crate::restriction::Warned;
 use crate::route::Routes;
 use crate::sessions::Sessions;
 use crate::shard::{self, Shard};
@@ -283,6 +284,7 @@ pub(crate) fn assemble(
         requests: Recent::new(),
         ssh_logins: Logins::new(&config.limits),
         unknown_options: Paced::default(),
+        restrictions_warned: Warned::default(),
         control_connected: AtomicBool::new(false),
         shards: shards.iter().map(|shard| shard.runtime.clone()).collect(),
         tasks: TaskTracker::new(),

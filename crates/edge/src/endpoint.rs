@@ -1,6 +1,6 @@
 //! An endpoint that is online: whose it is, how its visitors are served, and how a stream to its service is opened.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -175,11 +175,6 @@ impl Endpoint {
         let scheme = self.url.scheme;
         let passthrough_tls = scheme == Scheme::Tls && !self.options.tls_edge;
         encode_proxy_head(&ProxyHead { id, client, scheme, passthrough_tls })
-    }
-
-    /// Whether a visitor at this address may come.
-    pub(crate) fn permits(&self, ip: IpAddr) -> bool {
-        self.options.actions.as_ref().is_none_or(|actions| actions.permits(ip))
     }
 
     /// Value for the Host field of forwarded requests; none: the visitor's.

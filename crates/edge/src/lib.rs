@@ -33,6 +33,7 @@ mod quic_port;
 mod recent;
 mod replica;
 mod reserved;
+mod restriction;
 mod returning;
 mod route;
 mod session;

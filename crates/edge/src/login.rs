@@ -16,6 +16,7 @@ use crate::admission::Limit;
 use crate::bind::{Refused, new_ksuid};
 use crate::metrics::{HandshakeLabel, HandshakeStage, ReasonLabel};
 use crate::replica::Digest;
+use crate::restriction;
 use crate::sessions::Registration;
 use crate::state::EdgeShared;
 
@@ -95,7 +96,7 @@ pub(crate) fn digest_of(secret: &[u8]) -> Digest {
     out
 }
 
-/// A place among the account's sessions, under a fresh id.
+/// A place among the account's sessions, under a fresh id, for an agent whose address the account admits.
 pub(crate) fn register(
     edge: &Arc<EdgeShared>,
     credential: &CredentialRecord,
@@ -104,7 +105,11 @@ pub(crate) fn register(
     let session_id = SessionId::new(new_ksuid());
     let limit = edge.limits().sessions_per_account;
     match edge.sessions.register(session_id, credential.account, credential.id, limit) {
-        Ok(registration) => Ok((session_id, registration)),
+        // Asked only now: rules that change from here on are told to this session, too.
+        Ok(registration) => {
+            restriction::admit_agent(edge, credential.account, peer)?;
+            Ok((session_id, registration))
+        }
         Err(error) => {
             edge.admission.reached(Limit::SessionsPerAccount, peer);
             let text = format!("The session is refused: {error}. Stop an agent that is no longer needed.");

@@ -23,6 +23,8 @@ pub(crate) struct Metrics {
     pub(crate) bytes: Family<DirectionLabel, Counter>,
     /// Sessions, binds and visitors turned away, by reason.
     pub(crate) refused: Family<ReasonLabel, Counter>,
+    /// Agents and visitors that an IP restriction does not admit.
+    pub(crate) ip_restricted: Family<RestrictedLabel, Counter>,
     pub(crate) handshake_failures: Family<HandshakeLabel, Counter>,
     /// Times a limit was reached, by limit.
     pub(crate) limits_reached: Family<LimitLabel, Counter>,
@@ -49,6 +51,7 @@ impl Metrics {
         registry.register("streams_opened", "Streams opened to agents", m.streams_opened);
         registry.register("bytes", "Payload bytes", m.bytes);
         registry.register("refused", "Sessions, binds and visitors refused", m.refused);
+        registry.register("ip_restricted", "Agents and visitors not admitted by an IP restriction", m.ip_restricted);
         registry.register("handshake_failures", "Handshakes that failed", m.handshake_failures);
         registry.register("limits_reached", "Times that a limit was reached", m.limits_reached);
         registry.register("http_responses", "HTTP responses to visitors", m.http_responses);
@@ -125,6 +128,22 @@ pub(crate) enum Direction {
 pub(crate) struct ReasonLabel {
     /// A public code ("ERR_NGROK_107") or a word.
     pub(crate) reason: &'static str,
+}
+
+/// Label of an IP restriction that does not admit an address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RestrictedLabel {
+    /// "agent" or "endpoints".
+    pub(crate) restriction: &'static str,
+    pub(crate) outcome: RestrictionOutcome,
+}
+
+/// What becomes of whoever is not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(crate) enum RestrictionOutcome {
+    Refused,
+    /// It passes, since the restriction is not enforced.
+    Warned,
 }
 
 /// Label of a failed handshake.

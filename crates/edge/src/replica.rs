@@ -1,18 +1,25 @@
-//! The edge's copy of what the control plane decided: credentials, certificates, connect names, leases, settings.
+//! The edge's copy of what the control plane decided: credentials, certificates, connect names, leases, IP policies, settings.
 //!
 //! Readers never wait. A snapshot replaces everything at once; a delta changes single entries in place.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use portway_names::{AccountId, CredentialId, EndpointUrl, HostName};
+use portway_access::{IpAction, RestrictionType};
+use portway_names::{AccountId, CredentialId, EndpointUrl, HostName, IpPolicyId, IpPolicyRuleId, IpRestrictionId};
 use portway_proto::control::v1 as pb;
 use portway_proto::{CertificateName, CertificateRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord};
 use portway_tls::{CertEntry, CertName, CertStore, CertifiedKey, CertifiedKeyError};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
+
+pub(crate) use self::ip_tables::Admission;
+use self::ip_tables::IpTables;
+
+mod ip_tables;
 
 /// SHA-256 of an authtoken.
 pub(crate) type Digest = [u8; 32];
@@ -26,6 +33,8 @@ pub(crate) enum Change {
     CredentialChanged(Arc<CredentialRecord>),
     /// The name has this holder now.
     LeaseChanged(Arc<LeaseRecord>),
+    /// The account admits agents from other addresses now.
+    AgentsRestricted(AccountId),
     /// Everything was replaced: every session compares for itself.
     Replaced,
 }
@@ -51,6 +60,7 @@ struct Tables {
     leases: papaya::HashMap<EndpointUrl, Arc<LeaseRecord>>,
     connect_names: papaya::HashMap<HostName, Option<AccountId>>,
     base_domain: ArcSwap<Option<HostName>>,
+    ip: IpTables,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +70,9 @@ enum Kind {
     ConnectName(HostName),
     Lease(EndpointUrl),
     Settings,
+    IpPolicy(IpPolicyId),
+    IpPolicyRule(IpPolicyId, IpPolicyRuleId),
+    IpRestriction(AccountId, RestrictionType, IpRestrictionId),
 }
 
 /// Why a resource of the control plane is not taken over. The rest is.
@@ -113,6 +126,21 @@ impl Replica {
         HostName::clone(self.tables.load().base_domain.load().as_ref().as_ref()?).into()
     }
 
+    /// What the account's restriction of this type says of an address.
+    pub(crate) fn admission(&self, account: AccountId, kind: RestrictionType, ip: IpAddr) -> Admission {
+        self.tables.load().ip.admission(account, kind, ip)
+    }
+
+    /// What an IP policy of the account says of an address; nothing when the account has no such policy.
+    pub(crate) fn ip_verdict(&self, account: AccountId, policy: &IpPolicyId, ip: IpAddr) -> Option<IpAction> {
+        self.tables.load().ip.verdict(account, policy, ip)
+    }
+
+    /// Whether the account has this IP policy.
+    pub(crate) fn has_ip_policy(&self, account: AccountId, policy: &IpPolicyId) -> bool {
+        self.tables.load().ip.has_policy(account, policy)
+    }
+
     /// Replaces everything. Resources that cannot be used are left out and returned.
     pub(crate) fn replace(&self, resources: Vec<pb::Resource>) -> Vec<ResourceFault> {
         let fresh = Tables::default();
@@ -134,6 +162,7 @@ impl Replica {
                 Err(error) => faults.push(error.into()),
             }
         }
+        fresh.ip.settle();
         self.change_connect(|entries| {
             *entries = connect.iter().map(|entry| (entry.id.clone(), entry.clone())).collect();
         });
@@ -161,6 +190,9 @@ impl Replica {
                 Err(error) => faults.push(error.into()),
             }
         }
+        let restricted =
+            tables.ip.settle().into_iter().filter(|account| tables.ip.restricts(*account, RestrictionType::Agent));
+        changes.extend(restricted.map(Change::AgentsRestricted));
         (changes, faults)
     }
 
@@ -218,6 +250,7 @@ impl Replica {
                 let _ = leases.remove_if(url, |_, lease| lease.id.to_string() == *id);
             }
             Kind::Settings => {}
+            Kind::IpPolicy(_) | Kind::IpPolicyRule(..) | Kind::IpRestriction(..) => tables.forget_ip(kind),
         }
     }
 }
@@ -253,7 +286,39 @@ impl Tables {
                 self.base_domain.store(Arc::new(Some(record.base_domain)));
                 None
             }
+            ReplicaRecord::IpPolicy(record) => {
+                ids.insert(id, Kind::IpPolicy(record.id));
+                self.ip.put_policy(&record);
+                None
+            }
+            ReplicaRecord::IpPolicyRule(record) => {
+                self.replace_ip(id, Kind::IpPolicyRule(record.policy, record.id));
+                self.ip.put_rule(&record);
+                None
+            }
+            ReplicaRecord::IpRestriction(record) => {
+                self.replace_ip(id, Kind::IpRestriction(record.account, record.kind, record.id));
+                self.ip.put_restriction(record);
+                None
+            }
             ReplicaRecord::Certificate(_) => None,
+        }
+    }
+
+    /// Notes where a record is now, and takes it away from where it was.
+    fn replace_ip(&self, id: String, kind: Kind) {
+        let ids = self.ids.pin();
+        if let Some(old) = ids.insert(id, kind.clone()).filter(|old| **old != kind) {
+            self.forget_ip(old);
+        }
+    }
+
+    fn forget_ip(&self, kind: &Kind) {
+        match kind {
+            Kind::IpPolicy(id) => self.ip.remove_policy(*id),
+            Kind::IpPolicyRule(policy, id) => self.ip.remove_rule(*policy, *id),
+            Kind::IpRestriction(account, kind, id) => self.ip.remove_restriction(*account, *kind, *id),
+            _ => {}
         }
     }
 }

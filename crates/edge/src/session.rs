@@ -14,6 +14,7 @@ use crate::bind::{Agent, Online, Refused, Wanted, bind, new_ksuid};
 use crate::control_stream::ControlFault;
 use crate::front::{Change, Front, Heard};
 use crate::metrics::{CarrierLabel, ReasonLabel};
+use crate::restriction;
 use crate::sessions::{Orders, Registration};
 
 /// How soon a credential that the control plane confirmed, but the replica does not show, is looked up again: long enough for the
@@ -309,9 +310,11 @@ impl AgentSession {
         if idle || now >= self.leave_at { Err(End::Drained) } else { Ok(()) }
     }
 
-    /// Compares the credential with the replica: it may be gone, or have other rules.
+    /// Compares with the replica: the account may not admit the agent's address any more, the credential may be gone, or have other rules.
     async fn recheck(&mut self) -> Result<(), End> {
         let edge = Arc::clone(&self.agent.edge);
+        let (account, peer) = (self.agent.credential.account, self.agent.session.peer_addr());
+        restriction::admit_agent(&edge, account, peer).map_err(End::Refused)?;
         let Some(credential) = edge.replica.credential(&self.agent.credential.digest) else {
             // Gone, or not there yet: the control plane knows.
             self.confirm_at = Some(Instant::now());

@@ -59,7 +59,7 @@ pub(crate) struct Orders {
     pub(crate) go_away: bool,
     /// Close politely: the streams have ended.
     pub(crate) close: bool,
-    /// Compare credential and rules with the replica.
+    /// Compare credential, rules and address with the replica.
     pub(crate) recheck: bool,
     /// These endpoints were taken; with a text for the agent unless it took them itself with a newer session.
     pub(crate) taken: Vec<(u32, Option<PublicError>)>,
@@ -123,6 +123,16 @@ impl Sessions {
         }
     }
 
+    /// Gives the sessions of an account an order. It looks at all sessions: restrictions change rarely.
+    fn order_account(&self, account: AccountId, order: impl Fn(&mut Orders)) {
+        let tables = self.tables();
+        let handles: Vec<_> = tables.sessions.values().filter(|handle| handle.account == account).cloned().collect();
+        drop(tables);
+        for handle in handles {
+            handle.order(&order);
+        }
+    }
+
     /// Tells the sessions that a change of the replica may concern them.
     pub(crate) fn apply(&self, change: &Change, revoked: &PublicError) {
         match change {
@@ -132,6 +142,7 @@ impl Sessions {
             Change::CredentialChanged(credential) => {
                 self.order_credential(credential.id, |orders| orders.recheck = true);
             }
+            Change::AgentsRestricted(account) => self.order_account(*account, |orders| orders.recheck = true),
             Change::Replaced => self.order_all(|orders| orders.recheck = true),
             Change::LeaseChanged(_) => {}
         }

@@ -23,6 +23,7 @@ use crate::paced::Paced;
 use crate::ports::Ports;
 use crate::recent::Recent;
 use crate::replica::Replica;
+use crate::restriction::Warned;
 use crate::route::Routes;
 use crate::sessions::Sessions;
 use crate::ssh::Logins;
@@ -49,6 +50,7 @@ pub(crate) struct EdgeShared {
     pub(crate) ssh_logins: Logins,
     /// When a line about options of SDKs that nobody knows was logged last.
     pub(crate) unknown_options: Paced,
+    pub(crate) restrictions_warned: Warned,
     /// Whether the watch on the control plane is open.
     pub(crate) control_connected: AtomicBool,
     /// The runtime of each shard.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cut::{Cut, CutOnDrop};
 use crate::endpoint::{Endpoint, OpenFault};
 use crate::metrics::{Direction, DirectionLabel, Kind, ReasonLabel};
+use crate::restriction;
 use crate::shares::VisitorStream;
 use crate::state::EdgeShared;
 
@@ -94,7 +95,7 @@ pub(crate) async fn serve(edge: &EdgeShared, visitor: TcpStream, peer: SocketAdd
 
 /// Whether a visitor may come by its address; tells metrics and log when not.
 pub(crate) fn permits(edge: &EdgeShared, endpoint: &Endpoint, peer: SocketAddr) -> bool {
-    let permitted = endpoint.permits(peer.ip());
+    let permitted = restriction::admits_visitor(edge, endpoint, peer);
     if !permitted {
         edge.metrics.refused.get_or_create(&ReasonLabel { reason: "restricted_address" }).inc();
         tracing::debug!(url = %endpoint.url, %peer, "visitor from an address that may not come");

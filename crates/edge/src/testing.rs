@@ -3,6 +3,7 @@
 mod agent;
 mod control;
 pub(crate) mod frames;
+pub(crate) mod ip;
 mod sdk;
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};

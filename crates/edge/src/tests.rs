@@ -6,4 +6,5 @@ mod lifecycle;
 mod native;
 mod ngrok;
 mod passing;
+mod restrictions;
 mod ssh;

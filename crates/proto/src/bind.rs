@@ -3,7 +3,7 @@
 use portway_names::{HostNameError, Scheme, WantedUrl, split_host_port};
 
 use crate::agent::v1::{Bind, TlsTermination, UpstreamProtocol};
-use crate::field::{at_most, parse};
+use crate::field::{at_most, parse, unknown};
 use crate::{FieldError, FieldFault, MAX_DESCRIPTION_LEN, MAX_FORWARDS_TO_LEN, MAX_LABEL_LEN, MAX_METADATA_LEN};
 
 /// A [`Bind`] whose fields are checked. Lengths, values and their combination with the scheme are; whether the account may have the
@@ -127,8 +127,4 @@ fn host_header(value: String, scheme: Scheme) -> Result<Option<String>, FieldErr
 
 fn only_for(field: &'static str, scheme: Scheme, applies: bool) -> Result<bool, FieldError> {
     if applies { Ok(true) } else { Err(FieldError::new(field, FieldFault::NotForScheme(scheme))) }
-}
-
-fn unknown(field: &'static str, value: impl Into<i64>) -> FieldError {
-    FieldError::new(field, FieldFault::Unknown(value.into()))
 }

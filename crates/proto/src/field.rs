@@ -1,6 +1,6 @@
 //! What can be wrong with a field of a message.
 
-use portway_access::AclError;
+use portway_access::{AclError, CidrError};
 use portway_codes::{Code, PublicError};
 use portway_names::{EndpointUrlError, HostNameError, IdError, SchemeError, TokenError, WantedUrlError};
 
@@ -65,6 +65,9 @@ pub enum FieldFault {
     /// An address that is none.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// A network that is none.
+    #[error(transparent)]
+    Network(#[from] CidrError),
 }
 
 impl FieldError {
@@ -120,4 +123,9 @@ where
     FieldFault: From<T::Err>,
 {
     text.parse().map_err(|error| FieldError::new(field, FieldFault::from(error)))
+}
+
+/// A number without meaning in a field that has a few.
+pub(crate) fn unknown(field: &'static str, value: impl Into<i64>) -> FieldError {
+    FieldError::new(field, FieldFault::Unknown(value.into()))
 }

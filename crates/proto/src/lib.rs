@@ -10,6 +10,7 @@ mod claim;
 mod connection;
 mod field;
 mod hello;
+mod ip_record;
 mod record;
 mod redact;
 
@@ -19,6 +20,7 @@ pub use claim::Claim;
 pub use connection::AddressError;
 pub use field::{FieldError, FieldFault, url_code};
 pub use hello::{AgentHello, HelloError, VERSION_MAJOR, VERSION_MINOR, is_authtoken};
+pub use ip_record::{IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord};
 pub use record::{
     CertificateName, CertificateRecord, ConnectNameRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord,
     SettingsRecord,

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 
 use crate::control::v1::{Certificate, ConnectName, Credential, Lease, Resource, Settings, resource::Body};
 use crate::field::parse;
-use crate::{AgentId, FieldError, FieldFault};
+use crate::{AgentId, FieldError, FieldFault, IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord};
 
 /// One thing that an edge must know: a [`Resource`] whose fields are checked.
 #[derive(Clone, Debug)]
@@ -26,6 +26,12 @@ pub enum ReplicaRecord {
     Lease(LeaseRecord),
     /// Settings of the installation.
     Settings(SettingsRecord),
+    /// A named set of rules about addresses.
+    IpPolicy(IpPolicyRecord),
+    /// A rule of an IP policy.
+    IpPolicyRule(IpPolicyRuleRecord),
+    /// Where an account applies IP policies.
+    IpRestriction(IpRestrictionRecord),
 }
 
 /// An authtoken that may open sessions.
@@ -134,6 +140,9 @@ impl ReplicaRecord {
             ReplicaRecord::ConnectName(record) => record.id.clone(),
             ReplicaRecord::Lease(record) => record.id.to_string(),
             ReplicaRecord::Settings(record) => record.id.clone(),
+            ReplicaRecord::IpPolicy(record) => record.id.to_string(),
+            ReplicaRecord::IpPolicyRule(record) => record.id.to_string(),
+            ReplicaRecord::IpRestriction(record) => record.id.to_string(),
         }
     }
 }
@@ -182,6 +191,13 @@ impl TryFrom<Resource> for ReplicaRecord {
             Some(Body::Lease(message)) => LeaseRecord::from_message(&id, &message).map(ReplicaRecord::Lease),
             Some(Body::Settings(message)) => parse("base_domain", &message.base_domain)
                 .map(|base_domain| ReplicaRecord::Settings(SettingsRecord { id: id.clone(), base_domain })),
+            Some(Body::IpPolicy(message)) => IpPolicyRecord::from_message(&id, &message).map(ReplicaRecord::IpPolicy),
+            Some(Body::IpPolicyRule(message)) => {
+                IpPolicyRuleRecord::from_message(&id, &message).map(ReplicaRecord::IpPolicyRule)
+            }
+            Some(Body::IpRestriction(message)) => {
+                IpRestrictionRecord::from_message(&id, &message).map(ReplicaRecord::IpRestriction)
+            }
         };
         record.map_err(|error| RecordError::Field { id, error })
     }
@@ -209,6 +225,9 @@ impl From<&ReplicaRecord> for Resource {
             }),
             ReplicaRecord::Lease(record) => Body::Lease(record.to_message()),
             ReplicaRecord::Settings(record) => Body::Settings(Settings { base_domain: record.base_domain.to_string() }),
+            ReplicaRecord::IpPolicy(record) => Body::IpPolicy(record.to_message()),
+            ReplicaRecord::IpPolicyRule(record) => Body::IpPolicyRule(record.to_message()),
+            ReplicaRecord::IpRestriction(record) => Body::IpRestriction(record.to_message()),
         };
         Resource { id: record.id(), body: Some(body) }
     }

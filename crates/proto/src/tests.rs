@@ -4,19 +4,25 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use portway_access::Acl;
+use portway_access::{Acl, IpAction, RestrictionType};
 use portway_codes::{Code, PublicError};
-use portway_names::{AccountId, CredentialId, HostNameError, Ksuid, LeaseId, Scheme, WantedUrlError};
+use portway_names::{
+    AccountId, CredentialId, HostNameError, IpPolicyId, IpPolicyRuleId, IpRestrictionId, Ksuid, LeaseId, Scheme,
+    WantedUrlError,
+};
 use proptest::prelude::*;
 use prost::Message;
 use secrecy::ExposeSecret;
 
 use crate::agent::v1::{AgentMessage, Bind, ConnectionHead, EdgeMessage, Hello, Unbind, agent_message};
-use crate::control::v1::{Certificate, ClaimRequest, Lease, Resource, Update, resource::Body};
+use crate::control::v1::{
+    Certificate, ClaimRequest, IpPolicy, IpPolicyRule, IpRestriction, Lease, Resource, Update, resource::Body,
+};
 use crate::{
     AddressError, AgentHello, AgentId, BindRequest, CertificateName, CertificateRecord, Claim, ConnectNameRecord,
-    CredentialRecord, FieldError, FieldFault, HelloError, LeaseRecord, MAX_DESCRIPTION_LEN, MAX_METADATA_LEN,
-    ProxyVersion, RecordError, ReplicaRecord, SettingsRecord, VERSION_MAJOR,
+    CredentialRecord, FieldError, FieldFault, HelloError, IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord,
+    LeaseRecord, MAX_DESCRIPTION_LEN, MAX_METADATA_LEN, ProxyVersion, RecordError, ReplicaRecord, SettingsRecord,
+    VERSION_MAJOR,
 };
 
 fn through_bytes<M: Message + Default>(message: &M) -> M {
@@ -189,6 +195,22 @@ fn records_that_cannot_be_used_name_their_field() {
     assert_eq!(field(Body::Certificate(no_key)), "private_key");
     assert_eq!(field(Body::ConnectName(crate::control::v1::ConnectName::default())), "host");
     assert_eq!(field(Body::Settings(crate::control::v1::Settings::default())), "base_domain");
+    assert_eq!(field(Body::IpPolicy(IpPolicy::default())), "id");
+    assert_eq!(field(Body::IpPolicyRule(IpPolicyRule { action: 7, ..IpPolicyRule::default() })), "action");
+    assert_eq!(field(Body::IpRestriction(IpRestriction::default())), "type");
+    let id = Ksuid::from_bytes([7; 20]);
+    let rule = IpPolicyRuleRecord {
+        id: IpPolicyRuleId::new(id),
+        account: AccountId::new(id),
+        policy: IpPolicyId::new(id),
+        network: "10.0.0.0/8".parse().unwrap(),
+        action: IpAction::Deny,
+    };
+    let Resource { id, body } = (&ReplicaRecord::IpPolicyRule(rule)).into();
+    let Some(Body::IpPolicyRule(rule)) = body else { panic!("not a rule") };
+    let broken = Resource { id, body: Some(Body::IpPolicyRule(IpPolicyRule { cidr: "10.0.0.0/33".into(), ..rule })) };
+    let error = ReplicaRecord::try_from(broken).unwrap_err().to_string();
+    assert!(error.contains("cidr: the number behind the slash"), "{error}");
 }
 
 fn any_url() -> impl Strategy<Value = &'static str> {
@@ -234,7 +256,42 @@ fn any_record() -> impl Strategy<Value = ReplicaRecord> {
         });
     let settings = any::<String>()
         .prop_map(|id| ReplicaRecord::Settings(SettingsRecord { id, base_domain: "example.com".parse().unwrap() }));
-    prop_oneof![credential, certificate, connect_name, lease, settings]
+    prop_oneof![credential, certificate, connect_name, lease, settings, any_ip_record()]
+}
+
+fn any_ip_record() -> impl Strategy<Value = ReplicaRecord> {
+    let policy = (any_ksuid(), any_ksuid()).prop_map(|(id, account)| {
+        ReplicaRecord::IpPolicy(IpPolicyRecord { id: IpPolicyId::new(id), account: AccountId::new(account) })
+    });
+    let networks = prop::sample::select(vec!["10.0.0.0/8", "0.0.0.0/0", "2001:db8::/32", "::1/128"]);
+    let rule = (any_ksuid(), any_ksuid(), any_ksuid(), networks, any::<bool>()).prop_map(
+        |(id, account, policy, network, allow)| {
+            ReplicaRecord::IpPolicyRule(IpPolicyRuleRecord {
+                id: IpPolicyRuleId::new(id),
+                account: AccountId::new(account),
+                policy: IpPolicyId::new(policy),
+                network: network.parse().unwrap(),
+                action: if allow { IpAction::Allow } else { IpAction::Deny },
+            })
+        },
+    );
+    let kinds = prop::sample::select(vec![
+        RestrictionType::Dashboard,
+        RestrictionType::Api,
+        RestrictionType::Agent,
+        RestrictionType::Endpoints,
+    ]);
+    let restriction = (any_ksuid(), any_ksuid(), kinds, any::<bool>(), prop::collection::vec(any_ksuid(), 0..4))
+        .prop_map(|(id, account, kind, enforced, policies)| {
+            ReplicaRecord::IpRestriction(IpRestrictionRecord {
+                id: IpRestrictionId::new(id),
+                account: AccountId::new(account),
+                kind,
+                enforced,
+                policies: policies.into_iter().map(IpPolicyId::new).collect(),
+            })
+        });
+    prop_oneof![policy, rule, restriction]
 }
 
 proptest! {

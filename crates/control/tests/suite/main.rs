@@ -7,6 +7,7 @@ mod certificates;
 mod claims;
 mod first_start;
 mod following;
+mod following_ip;
 #[path = "../../../store/tests/postgres/mod.rs"]
 mod postgres;
 mod rest;

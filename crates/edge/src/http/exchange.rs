@@ -8,7 +8,7 @@ use std::task::Poll;
 use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
-use portway_codes::PublicError;
+use portway_codes::{Code, PublicError};
 
 use super::body::{Gate, RequestBody, ResponseBody};
 use super::connection::{Connection, InFlight, Upgraded};
@@ -22,7 +22,7 @@ use super::target::{self, Asked, Target};
 use super::upstream::Upstream;
 use super::upstream_h2::UpstreamH2;
 use crate::endpoint::{Address, Endpoint};
-use crate::{reserved, returning};
+use crate::{reserved, restriction, returning};
 
 /// Answers a request: by the endpoint's upstream, or by a page that says why not. `in_flight` began when the request was read.
 pub(super) async fn answer(
@@ -76,6 +76,11 @@ async fn forward(
         && let Address::Ssh { requests, .. } = &endpoint.address
     {
         in_flight.show(requests, &request);
+    }
+    if let Target::Endpoint(endpoint) = &found
+        && !restriction::admits_visitor(&connection.edge, endpoint, connection.visitor.peer)
+    {
+        return Err(Code::ERR_NGROK_3205.plain());
     }
     match found {
         Target::Https(location) => Ok(redirect(location)),

@@ -29,7 +29,7 @@ use crate::endpoint::Endpoint;
 /// 3 to 30 seconds, most after 10.
 const BODY_TIME: Duration = Duration::from_secs(15);
 
-/// Answers a request under the endpoint's actions, in their order: address, program, login, webhook, circuit breaker; then it is forwarded, and
+/// Answers a request of a visitor whose address may come, under the endpoint's actions, in their order: program, login, webhook, circuit breaker; then it is forwarded, and
 /// its response changed and compressed.
 pub(super) async fn serve(
     connection: &Arc<Connection>,
@@ -41,7 +41,7 @@ pub(super) async fn serve(
         return exchange::over(connection, endpoint, asked, RequestBody::of(request)).await;
     };
     let actions = &*actions;
-    if let Some(login) = refuse(connection, actions, &request)? {
+    if let Some(login) = refuse(actions, &request)? {
         return Ok(login);
     }
     let mut request = match &actions.rules.verify_webhook {
@@ -88,14 +88,10 @@ fn is_failure(code: Code, whole: bool) -> bool {
 
 /// Refuses those who may not ask, before anything of the body is read: with an error, or with a page that asks for a login.
 fn refuse(
-    connection: &Connection,
     actions: &EndpointActions,
     request: &Request<Incoming>,
 ) -> Result<Option<Response<ResponseBody>>, PublicError> {
     let rules = &actions.rules;
-    if !actions.permits(connection.visitor.peer.ip()) {
-        return Err(Code::ERR_NGROK_3205.plain());
-    }
     if rules.user_agent_filter.as_ref().is_some_and(|filter| !filter.permits(request.headers())) {
         return Err(Code::ERR_NGROK_3211.plain());
     }

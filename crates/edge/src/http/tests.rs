@@ -8,6 +8,7 @@ mod fixture;
 mod http2;
 mod refusals;
 mod requests;
+mod restrictions;
 mod upgrades;
 mod webhooks;
 mod websockets;

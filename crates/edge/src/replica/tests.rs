@@ -5,6 +5,7 @@ use portway_proto::control::v1::Resource;
 use portway_proto::{AgentId, ConnectNameRecord, SettingsRecord};
 
 use super::*;
+use crate::testing::ip::{policy, policy_id, restriction, rule};
 use crate::testing::{FakeControl, digest_of, pki};
 
 fn settings(base: &str) -> Resource {
@@ -103,4 +104,41 @@ fn connect_names_and_certificates_come_and_go() {
     replica.change(pb::Delta { changed: Vec::new(), removed: vec!["c".into(), "k".into(), "v".into()] });
     assert_eq!(replica.connect_name(&host), None);
     assert!(replica.connect_certs.is_empty() && replica.visitor_certs.is_empty());
+}
+
+#[test]
+fn ip_policies_hold_in_whatever_order_they_come() {
+    let account = AccountId::new(Ksuid::from_parts(1_700_000_000, [1; 16]));
+    let other = AccountId::new(Ksuid::from_parts(1_700_000_000, [2; 16]));
+    let (ip, kind) = ("192.0.2.7".parse().unwrap(), RestrictionType::Agent);
+    let restricts = |policies| ReplicaRecord::IpRestriction(restriction(account, kind, true, policies));
+    let allows = |policy, number| rule(account, policy, number, "192.0.2.0/24", IpAction::Allow);
+    let replica = Replica::new();
+    let decide = || replica.admission(account, kind, ip);
+    let put = |records: &[ReplicaRecord]| replica.change(changed(records.iter().map(Into::into).collect())).0;
+
+    assert_eq!(put(&[allows(1, 1)]), []);
+    assert_eq!((decide(), replica.ip_verdict(account, &policy_id(1), ip)), (Admission::Admitted, None));
+    assert_eq!(put(&[restricts(&[1, 9])]), [Change::AgentsRestricted(account)]);
+    assert_eq!(decide(), Admission::Refused, "a rule without its policy counts for nothing");
+    put(&[policy(account, 1)]);
+    assert_eq!((decide(), replica.has_ip_policy(other, &policy_id(1))), (Admission::Admitted, false));
+    // A rule that is somewhere else now has left where it was.
+    put(&[policy(account, 2), allows(2, 1)]);
+    assert_eq!(decide(), Admission::Refused);
+    put(&[restricts(&[2])]);
+    assert_eq!(decide(), Admission::Admitted);
+    put(&[rule(account, 2, 2, "192.0.2.7/32", IpAction::Deny)]);
+    assert_eq!(decide(), Admission::Refused);
+
+    // Another account's changes concern nobody's sessions: it restricts nothing.
+    assert_eq!(put(&[policy(other, 3), rule(other, 3, 3, "0.0.0.0/0", IpAction::Allow)]), []);
+    replica.change(removed(&restriction(account, kind, true, &[]).id.to_string()));
+    assert_eq!(decide(), Admission::Admitted);
+
+    let all = [restricts(&[1]), allows(1, 1), policy(account, 1)];
+    assert!(replica.replace(all.iter().map(Into::into).collect()).is_empty());
+    assert_eq!((decide(), replica.has_ip_policy(account, &policy_id(2))), (Admission::Admitted, false));
+    replica.change(removed(&policy_id(1).to_string()));
+    assert_eq!(decide(), Admission::Refused);
 }

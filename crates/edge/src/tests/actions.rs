@@ -18,12 +18,10 @@ use crate::endpoint::{Address, Endpoint, EndpointCounters, EndpointOptions};
 use crate::testing::{TestEdge, eventually, soon};
 
 /// Gives an endpoint that is online actions, as a bind that carries them would.
-fn act(edge: &TestEdge, url: &str, kind: &str, config: &Value) {
+pub(super) fn act(edge: &TestEdge, url: &str, kind: &str, config: &Value) {
     let state = edge.edge().state();
     let old = state.routes.same_name(&url.parse().unwrap()).unwrap();
-    let mut rules = Actions::default();
-    rules.add(Phase::TcpConnect, Action::new(kind, config).unwrap()).unwrap();
-    let actions = EndpointActions::prepare(rules, old.url.scheme, &state.replica.visitor_certs).unwrap();
+    let actions = acting(edge, old.url.scheme, kind, config).actions;
     let mut holder = old.holder.clone();
     holder.fence += 1;
     let endpoint = Endpoint {
@@ -44,8 +42,16 @@ fn act(edge: &TestEdge, url: &str, kind: &str, config: &Value) {
     state.routes.insert(Arc::new(endpoint)).unwrap();
 }
 
+/// Options with one action.
+pub(super) fn acting(edge: &TestEdge, scheme: Scheme, kind: &str, config: &Value) -> EndpointOptions {
+    let mut rules = Actions::default();
+    rules.add(Phase::TcpConnect, Action::new(kind, config).unwrap()).unwrap();
+    let actions = EndpointActions::prepare(rules, scheme, &edge.edge().state().replica.visitor_certs).unwrap();
+    EndpointOptions { actions, ..EndpointOptions::default() }
+}
+
 /// A certificate authority with one certificate for a client: PEM of the authority, of the certificate and its key.
-struct Clients {
+pub(super) struct Clients {
     authority: String,
     certificate: String,
     key: String,
@@ -63,7 +69,7 @@ impl Clients {
     }
 }
 
-async fn connect(
+pub(super) async fn connect(
     edge: &TestEdge,
     name: &str,
     clients: Option<&Clients>,

@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::login::digest_of;
 use crate::testing::{FakeControl, TOKEN, TestEdge, eventually, soon};
 
-async fn edge() -> TestEdge {
+pub(super) async fn edge() -> TestEdge {
     let keys = HostKeys::generate().unwrap();
     TestEdge::start_with(|config| config.ssh = Some(Arc::new(Front::new(&keys, Limits::default())))).await
 }
@@ -37,7 +37,7 @@ async fn service() -> u16 {
 }
 
 /// The client, and the lines it prints. None where there is no OpenSSH.
-fn ssh(
+pub(super) fn ssh(
     edge: &TestEdge,
     user: &str,
     options: &[&str],
@@ -61,7 +61,7 @@ fn ssh(
     }
 }
 
-async fn line_with(lines: &mut Lines<BufReader<ChildStdout>>, what: &str) -> String {
+pub(super) async fn line_with(lines: &mut Lines<BufReader<ChildStdout>>, what: &str) -> String {
     let found = async {
         while let Some(line) = lines.next_line().await.unwrap() {
             if line.contains(what) {

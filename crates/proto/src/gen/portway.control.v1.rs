@@ -56,7 +56,7 @@ pub struct Delta {
 pub struct Resource {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    #[prost(oneof = "resource::Body", tags = "2, 3, 4, 5, 6")]
+    #[prost(oneof = "resource::Body", tags = "2, 3, 4, 5, 6, 7, 8, 9")]
     pub body: ::core::option::Option<resource::Body>,
 }
 /// Nested message and enum types in `Resource`.
@@ -73,6 +73,12 @@ pub mod resource {
         Lease(super::Lease),
         #[prost(message, tag = "6")]
         Settings(super::Settings),
+        #[prost(message, tag = "7")]
+        IpPolicy(super::IpPolicy),
+        #[prost(message, tag = "8")]
+        IpPolicyRule(super::IpPolicyRule),
+        #[prost(message, tag = "9")]
+        IpRestriction(super::IpRestriction),
     }
 }
 /// An authtoken that may open sessions.
@@ -141,6 +147,39 @@ pub struct Settings {
     #[prost(string, tag = "1")]
     pub base_domain: ::prost::alloc::string::String,
 }
+/// A named set of rules about addresses. Its rules come one by one, before it or after it; rules without their policy count for nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IpPolicy {
+    #[prost(string, tag = "1")]
+    pub account_id: ::prost::alloc::string::String,
+}
+/// A rule of an IP policy.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IpPolicyRule {
+    #[prost(string, tag = "1")]
+    pub account_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub ip_policy_id: ::prost::alloc::string::String,
+    /// Network in CIDR notation, for example 203.0.113.0/24.
+    #[prost(string, tag = "3")]
+    pub cidr: ::prost::alloc::string::String,
+    #[prost(enumeration = "IpAction", tag = "4")]
+    pub action: i32,
+}
+/// Where an account applies IP policies. An address is admitted when at least one rule of them allows it and none denies it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IpRestriction {
+    #[prost(string, tag = "1")]
+    pub account_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "IpRestrictionType", tag = "2")]
+    pub r#type: i32,
+    /// Whoever is not admitted is refused (true), or only counted and logged (false).
+    #[prost(bool, tag = "3")]
+    pub enforced: bool,
+    /// A policy that does not exist counts as one without rules.
+    #[prost(string, repeated, tag = "4")]
+    pub ip_policy_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AuthenticateRequest {
     /// SHA-256 of the token.
@@ -192,3 +231,72 @@ pub struct Released {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReleaseReply {}
+/// What a rule does with the addresses of its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum IpAction {
+    Unspecified = 0,
+    Allow = 1,
+    /// They may not pass, whatever other rules say.
+    Deny = 2,
+}
+impl IpAction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "IP_ACTION_UNSPECIFIED",
+            Self::Allow => "IP_ACTION_ALLOW",
+            Self::Deny => "IP_ACTION_DENY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "IP_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "IP_ACTION_ALLOW" => Some(Self::Allow),
+            "IP_ACTION_DENY" => Some(Self::Deny),
+            _ => None,
+        }
+    }
+}
+/// What an IP restriction protects. Edges have a use for that of agents and that of endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum IpRestrictionType {
+    Unspecified = 0,
+    Dashboard = 1,
+    Api = 2,
+    /// Sessions of the account's agents.
+    Agent = 3,
+    /// All endpoints of the account.
+    Endpoints = 4,
+}
+impl IpRestrictionType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "IP_RESTRICTION_TYPE_UNSPECIFIED",
+            Self::Dashboard => "IP_RESTRICTION_TYPE_DASHBOARD",
+            Self::Api => "IP_RESTRICTION_TYPE_API",
+            Self::Agent => "IP_RESTRICTION_TYPE_AGENT",
+            Self::Endpoints => "IP_RESTRICTION_TYPE_ENDPOINTS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "IP_RESTRICTION_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "IP_RESTRICTION_TYPE_DASHBOARD" => Some(Self::Dashboard),
+            "IP_RESTRICTION_TYPE_API" => Some(Self::Api),
+            "IP_RESTRICTION_TYPE_AGENT" => Some(Self::Agent),
+            "IP_RESTRICTION_TYPE_ENDPOINTS" => Some(Self::Endpoints),
+            _ => None,
+        }
+    }
+}

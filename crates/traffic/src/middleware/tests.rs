@@ -31,7 +31,7 @@ fn options_as_sdks_send_them_are_understood() {
     actions.request_headers.apply(&mut headers);
     assert_eq!((&headers["x-a"], &headers["x-b"], headers.len()), (&"1".parse().unwrap(), &"2:3".parse().unwrap(), 2));
     assert_eq!(actions.response_headers.len(), 1);
-    assert!(actions.restrict_ips[0].permits("10.1.1.1".parse().unwrap()));
+    assert!(actions.restrict_ips[0].permits("10.1.1.1".parse().unwrap(), |_| None));
     assert!(self::actions(json!({}), Scheme::Tcp).unwrap().is_empty());
     assert!(self::actions(json!({"RequestHeaders": {}}), Scheme::Http).unwrap().is_empty());
 }

@@ -96,7 +96,7 @@ impl Site {
         let address: SocketAddr = "127.0.0.1:1".parse().expect("address");
         let session = over_tls(ours, Role::Edge, SessionConfig::edge(), address, address);
         let agent = over_tls(theirs, Role::Agent, SessionConfig::agent(), address, address);
-        let id = Ksuid::from_parts(generation, [0; 16]);
+        let id = Ksuid::from_parts(1_700_000_000, u128::from(generation).to_be_bytes());
         let endpoint = Endpoint {
             id: EndpointId::new(id),
             url: url.parse().expect("url"),
