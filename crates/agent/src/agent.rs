@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::binding::{Served, Target};
 use crate::builder::AgentBuilder;
 use crate::endpoint::{BindSpec, EndpointBuilder};
+use crate::remote::Remote;
 use crate::status::{EndpointStatus, Event, Status};
 use crate::supervisor::Command;
 
@@ -118,6 +119,7 @@ pub(crate) struct Core {
     pub(crate) client_type: String,
     pub(crate) watch_requests: bool,
     pub(crate) path_rtt: Option<Duration>,
+    pub(crate) remote: Remote,
     pub(crate) status: watch::Sender<Status>,
     events: broadcast::Sender<Event>,
     next_key: AtomicU64,
@@ -136,6 +138,7 @@ impl Core {
             client_type: builder.client_type,
             watch_requests: builder.watch_requests,
             path_rtt: builder.path_rtt,
+            remote: builder.remote,
             status: watch::Sender::new(Status::Connecting),
             events: broadcast::Sender::new(EVENT_QUEUE),
             next_key: AtomicU64::new(1),

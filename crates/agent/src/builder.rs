@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::agent::{Agent, Core};
 use crate::endpoint::MAX_METADATA;
 use crate::error::ConnectError;
+use crate::remote::Remote;
 use crate::supervisor::{self, Supervisor};
 
 /// Time for one attempt to reach the edge.
@@ -30,6 +31,7 @@ pub struct AgentBuilder {
     pub(crate) client_type: String,
     pub(crate) watch_requests: bool,
     pub(crate) path_rtt: Option<Duration>,
+    pub(crate) remote: Remote,
     connect_timeout: Duration,
     addresses: Vec<SocketAddr>,
 }
@@ -46,6 +48,7 @@ impl Default for AgentBuilder {
             client_type: "portway-rust".to_owned(),
             watch_requests: false,
             path_rtt: None,
+            remote: Remote::default(),
             connect_timeout: CONNECT_TIMEOUT,
             addresses: Vec::new(),
         }
@@ -92,6 +95,26 @@ impl AgentBuilder {
     /// Name of the program that embeds the agent.
     pub fn client_type(mut self, client_type: impl Into<String>) -> Self {
         self.client_type = client_type.into();
+        self
+    }
+
+    /// Lets the owner of the account stop the program from afar; without it such a command is refused. `handler` must return at once, with a
+    /// reason when it does not obey: the answer leaves before anything else happens, so it passes the wish on and the program closes the agent.
+    pub fn on_stop(mut self, handler: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        self.remote.stop = Some(Box::new(handler));
+        self
+    }
+
+    /// Like [`Self::on_stop`], for a program that ends and starts again.
+    pub fn on_restart(mut self, handler: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        self.remote.restart = Some(Box::new(handler));
+        self
+    }
+
+    /// Like [`Self::on_stop`], for a program that fetches another version of itself: the one given, or the newest when it is empty; of another
+    /// major version only where the flag permits it.
+    pub fn on_update(mut self, handler: impl Fn(&str, bool) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        self.remote.update = Some(Box::new(handler));
         self
     }
 

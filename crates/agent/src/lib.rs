@@ -45,6 +45,7 @@ mod metrics;
 mod promised;
 mod proxy;
 mod registrations;
+mod remote;
 mod sniff;
 mod status;
 mod supervisor;

@@ -186,6 +186,7 @@ async fn greet(core: &Core, session: &Session, generation: u64) -> Result<Greete
         metadata: core.metadata.clone(),
         heartbeat_interval_ms: 0,
         heartbeat_tolerance_ms: 0,
+        obeys: core.remote.obeys(),
     };
     let hello = AgentMessage { message: Some(agent_message::Message::Hello(hello)) };
     let mut head = BytesMut::from(&StreamType::NATIVE_CONTROL.to_bytes()[..]);

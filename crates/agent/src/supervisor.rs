@@ -330,6 +330,9 @@ impl Supervisor {
             Some(edge_message::Message::Unbound(unbound)) => self.registrations.handle_gone(link, unbound.endpoint),
             Some(edge_message::Message::EndpointClosed(closed)) => self.registrations.closed(link, closed),
             Some(edge_message::Message::GoAway(go_away)) => self.go_away(go_away),
+            Some(edge_message::Message::Command(command)) => {
+                link.send(agent_message::Message::CommandAnswer(self.core.remote.obey(command)));
+            }
             Some(edge_message::Message::Refusal(refusal)) => {
                 self.refusal = Some(refusal);
                 self.lost();

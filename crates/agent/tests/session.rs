@@ -8,7 +8,9 @@ use std::time::Duration;
 use fake_edge::{FakeEdge, FakeLink};
 use portway_agent::{Agent, BindError, CarrierChoice, ConnectError, Endpoint, EndpointState, Event, Status};
 use portway_mux::{Carrier, ErrorCode, Stream, StreamError};
-use portway_proto::agent::v1::{BindRefused, EndpointClosed, GoAway, Refusal, Unbound, agent_message, edge_message};
+use portway_proto::agent::v1::{
+    BindRefused, Command, EndpointClosed, GoAway, Refusal, RemoteCommand, Unbound, agent_message, edge_message,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -408,4 +410,34 @@ async fn on_a_short_path_quic_is_left_for_tcp_without_cutting_a_stream() {
     tcp.session.abort();
     let again = soon(edge.accept_quic()).await;
     assert_eq!(soon(FakeLink::welcome(again)).await.hello.generation, 3);
+}
+
+#[tokio::test]
+async fn commands_from_afar_are_passed_to_the_program_and_answered() {
+    let edge = FakeEdge::start().await;
+    let (told, mut hears) = tokio::sync::watch::channel(false);
+    let builder = edge
+        .agent()
+        .on_stop(move || {
+            told.send_replace(true);
+            Ok(())
+        })
+        .on_update(|version, major| Err(format!("no {version}, {major}")));
+    let (agent, link) = soon(async { tokio::join!(builder.connect(), edge.link()) }).await;
+    let (agent, mut link) = (agent.expect("connected"), link);
+    let obeyed = [RemoteCommand::Stop, RemoteCommand::Update].map(i32::from);
+    assert_eq!(link.hello.obeys, obeyed);
+    let mut ask = async |request, command: RemoteCommand| {
+        let message = Command { request, command: command.into(), version: "9".to_owned(), permit_major: true };
+        link.say(edge_message::Message::Command(message)).await;
+        match soon(link.next()).await {
+            agent_message::Message::CommandAnswer(answer) if answer.request == request => answer.error,
+            other => panic!("{other:?} as answer to a command"),
+        }
+    };
+    assert_eq!(ask(1, RemoteCommand::Update).await, "no 9, true");
+    assert!(!ask(2, RemoteCommand::Restart).await.is_empty(), "nobody said that it does so");
+    assert_eq!(ask(3, RemoteCommand::Stop).await, "");
+    soon(hears.wait_for(|told| *told)).await.expect("the program was told");
+    soon(agent.close()).await;
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portway_bus::Topic;
@@ -15,6 +16,7 @@ use crate::authority::Authority;
 use crate::certificates::{CertificateFault, Certificates};
 use crate::desk::LeaseDesk;
 use crate::directory::{CA_CERTIFICATE, DATABASE, DataDir};
+use crate::online::Online;
 use crate::policy::NamePolicy;
 use crate::presence::Presence;
 use crate::seal::MasterKey;
@@ -29,6 +31,8 @@ const CERTIFICATES_EVERY: Duration = Duration::from_secs(60);
 const ENDED_EVERY: Duration = Duration::from_secs(10);
 /// How often a database that does not take writes is tried again, and looked at whether it does.
 const WRITES_EVERY: Duration = Duration::from_secs(1);
+/// How often edges are forgotten that do not report any more.
+const ABSENT_EVERY: Duration = Duration::from_secs(1);
 /// How often old changes are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Changes remembered: an edge that was away for an hour of busy days continues without a snapshot. About 10 MB.
@@ -109,6 +113,7 @@ impl Control {
             topic,
             desk,
             presence: Presence::default(),
+            online: Online::default(),
             certificates,
             names,
             lease_ttl: config.lease_ttl,
@@ -196,13 +201,15 @@ impl Control {
     /// # Cancel safety
     /// Every step is a transaction; run again to go on.
     pub async fn run(&self, stop: CancellationToken) {
+        let kept = AtomicBool::new(true);
         let work = async {
             tokio::join!(
                 self.follow_tail(),
                 self.watch_writes(),
                 self.renew_certificates(),
-                self.keep_leases(),
-                self.end_leases(),
+                self.keep_leases(&kept),
+                self.end_leases(&kept),
+                self.forget_absent(),
                 self.prune()
             )
         };
@@ -280,32 +287,49 @@ impl Control {
         }
     }
 
-    /// Edges that watch stay alive, and their leases with them.
-    async fn keep_leases(&self) {
+    /// Edges that watch stay alive, and their leases with them. `kept`: whether that could be written.
+    async fn keep_leases(&self, kept: &AtomicBool) {
         let Inner { store, presence, lease_ttl, .. } = &*self.service.inner;
         let mut ticks = interval(*lease_ttl / 3);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            let mut all = true;
             for edge in presence.edges() {
                 if let Err(error) = store.edge_alive(&edge, Timestamp::now() + *lease_ttl).await {
                     tracing::error!(%error, %edge, "the leases of an edge cannot be kept");
+                    all = false;
                 }
             }
+            kept.store(all, Ordering::Relaxed);
         }
     }
 
-    async fn end_leases(&self) {
+    /// Leases do not end because the database took no writes for a while: their edges would end the endpoints.
+    async fn end_leases(&self, kept: &AtomicBool) {
         let store = &self.service.inner.store;
         let mut ticks = interval(ENDED_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            if !kept.load(Ordering::Relaxed) {
+                continue;
+            }
             match store.remove_ended_leases(Timestamp::now()).await {
                 Ok(0) => {}
                 Ok(count) => tracing::debug!(count, "ended leases removed"),
                 Err(error) => tracing::error!(%error, "ended leases cannot be removed"),
             }
+        }
+    }
+
+    /// What is online at edges that do not report any more is not known.
+    async fn forget_absent(&self) {
+        let mut ticks = interval(ABSENT_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.service.inner.online.forget_absent();
         }
     }
 

@@ -11,21 +11,23 @@ use portway_codes::{Code, PublicError};
 use portway_names::{EdgeId, EndpointUrl, HostName, HostPattern, LeaseId, Scheme, WantedUrl};
 use portway_proto::Claim as WantedClaim;
 use portway_proto::control::v1::{
-    AuthenticateReply, AuthenticateRequest, ClaimReply, ClaimRequest, ReleaseReply, ReleaseRequest, Update,
-    WatchRequest,
+    AuthenticateReply, AuthenticateRequest, ClaimReply, ClaimRequest, EdgeCommand, EdgeReport, ReleaseReply,
+    ReleaseRequest, Update, WatchRequest,
 };
 use portway_rpc::control::control_plane_server::ControlPlane;
 use portway_rpc::status_from;
 use portway_store::{Claim, ClaimAnswer, Digest, Followed, Lease, Record, Release, Store, StoreError, Timestamp};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::certificates::Certificates;
 use crate::desk::{DeskFault, LeaseDesk};
 use crate::kept::principals::{AGENT_KINDS, known_as};
+use crate::online::Online;
 use crate::policy::NamePolicy;
 use crate::presence::Presence;
 use crate::random;
+use crate::report;
 use crate::resource;
 use crate::seal::MasterKey;
 use crate::watch::Watcher;
@@ -54,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) topic: Topic,
     pub(crate) desk: LeaseDesk,
     pub(crate) presence: Presence,
+    pub(crate) online: Online,
     pub(crate) certificates: Certificates,
     pub(crate) names: NamePolicy,
     pub(crate) lease_ttl: Duration,
@@ -63,9 +66,17 @@ pub(crate) struct Inner {
     pub(crate) closing: CancellationToken,
 }
 
+impl ControlService {
+    /// What is online at the edges.
+    pub fn online(&self) -> &Online {
+        &self.inner.online
+    }
+}
+
 #[tonic::async_trait]
 impl ControlPlane for ControlService {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<Update, Status>> + Send>>;
+    type ReportStream = Pin<Box<dyn Stream<Item = Result<EdgeCommand, Status>> + Send>>;
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let watcher = self.inner.begin_watch(request.into_inner()).await?;
@@ -103,6 +114,14 @@ impl ControlPlane for ControlService {
             .collect();
         self.inner.desk.release(releases).await.map_err(not_now)?;
         Ok(Response::new(ReleaseReply {}))
+    }
+
+    async fn report(&self, request: Request<Streaming<EdgeReport>>) -> Result<Response<Self::ReportStream>, Status> {
+        if self.inner.closing.is_cancelled() {
+            return Err(Status::unavailable(STOPPING));
+        }
+        let (online, closing) = (self.inner.online.clone(), self.inner.closing.clone());
+        Ok(Response::new(Box::pin(report::follow(online, request.into_inner(), closing))))
     }
 }
 

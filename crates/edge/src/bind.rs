@@ -17,6 +17,7 @@ use crate::bind_tcp;
 use crate::control_link::AskFault;
 use crate::endpoint::{About, Address, Endpoint, EndpointCounters, EndpointOptions, Holder};
 use crate::link::AgentLink;
+use crate::online::Listed;
 use crate::restriction;
 use crate::route::Taken;
 use crate::shares::Shares;
@@ -72,16 +73,36 @@ pub(crate) struct Online {
     pub(crate) credential: Arc<CredentialRecord>,
     /// None of an internal endpoint: its name is its account's own.
     lease: Option<Arc<LeaseRecord>>,
+    /// The lease is asked for again.
+    pub(crate) renewing: bool,
     /// How long the lease is kept for an agent that comes back.
     grace: Duration,
     /// Ends the accepting on a TCP endpoint's port.
     _accepting: Option<DropGuard>,
+    /// Its place in what is reported.
+    _listed: Listed,
 }
 
 impl Online {
     /// The agent gave the endpoint up: its name is free at once.
     pub(crate) fn close(mut self) {
         self.grace = Duration::ZERO;
+    }
+
+    /// The lease on its name.
+    pub(crate) fn lease(&self) -> Option<&Arc<LeaseRecord>> {
+        self.lease.as_ref()
+    }
+
+    /// The lease was granted again in the place of one that was lost.
+    pub(crate) fn renewed(&mut self, lease: Arc<LeaseRecord>) {
+        self.lease = Some(lease);
+        self.renewing = false;
+    }
+
+    /// The control plane took the name back: there is nothing to give back.
+    pub(crate) fn end(mut self) {
+        self.lease = None;
     }
 
     /// The URL as visitors write it: with the port where it is not the scheme's own.
@@ -137,6 +158,8 @@ pub(crate) async fn bind(agent: Arc<Agent>, wanted: Wanted, handle: u32) -> Resu
         handle,
         address: wanted.address,
         internal: wanted.internal,
+        pooled: wanted.pooled,
+        since: SystemTime::now(),
         about: wanted.about.into(),
         session: agent.session.clone(),
         shares: Arc::clone(&agent.shares),
@@ -162,7 +185,17 @@ pub(crate) async fn bind(agent: Arc<Agent>, wanted: Wanted, handle: u32) -> Resu
     });
     let grace = edge.config.lease_grace;
     let credential = Arc::clone(&agent.credential);
-    Ok(Online { edge, endpoint, credential, lease: name.lease, grace, _accepting: accepting })
+    let listed = edge.online.enter_endpoint(&endpoint);
+    Ok(Online {
+        edge,
+        endpoint,
+        credential,
+        lease: name.lease,
+        renewing: false,
+        grace,
+        _accepting: accepting,
+        _listed: listed,
+    })
 }
 
 /// A name that the account may have, and what keeps others from it.
@@ -241,6 +274,17 @@ impl Agent {
             return !holder.answers(&held.session).await;
         }
         !held.is_online()
+    }
+
+    /// The lease on a name of a session that is online, after the one it had is not there any more: again, as long as nobody else has
+    /// the name by now.
+    pub(crate) async fn claim_again(
+        &self,
+        url: &EndpointUrl,
+        pooled: bool,
+        deadline: Instant,
+    ) -> Result<Arc<LeaseRecord>, AskFault> {
+        self.claim_wanted(url.clone().into(), pooled, false, deadline).await
     }
 
     async fn claim_wanted(

@@ -10,6 +10,7 @@ use std::time::Duration;
 use portway_codes::{Code, PublicError};
 use portway_mux::{QuicListener, QuicSocket};
 use portway_names::{EdgeId, SessionId, TokenError};
+use portway_proto::AgentCommand;
 use portway_rpc::ControlClient;
 use portway_tls::{ALPN_PORTWAY, server_config, warm_up};
 use prometheus_client::registry::Registry;
@@ -23,7 +24,7 @@ use crate::control_link::ControlLink;
 use crate::leases::Leases;
 use crate::listeners::Listeners;
 use crate::metrics::Metrics;
-use crate::ngrok::AgentCommand;
+use crate::online::Roster;
 use crate::paced::Paced;
 use crate::ports::Ports;
 use crate::recent::Recent;
@@ -35,7 +36,7 @@ use crate::shard::{self, Shard};
 use crate::ssh::Logins;
 use crate::state::{EdgeShared, QuicServing, TlsConfigs};
 use crate::status::{EdgeStatus, EndpointStatus};
-use crate::{follow, quic_port};
+use crate::{follow, quic_port, report};
 
 /// Most shards an edge may have: more threads than any machine we know has processors are a mistake in a file.
 const SHARDS_MAX: usize = 1_024;
@@ -275,6 +276,7 @@ pub(crate) fn assemble(
         metrics,
         replica,
         sessions: Arc::new(Sessions::default()),
+        online: Arc::new(Roster::default()),
         ports: ports.map_err(io_error("take the sockets of its predecessor over"))?,
         control: ControlLink::new(control, config.limits.control_calls),
         leases: Leases::default(),
@@ -303,6 +305,7 @@ fn spawn(state: &Arc<EdgeShared>, listeners: &Listeners) -> Result<(), StartErro
     state.tasks.spawn_blocking_on(warm_up, first);
     state.tasks.spawn_on(follow::run(Arc::clone(state)), first);
     state.tasks.spawn_on(Leases::run(Arc::clone(state)), first);
+    state.tasks.spawn_on(report::run(Arc::clone(state)), first);
     for shard in 0..state.shards.len() {
         let own = listeners.try_clone().map_err(io_error("duplicate a listener"))?;
         own.https.into_iter().for_each(|socket| shard::spawn_https(state, shard, socket));

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
@@ -39,6 +39,10 @@ pub(crate) struct Endpoint {
     pub(crate) address: Address,
     /// Only endpoints of the same account reach it.
     pub(crate) internal: bool,
+    /// Others of the account may serve the same URL.
+    pub(crate) pooled: bool,
+    /// When it came online.
+    pub(crate) since: SystemTime,
     pub(crate) about: Mutex<About>,
     pub(crate) session: AgentLink,
     /// What visitors have of the session's streams.

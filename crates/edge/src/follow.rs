@@ -11,6 +11,8 @@ use portway_proto::control::v1::{Resource, Update, WatchRequest};
 use rand::RngExt;
 use tokio_stream::StreamExt;
 
+use tokio::time::Instant;
+
 use crate::bind::public_url;
 use crate::replica::{Change, ResourceFault};
 use crate::state::EdgeShared;
@@ -20,10 +22,13 @@ const RETRY_FIRST: Duration = Duration::from_millis(50);
 /// Longest wait before the watch is opened again: a change reaches an edge within seconds of the control plane's return.
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
+/// How long after a watch was opened again its changes may be some that were missed: what the control plane has, it sends at once.
+const CATCHING_UP: Duration = Duration::from_secs(5);
+
 /// Watches until the edge stops. While it drains it goes on: the leases of the edge live as long as its watch.
 pub(crate) async fn run(edge: Arc<EdgeShared>) {
     let stopped = edge.stopped.clone();
-    let mut follower = Follower { edge, epoch: String::new(), version: 0, parts: Vec::new() };
+    let mut follower = Follower { edge, epoch: String::new(), version: 0, parts: Vec::new(), missed_until: None };
     let work = async {
         let mut wait = RETRY_FIRST;
         loop {
@@ -46,6 +51,8 @@ struct Follower {
     version: u64,
     /// Parts of a snapshot that is not complete. As large as the control plane's state: it is trusted.
     parts: Vec<Resource>,
+    /// Until then changes may have happened while the edge was away.
+    missed_until: Option<Instant>,
 }
 
 impl Follower {
@@ -62,6 +69,7 @@ impl Follower {
         };
         self.connected();
         self.parts.clear();
+        self.missed_until = (!self.epoch.is_empty()).then(|| Instant::now() + CATCHING_UP);
         let (mut progress, mut broke) = (false, false);
         while let Some(update) = updates.next().await {
             match update {
@@ -123,8 +131,10 @@ impl Follower {
         let revoked = Code::ERR_NGROK_300.plain();
         for change in &changes {
             self.edge.sessions.apply(change, &revoked);
-            if let Change::LeaseChanged(lease) = change {
-                self.lease_changed(lease);
+            match change {
+                Change::LeaseChanged(lease) => self.lease_changed(lease),
+                Change::LeaseRemoved(lease) => self.lease_removed(lease),
+                _ => {}
             }
         }
     }
@@ -141,6 +151,22 @@ impl Follower {
                 let text = Code::ERR_NGROK_334.with(format!("{url} was taken over by another agent."));
                 session.order(|orders| orders.taken.push((endpoint.handle, Some(text))));
             }
+        }
+    }
+
+    /// A name that was taken back is no longer served. A lease that went while the edge was away may only have run out: the sessions ask
+    /// for it again.
+    fn lease_removed(&self, lease: &LeaseRecord) {
+        let missed = self.missed_until.is_some_and(|until| Instant::now() < until);
+        for endpoint in self.edge.routes.all_of_name(&lease.url) {
+            let Some(session) = self.edge.sessions.get(endpoint.holder.session_id) else { continue };
+            session.order(|orders| {
+                if missed {
+                    orders.recheck = true;
+                } else if !orders.lost.contains(&lease.id) {
+                    orders.lost.push(lease.id);
+                }
+            });
         }
     }
 }

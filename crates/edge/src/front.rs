@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use portway_codes::PublicError;
 use portway_mux::Session;
+use portway_proto::AgentCommand;
 
 use crate::bind::{Online, Refused, Wanted};
 use crate::control_stream::{ControlFault, ControlStream};
@@ -28,17 +29,28 @@ pub(crate) enum Heard {
     /// An endpoint; or what is wrong with the wish.
     Bind { request: u32, wanted: Result<Box<Wanted>, Refused> },
     /// An endpoint that is found by labels.
-    BindLabels { request: u32, labels: BTreeMap<String, String> },
+    BindLabels { request: u32, wanted: Box<Labelled> },
     /// An end to an endpoint; none when the agent names one that is not there.
     Unbind { request: u32, handle: Option<u32> },
     /// An end to an endpoint that is found by labels.
     UnbindLabels { request: u32, id: String },
     /// Other words about an endpoint.
     Describe { request: u32, endpoint: String, change: Change },
+    /// The answer to a command: why the agent does not obey; empty when it does.
+    Obeyed { request: u32, error: String },
     /// No endpoint any more.
     Goodbye,
     /// Something that ends the session.
     Fault(Refused),
+}
+
+/// An endpoint that is found by labels.
+#[derive(Debug)]
+pub(crate) struct Labelled {
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) about: About,
+    /// The upstream speaks HTTP/2 with prior knowledge.
+    pub(crate) upstream_http2: bool,
 }
 
 /// What an agent changes in what it says of an endpoint; what is none stays.
@@ -175,6 +187,23 @@ impl Front {
                 Ok(Stay::until(grace))
             }
         }
+    }
+
+    /// The agent is to do something.
+    pub(crate) async fn command(&mut self, request: u32, command: &AgentCommand) -> Result<(), ControlFault> {
+        match self {
+            Front::Native(control, _) => native::command(control, request, command).await,
+            // They are told by other ways.
+            Front::Ngrok(..) | Front::Ssh(_) => Ok(()),
+        }
+    }
+
+    /// The session ends because the owner of the account wants so.
+    pub(crate) async fn stopped(&mut self, text: &str) {
+        if let Front::Ssh(front) = self {
+            front.say(text);
+        }
+        self.leave(text).await;
     }
 
     /// The session ends, and the agent is told why.

@@ -11,17 +11,19 @@ use portway_names::HostName;
 use portway_proto::agent::v1::{
     Bind, BindRefused, Bound, EndpointClosed, GoAway, Refusal, Unbound, Welcome, agent_message, edge_message,
 };
-use portway_proto::{AgentHello, BindRequest, VERSION_MINOR};
+use portway_proto::{AgentCommand, AgentHello, BindRequest, MAX_REFUSAL_LEN, SessionProtocol, VERSION_MINOR};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::admission::ConnectionPermit;
 use crate::bind::{Agent, Online, Refused, Wanted};
+use crate::commands::Commands;
 use crate::control_stream::{ControlFault, ControlStream};
 use crate::endpoint::{About, Address, Endpoint, EndpointOptions};
 use crate::front::{Front, Heard};
 use crate::link::AgentLink;
 use crate::login;
 use crate::metrics::Kind;
+use crate::online::Introduction;
 use crate::session::AgentSession;
 use crate::sessions::Registration;
 use crate::shares::Shares;
@@ -73,7 +75,7 @@ async fn begin(
         }
     };
     match admit(&edge, hello, connect_name.as_ref(), &session, shard, peer).await {
-        Ok((agent, registration)) => welcome(agent, registration, control, session).await,
+        Ok(admitted) => welcome(admitted, control, session).await,
         Err(refused) => {
             login::count_refusal(&edge, peer, &refused);
             refuse(&mut control, &session, &refused).await;
@@ -89,6 +91,8 @@ async fn greet(edge: &EdgeShared, session: &Session) -> Result<(ControlStream, a
     Ok((control, first))
 }
 
+type Admitted = (Agent, Registration, Introduction);
+
 async fn admit(
     edge: &Arc<EdgeShared>,
     first: agent_message::Message,
@@ -96,7 +100,7 @@ async fn admit(
     session: &Session,
     shard: usize,
     peer: SocketAddr,
-) -> Result<(Agent, Registration), Refused> {
+) -> Result<Admitted, Refused> {
     let agent_message::Message::Hello(hello) = first else {
         let text = "The agent's first message must be Hello. Update the agent.";
         return Err(Refused::for_good(Code::ERR_NGROK_109.with(text)));
@@ -117,15 +121,19 @@ async fn admit(
         leg: 0,
         generation: hello.generation,
     };
-    Ok((agent, registration))
+    registration.handle().takes_commands(Commands::Native(hello.obeys));
+    let introduction = Introduction {
+        protocol: SessionProtocol::Native,
+        ssh_key: false,
+        agent_version: hello.agent_version,
+        os: hello.os,
+        metadata: hello.metadata,
+    };
+    Ok((agent, registration, introduction))
 }
 
-async fn welcome(
-    agent: Agent,
-    registration: Registration,
-    mut control: ControlStream,
-    session: Session,
-) -> Option<AgentSession> {
+async fn welcome(admitted: Admitted, mut control: ControlStream, session: Session) -> Option<AgentSession> {
+    let (agent, registration, introduction) = admitted;
     let edge = &agent.edge;
     let welcome = Welcome {
         version_minor: VERSION_MINOR,
@@ -139,7 +147,7 @@ async fn welcome(
         agent.session.abort();
         return None;
     }
-    Some(AgentSession::new(agent, registration, Front::Native(control, session)))
+    Some(AgentSession::new(agent, registration, introduction, Front::Native(control, session)))
 }
 
 /// The next thing that a native agent says.
@@ -163,6 +171,12 @@ fn heard(message: agent_message::Message) -> Heard {
         agent_message::Message::Bind(bind) => Heard::Bind { request: bind.request, wanted: wanted(bind).map(Box::new) },
         agent_message::Message::Unbind(unbind) => Heard::Unbind { request: 0, handle: Some(unbind.endpoint) },
         agent_message::Message::Goodbye(_) => Heard::Goodbye,
+        agent_message::Message::CommandAnswer(answer) if answer.error.len() > MAX_REFUSAL_LEN => {
+            let text =
+                format!("The agent's answer to a command is longer than {MAX_REFUSAL_LEN} bytes. Update the agent.");
+            Heard::Fault(Refused::for_good(Code::ERR_NGROK_109.with(text)))
+        }
+        agent_message::Message::CommandAnswer(answer) => Heard::Obeyed { request: answer.request, error: answer.error },
         agent_message::Message::Hello(_) => {
             let text = "The agent said Hello twice. Update the agent.";
             Heard::Fault(Refused::for_good(Code::ERR_NGROK_109.with(text)))
@@ -220,6 +234,15 @@ pub(crate) async fn closed(
 ) -> Result<(), ControlFault> {
     let closed = EndpointClosed { endpoint: endpoint.handle, code: why.code.to_string(), text: why.text.clone() };
     control.send(edge_message::Message::EndpointClosed(closed)).await
+}
+
+/// Tells the agent to do something; its answer names the request.
+pub(crate) async fn command(
+    control: &mut ControlStream,
+    request: u32,
+    command: &AgentCommand,
+) -> Result<(), ControlFault> {
+    control.send(edge_message::Message::Command(command.to_message(request))).await
 }
 
 /// Tells the agent to dial elsewhere.

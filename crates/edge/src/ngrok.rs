@@ -8,7 +8,6 @@ mod request;
 mod resume;
 
 pub(crate) use self::arrival::{AgentIo, looks_like_muxado, serve};
-pub use self::command::AgentCommand;
 pub(crate) use self::command::Obeys;
 pub(crate) use self::front::NgrokFront;
 pub use self::resume::ResumeKey;

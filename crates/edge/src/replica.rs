@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use portway_access::{IpAction, RestrictionType};
-use portway_names::{AccountId, CredentialId, EndpointUrl, HostName, IpPolicyId, IpPolicyRuleId, IpRestrictionId};
+use portway_names::{
+    AccountId, CredentialId, EndpointUrl, HostName, IpPolicyId, IpPolicyRuleId, IpRestrictionId, LeaseId,
+};
 use portway_proto::control::v1 as pb;
 use portway_proto::{CertificateName, CertificateRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord};
 use portway_tls::{CertEntry, CertName, CertStore, CertifiedKey, CertifiedKeyError};
@@ -35,6 +37,8 @@ pub(crate) enum Change {
     LeaseChanged(Arc<LeaseRecord>),
     /// The account admits agents from other addresses now.
     AgentsRestricted(AccountId),
+    /// Nobody has the name any more.
+    LeaseRemoved(Arc<LeaseRecord>),
     /// Everything was replaced: every session compares for itself.
     Replaced,
 }
@@ -179,8 +183,11 @@ impl Replica {
         let (mut changes, mut faults) = (Vec::new(), Vec::new());
         for id in delta.removed {
             let removed = tables.ids.pin().remove(&id).cloned();
-            if let Some(kind) = removed {
-                self.forget(&tables, &id, &kind, &mut changes);
+            match removed {
+                Some(kind) => self.forget(&tables, &id, &kind, &mut changes),
+                // A lease that was claimed here and taken back before the replica showed it: whose it was is not known.
+                None if id.parse::<LeaseId>().is_ok() => changes.push(Change::Replaced),
+                None => {}
             }
         }
         for resource in delta.changed {
@@ -247,7 +254,9 @@ impl Replica {
             Kind::Lease(url) => {
                 // A newer lease of the name may have taken its place already.
                 let leases = tables.leases.pin();
-                let _ = leases.remove_if(url, |_, lease| lease.id.to_string() == *id);
+                if let Ok(Some((_, gone))) = leases.remove_if(url, |_, lease| lease.id.to_string() == *id) {
+                    changes.push(Change::LeaseRemoved(Arc::clone(gone)));
+                }
             }
             Kind::Settings => {}
             Kind::IpPolicy(_) | Kind::IpPolicyRule(..) | Kind::IpRestriction(..) => tables.forget_ip(kind),

@@ -2,20 +2,27 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use portway_access::Acl;
 use portway_codes::{Code, PublicError};
+use portway_names::EndpointId;
+use portway_proto::EndpointRecord;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::admission::{Limit, SessionBinds};
 use crate::bind::{Agent, Online, Refused, Wanted, bind, new_ksuid};
 use crate::control_stream::ControlFault;
-use crate::front::{Change, Front, Heard};
+use crate::front::{Change, Front, Heard, Labelled};
 use crate::metrics::{CarrierLabel, ReasonLabel};
+use crate::online::{Introduction, Listed, unix_millis};
 use crate::restriction;
 use crate::sessions::{Orders, Registration};
+
+use self::names::Renewal;
+
+mod names;
 
 /// How soon a credential that the control plane confirmed, but the replica does not show, is looked up again: long enough for the
 /// replica to catch up, short enough for a revocation that came in between.
@@ -34,12 +41,16 @@ pub(crate) struct AgentSession {
     front: Front,
     endpoints: HashMap<u32, Online>,
     /// Endpoints without a URL, by id: what leads to them names labels.
-    labelled: HashMap<String, BTreeMap<String, String>>,
+    labelled: HashMap<String, (BTreeMap<String, String>, Listed)>,
     /// Binds under way: the request number and what came of it.
     binds: JoinSet<(u32, Result<Online, Refused>)>,
     /// How fast it bound of late.
     bound: SessionBinds,
     last_handle: u32,
+    /// Leases that are asked for again: at most one for each endpoint.
+    renewals: JoinSet<Renewal>,
+    /// Its place in what is reported. Boxed, as idle sessions are to be small.
+    _listed: Box<Listed>,
     /// When the credential is to be confirmed; none while the replica shows it.
     confirm_at: Option<Instant>,
     /// No more binds: the agent said Goodbye, or the edge GoAway.
@@ -64,12 +75,15 @@ enum End {
     Refused(Refused),
     /// The edge closes it when its streams have ended.
     Drained,
+    /// The owner of the account wants so.
+    Stopped,
     /// The carrier is gone.
     Closed,
 }
 
 impl AgentSession {
-    pub(crate) fn new(agent: Agent, registration: Registration, front: Front) -> Self {
+    pub(crate) fn new(agent: Agent, registration: Registration, introduction: Introduction, front: Front) -> Self {
+        let listed = agent.edge.online.enter_session(&agent, introduction);
         let shown = agent.edge.replica.has_credential(agent.credential.id);
         AgentSession {
             agent: Arc::new(agent),
@@ -80,6 +94,8 @@ impl AgentSession {
             binds: JoinSet::new(),
             bound: SessionBinds::default(),
             last_handle: 0,
+            renewals: JoinSet::new(),
+            _listed: Box::new(listed),
             confirm_at: (!shown).then(|| Instant::now() + CONFIRM_AFTER),
             leaving: None,
             leave_from: Instant::now(),
@@ -107,6 +123,7 @@ impl AgentSession {
 
     async fn over(&mut self, end: End) {
         self.binds.shutdown().await;
+        self.renewals.shutdown().await;
         let endpoints: Vec<_> = self.endpoints.drain().map(|(_, online)| online).collect();
         let session = &self.agent.session;
         match end {
@@ -117,6 +134,7 @@ impl AgentSession {
             }
             End::Refused(refused) => self.front.refuse(&endpoints, &refused).await,
             End::Drained => self.front.drained("the edge is shutting down").await,
+            End::Stopped => self.front.stopped("The session was stopped by its account.").await,
             End::Closed => {}
         }
         drop(endpoints);
@@ -136,6 +154,7 @@ impl AgentSession {
             _ = session.closed() => Err(End::Closed),
             orders = handle.orders() => Box::pin(self.obey(orders)).await,
             Some(done) = self.binds.join_next() => Box::pin(self.answer(done)).await,
+            Some(renewal) = self.renewals.join_next() => Box::pin(self.renewed(renewal)).await,
             () = tokio::time::sleep(LEAVE_LOOK), if self.leaving == Some(Leaving::Edge) => self.leave_when_idle(),
             () = sleep_until(confirm_at) => Box::pin(self.confirm()).await,
             heard = self.front.next(), if may_read => match heard {
@@ -151,8 +170,8 @@ impl AgentSession {
                 Ok(wanted) => self.bind(request, wanted).await,
                 Err(refused) => self.refuse_wish(request, refused).await,
             },
-            Heard::BindLabels { request, labels } => match self.may_bind() {
-                Ok(()) => self.bind_labels(request, labels).await,
+            Heard::BindLabels { request, wanted } => match self.may_bind() {
+                Ok(()) => self.bind_labels(request, *wanted).await,
                 Err(refused) => self.refuse_wish(request, refused).await,
             },
             Heard::Unbind { request, handle } => {
@@ -167,6 +186,10 @@ impl AgentSession {
                 Ok(())
             }
             Heard::Describe { request, endpoint, change } => self.describe(request, &endpoint, change).await,
+            Heard::Obeyed { request, error } => {
+                self.registration.handle().exchange.answer(request, error);
+                Ok(())
+            }
             Heard::Goodbye => {
                 if self.leaving != Some(Leaving::Edge) {
                     self.leaving = Some(Leaving::Agent);
@@ -180,14 +203,19 @@ impl AgentSession {
     }
 
     async fn bind(&mut self, request: u32, wanted: Box<Wanted>) -> Result<(), End> {
+        let handle = self.next_handle()?;
+        let agent = Arc::clone(&self.agent);
+        self.binds.spawn(async move { (request, bind(agent, *wanted, handle).await) });
+        Ok(())
+    }
+
+    fn next_handle(&mut self) -> Result<u32, End> {
         let Some(handle) = self.last_handle.checked_add(1) else {
             let text = "The session has used up its endpoint numbers. Connect again.";
             return Err(End::Refused(Refused::for_now(Code::ERR_NGROK_802.with(text))));
         };
         self.last_handle = handle;
-        let agent = Arc::clone(&self.agent);
-        self.binds.spawn(async move { (request, bind(agent, *wanted, handle).await) });
-        Ok(())
+        Ok(handle)
     }
 
     /// Whether the session may have one more endpoint; counts that it asked.
@@ -219,17 +247,34 @@ impl AgentSession {
         Ok(())
     }
 
-    async fn bind_labels(&mut self, request: u32, labels: BTreeMap<String, String>) -> Result<(), End> {
-        match permit_labels(&self.agent.credential.acl, &labels) {
-            Ok(()) => {
-                let id = new_ksuid().to_string();
-                tracing::info!(session = %self.agent.session_id, ?labels, "labelled endpoint there");
-                self.front.labels_bound(request, &id);
-                self.labelled.insert(id, labels);
-                Ok(())
-            }
-            Err(refused) => self.refuse_wish(request, refused).await,
+    async fn bind_labels(&mut self, request: u32, wanted: Labelled) -> Result<(), End> {
+        let Labelled { labels, about, upstream_http2 } = wanted;
+        if let Err(refused) = permit_labels(&self.agent.credential.acl, &labels) {
+            return self.refuse_wish(request, refused).await;
         }
+        let ksuid = new_ksuid();
+        tracing::info!(session = %self.agent.session_id, ?labels, "labelled endpoint there");
+        let record = EndpointRecord {
+            session: self.agent.session_id,
+            number: self.next_handle()?,
+            account: self.agent.credential.account,
+            id: EndpointId::new(ksuid),
+            url: None,
+            internal: false,
+            pooled: false,
+            name: about.name,
+            description: about.description,
+            metadata: about.metadata,
+            forwards_to: about.forwards_to,
+            upstream_http2,
+            traffic_policy: String::new(),
+            labels: labels.clone(),
+            started_at_ms: unix_millis(SystemTime::now()),
+        };
+        let listed = self.agent.edge.online.enter_labelled(record);
+        self.front.labels_bound(request, &ksuid.to_string());
+        self.labelled.insert(ksuid.to_string(), (labels, listed));
+        Ok(())
     }
 
     async fn describe(&mut self, request: u32, endpoint: &str, change: Change) -> Result<(), End> {
@@ -237,6 +282,7 @@ impl AgentSession {
         match found {
             Some(online) => {
                 change.apply(&mut online.endpoint.about.lock().unwrap_or_else(PoisonError::into_inner));
+                self.agent.edge.online.described(self.agent.session_id, online.endpoint.handle);
                 self.front.done(request);
                 Ok(())
             }
@@ -280,8 +326,19 @@ impl AgentSession {
         if let Some(error) = orders.refuse {
             return Err(End::Refused(Refused::for_good(error)));
         }
+        if orders.stop {
+            return Err(End::Stopped);
+        }
         if orders.close {
             return Err(End::Drained);
+        }
+        if orders.tell {
+            for (request, command) in self.registration.handle().exchange.take_unsent() {
+                self.front.command(request, &command).await.map_err(End::Fault)?;
+            }
+        }
+        if !orders.lost.is_empty() {
+            self.end_lost(&orders.lost).await?;
         }
         for (handle, text) in orders.taken {
             let Some(online) = self.endpoints.remove(&handle) else { continue };
@@ -320,6 +377,7 @@ impl AgentSession {
             self.confirm_at = Some(Instant::now());
             return Ok(());
         };
+        self.renew_lost();
         if credential.acl == self.agent.credential.acl {
             return Ok(());
         }
@@ -341,7 +399,7 @@ impl AgentSession {
         let denied: Vec<_> = self
             .labelled
             .iter()
-            .filter_map(|(id, labels)| Some((id.clone(), permit_labels(&credential.acl, labels).err()?)))
+            .filter_map(|(id, (labels, _))| Some((id.clone(), permit_labels(&credential.acl, labels).err()?)))
             .collect();
         for (id, refused) in denied {
             self.labelled.remove(&id);

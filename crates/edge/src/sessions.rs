@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use portway_codes::{Code, PublicError};
-use portway_mux::Session;
-use portway_names::{AccountId, CredentialId, SessionId};
+use portway_names::{AccountId, CredentialId, LeaseId, SessionId};
+use portway_proto::{AgentCommand, CommandKind};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::commands::{Commands, Exchange, answered, not_done, unsupported};
 use crate::link::AgentLink;
-use crate::ngrok::{AgentCommand, Obeys};
 use crate::replica::Change;
 
 /// How long a session has to answer when another agent of its account asks for one of its names. Much longer than a round trip, and short
@@ -43,8 +43,10 @@ pub(crate) struct SessionHandle {
     pub(crate) credential: CredentialId,
     orders: Mutex<Orders>,
     changed: Notify,
-    /// How its agent is told to stop, restart or update itself; set by sessions whose protocol has such commands.
-    commands: OnceLock<(Session, Obeys)>,
+    /// How its agent is told to stop, restart or update itself; set when it has logged in.
+    commands: OnceLock<Commands>,
+    /// What a native agent is told, and answers.
+    pub(crate) exchange: Exchange,
     /// When the session last answered a probe. Held while one is under way: there is one at a time, and the others wait for its outcome.
     answered: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -63,6 +65,12 @@ pub(crate) struct Orders {
     pub(crate) recheck: bool,
     /// These endpoints were taken; with a text for the agent unless it took them itself with a newer session.
     pub(crate) taken: Vec<(u32, Option<PublicError>)>,
+    /// The control plane took these leases back: their endpoints end.
+    pub(crate) lost: Vec<LeaseId>,
+    /// Tell the agent what was handed in to the exchange.
+    pub(crate) tell: bool,
+    /// End, as the owner of the account wants.
+    pub(crate) stop: bool,
 }
 
 /// The account has as many sessions as it may have.
@@ -81,8 +89,8 @@ impl Sessions {
         credential: CredentialId,
         limit: u32,
     ) -> Result<Registration, TooManySessions> {
-        let (orders, changed, commands, answered) = Default::default();
-        let handle = Arc::new(SessionHandle { id, account, credential, orders, changed, commands, answered });
+        let (orders, changed, commands, exchange, answered) = Default::default();
+        let handle = Arc::new(SessionHandle { id, account, credential, orders, changed, commands, exchange, answered });
         let mut tables = self.tables();
         let count = tables.by_account.entry(account).or_default();
         if *count >= limit {
@@ -144,7 +152,7 @@ impl Sessions {
             }
             Change::AgentsRestricted(account) => self.order_account(*account, |orders| orders.recheck = true),
             Change::Replaced => self.order_all(|orders| orders.recheck = true),
-            Change::LeaseChanged(_) => {}
+            Change::LeaseChanged(_) | Change::LeaseRemoved(_) => {}
         }
     }
 
@@ -186,22 +194,31 @@ impl SessionHandle {
     }
 
     /// From now on the agent can be told what to do.
-    pub(crate) fn takes_commands(&self, session: Session, obeys: Obeys) {
+    pub(crate) fn takes_commands(&self, commands: Commands) {
         // A session logs in once.
-        let _ = self.commands.set((session, obeys));
+        let _ = self.commands.set(commands);
     }
 
     /// Tells the agent what to do, and waits for its word.
-    pub(crate) async fn tell(&self, order: &AgentCommand) -> Result<(), PublicError> {
-        let Some((session, obeys)) = self.commands.get() else {
-            let code = match order {
-                AgentCommand::Stop => Code::ERR_NGROK_804,
-                AgentCommand::Restart => Code::ERR_NGROK_805,
-                AgentCommand::Update { .. } => Code::ERR_NGROK_806,
-            };
-            return Err(code.plain());
-        };
-        obeys.tell(session, order).await
+    ///
+    /// Cancel safety: the agent may have been told.
+    pub(crate) async fn tell(&self, command: &AgentCommand) -> Result<(), PublicError> {
+        match (self.commands.get(), command.kind()) {
+            (Some(Commands::Ngrok(session, obeys)), _) => obeys.tell(session, command).await,
+            (Some(Commands::Native(obeys)), kind) if obeys.contains(&kind) => {
+                let handed_in = self.exchange.hand_in(command.clone());
+                let answer = handed_in.ok_or_else(|| not_done("it has not answered the commands before this one"))?;
+                self.order(|orders| orders.tell = true);
+                answered(answer).await
+            }
+            (Some(Commands::Ssh), CommandKind::Stop) => {
+                self.order(|orders| orders.stop = true);
+                Ok(())
+            }
+            (Some(Commands::Ssh), CommandKind::Restart) => Err(Code::ERR_NGROK_1122.plain()),
+            (Some(Commands::Ssh), CommandKind::Update) => Err(Code::ERR_NGROK_1121.plain()),
+            (Some(Commands::Native(_)) | None, kind) => Err(unsupported(kind)),
+        }
     }
 
     /// Waits for orders and takes them. Cancel safety: safe; orders that were not returned stay.
@@ -227,6 +244,7 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let handle = &self.handle;
+        handle.exchange.close();
         let mut tables = self.sessions.tables();
         tables.sessions.remove(&handle.id);
         if let Some(ids) = tables.by_credential.get_mut(&handle.credential) {

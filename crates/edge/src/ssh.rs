@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use portway_codes::{Code, PublicError};
 use portway_names::WantedUrl;
-use portway_proto::{AgentId, CredentialRecord};
+use portway_proto::{AgentId, CredentialRecord, SessionProtocol};
 use portway_ssh::{
     AcceptError, Accepted, Command, Events, Front as SshServer, Gate, Happening, Offer, ProxyVersion, Terminal,
 };
@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::actions::EndpointActions;
 use crate::admission::{ConnectionPermit, Limit};
 use crate::bind::{Agent, Online, Refused, Wanted, is_internal};
+use crate::commands::Commands;
 use crate::config::Limits;
 use crate::control_stream::ControlFault;
 use crate::endpoint::{About, Address, Endpoint, EndpointOptions};
@@ -26,6 +27,7 @@ use crate::front::{Front, Heard};
 use crate::link::AgentLink;
 use crate::login;
 use crate::metrics::{HandshakeLabel, HandshakeStage, Kind};
+use crate::online::Introduction;
 use crate::session::AgentSession;
 use crate::shares::{Share, Shares};
 use crate::state::EdgeShared;
@@ -116,8 +118,9 @@ async fn turn_away<IO: AsyncWrite + Unpin>(mut io: IO) {
 }
 
 /// A place among the sessions, and the first wishes.
-async fn begin(edge: Arc<EdgeShared>, accepted: Accepted<Arc<CredentialRecord>>, shard: usize) -> Option<AgentSession> {
-    let Accepted { who: credential, command, endpoints, session, terminal, events } = accepted;
+async fn begin(edge: Arc<EdgeShared>, accepted: Accepted<Client>, shard: usize) -> Option<AgentSession> {
+    let Accepted { who, command, endpoints, session, terminal, events } = accepted;
+    let Client { credential, by_key } = who;
     let peer = session.peer_addr();
     let (session_id, registration) = match login::register(&edge, &credential, peer) {
         Ok(registered) => registered,
@@ -159,7 +162,16 @@ async fn begin(edge: Arc<EdgeShared>, accepted: Accepted<Arc<CredentialRecord>>,
         leg: 0,
         generation: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
     };
-    Some(AgentSession::new(agent, registration, Front::Ssh(Box::new(front))))
+    registration.handle().takes_commands(Commands::Ssh);
+    let introduction = Introduction {
+        protocol: SessionProtocol::Ssh,
+        ssh_key: by_key,
+        // SSH has no words for them.
+        agent_version: String::new(),
+        os: String::new(),
+        metadata: String::new(),
+    };
+    Some(AgentSession::new(agent, registration, introduction, Front::Ssh(Box::new(front))))
 }
 
 /// What one `-R` asks for, with the options of the command.
@@ -215,22 +227,30 @@ fn wanted(
     })
 }
 
+/// Who logged in.
+#[derive(Debug, Clone)]
+struct Client {
+    credential: Arc<CredentialRecord>,
+    /// With a key, not with an authtoken.
+    by_key: bool,
+}
+
 /// Answers whose credentials SSH clients offer.
 struct EdgeGate {
     edge: Arc<EdgeShared>,
 }
 
 impl Gate for EdgeGate {
-    type Who = Arc<CredentialRecord>;
+    type Who = Client;
 
     async fn admit(&self, offer: Offer, peer: SocketAddr) -> Result<Self::Who, PublicError> {
         // SSH does not say which name was dialled.
         let name = None;
-        let admitted = match offer {
-            Offer::Token(token) => login::authenticate(&self.edge, &token, name, peer).await,
-            Offer::Key(key) => login::authenticate_key(&self.edge, &key.openssh, name, peer).await,
+        let (by_key, admitted) = match offer {
+            Offer::Token(token) => (false, login::authenticate(&self.edge, &token, name, peer).await),
+            Offer::Key(key) => (true, login::authenticate_key(&self.edge, &key.openssh, name, peer).await),
         };
-        admitted.map_err(|refused| refused.error)
+        admitted.map(|credential| Client { credential, by_key }).map_err(|refused| refused.error)
     }
 }
 
@@ -245,7 +265,7 @@ pub(crate) struct SshFront {
     handles: Vec<Option<u32>>,
     /// Their URLs, in the order in which the user asked for them.
     urls: Vec<Option<String>>,
-    events: Events<Arc<CredentialRecord>>,
+    events: Events<Client>,
     /// None when the user has been told the last word.
     terminal: Option<Terminal>,
 }
@@ -296,14 +316,19 @@ impl SshFront {
 
     /// The client will not dial again by itself: it is told, and has all the time there is.
     pub(crate) fn go_away(&self) {
-        if let Some(terminal) = &self.terminal {
-            terminal.line(GOING);
-        }
+        self.say(GOING);
     }
 
     /// Ends the session of an edge that drains. The user did not want that, so it is an error: a loop around `ssh` looks at the exit status.
     pub(crate) async fn drained(&mut self) {
         self.leave(Some(&Code::ERR_NGROK_803.with(GOING))).await;
+    }
+
+    /// Shows the user a line.
+    pub(crate) fn say(&self, text: &str) {
+        if let Some(terminal) = &self.terminal {
+            terminal.line(text);
+        }
     }
 
     /// Ends the session; with an error when something went wrong.

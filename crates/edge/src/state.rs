@@ -19,6 +19,7 @@ use crate::control_link::ControlLink;
 use crate::endpoint::Endpoint;
 use crate::leases::Leases;
 use crate::metrics::{Kind, KindLabel, Metrics};
+use crate::online::Roster;
 use crate::paced::Paced;
 use crate::ports::Ports;
 use crate::recent::Recent;
@@ -40,6 +41,8 @@ pub(crate) struct EdgeShared {
     pub(crate) admission: Arc<Admission>,
     pub(crate) replica: Replica,
     pub(crate) sessions: Arc<Sessions>,
+    /// What is reported to the control plane.
+    pub(crate) online: Arc<Roster>,
     pub(crate) ports: Ports,
     pub(crate) control: ControlLink,
     pub(crate) leases: Leases,

@@ -5,6 +5,7 @@ mod faults;
 mod lifecycle;
 mod native;
 mod ngrok;
+mod online;
 mod passing;
 mod restrictions;
 mod ssh;

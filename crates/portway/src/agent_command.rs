@@ -2,15 +2,17 @@
 
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _, stderr, stdout};
+use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use portway_agent::config::{Config, EndpointConfig};
 use portway_agent::{
-    Agent, BindError, ConnectError, Endpoint, EndpointOptions, EndpointStatus, HostHeader, ProxyProtocol, Scheme,
-    Upstream,
+    Agent, AgentBuilder, BindError, ConnectError, Endpoint, EndpointOptions, EndpointStatus, HostHeader, ProxyProtocol,
+    Scheme, Upstream,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::agent_settings::{AgentSettings, SettingsError};
 use crate::cli::{AgentArgs, EndpointArgs, HttpArgs, StartArgs, TcpArgs, TerminateAt, TlsArgs, UpstreamProtocol};
@@ -125,6 +127,33 @@ fn failed(text: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// What the owner of the account had this agent do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Stop,
+    Restart,
+}
+
+/// Lets the owner of the account stop and restart this agent. It does not update itself: that is for the package that it came in.
+fn obey(builder: AgentBuilder, told: &watch::Sender<Told>) -> AgentBuilder {
+    let (stop, restart) = (told.clone(), told.clone());
+    let tell = |told: &watch::Sender<Told>, what| {
+        told.send_replace(what);
+        Ok(())
+    };
+    builder.on_stop(move || tell(&stop, Told::Stop)).on_restart(move || tell(&restart, Told::Restart))
+}
+
+/// Runs this program again in the place of this process, with the same arguments; returns when that cannot be done.
+fn run_again() -> ExitCode {
+    let mut args = std::env::args_os();
+    // By the name that was called: an update may have replaced the file.
+    let Some(program) = args.next() else { return failed("the agent cannot restart: its program has no name") };
+    let error = std::process::Command::new(&program).args(args).exec();
+    failed(&format!("the agent cannot restart: {} cannot be run: {error}", program.display()))
+}
+
 /// Why the agent did not get as far as serving.
 enum Failure {
     /// The settings cannot be used; nothing was tried.
@@ -161,8 +190,9 @@ impl Run {
         for warning in &self.settings.config.warnings {
             tracing::warn!("{warning}");
         }
+        let (told, mut hears) = watch::channel(Told::Nothing);
         let code = tokio::select! {
-            result = self.connect() => match result {
+            result = self.connect(&told) => match result {
                 Ok((agent, endpoints)) => Some((agent, endpoints)),
                 Err(failure) => {
                     log.flush();
@@ -175,21 +205,31 @@ impl Run {
             () = signals.next() => None,
         };
         let Some((agent, endpoints)) = code else { return ExitCode::SUCCESS };
-        self.serve(&agent, &upstreams, &mut signals).await;
+        let ended = async {
+            tokio::select! {
+                () = signals.next() => {}
+                // The sender lives as long as the agent.
+                _ = hears.wait_for(|told| *told != Told::Nothing) => {}
+            }
+        };
+        self.serve(&agent, &upstreams, ended).await;
         tokio::select! {
             () = agent.close_within(GRACE) => {}
             () = signals.next() => {}
         }
         drop(endpoints);
         log.flush();
-        ExitCode::SUCCESS
+        let told = *told.borrow();
+        if told == Told::Restart { run_again() } else { ExitCode::SUCCESS }
     }
 
     /// Connects and opens the endpoints.
-    async fn connect(&self) -> Result<(Agent, Vec<Endpoint>), Failure> {
+    async fn connect(&self, told: &watch::Sender<Told>) -> Result<(Agent, Vec<Endpoint>), Failure> {
         let mut wait = Duration::from_millis(500);
         let agent = loop {
-            match self.settings.builder().connect().await {
+            let builder = self.settings.builder();
+            let builder = if self.settings.remote_management() { obey(builder, told) } else { builder };
+            match builder.connect().await {
                 Ok(agent) => break agent,
                 Err(error) if self.keep_trying && error.is_transient() => {
                     self.not_yet(&error, wait);
@@ -258,7 +298,8 @@ impl Run {
     }
 
     /// Runs until somebody stops it.
-    async fn serve(&self, agent: &Agent, upstreams: &[Upstream], signals: &mut Signals) {
+    async fn serve(&self, agent: &Agent, upstreams: &[Upstream], ended: impl Future<Output = ()>) {
+        let mut ended = std::pin::pin!(ended);
         let mut notices = self.settings.config.warnings.clone();
         for upstream in upstreams {
             if let Err(problem) = upstream.probe().await {
@@ -269,7 +310,7 @@ impl Run {
         if self.settings.view {
             let events = agent.events();
             let source = || view::Snapshot::of(agent, &notices);
-            match view::run(source, events, signals.next()).await {
+            match view::run(source, events, ended.as_mut()).await {
                 Ok(()) => {
                     for endpoint in agent.endpoints() {
                         if let Some(url) = endpoint.url {
@@ -290,7 +331,7 @@ impl Run {
                 let _ = writeln!(stdout(), "{url} -> {forwards_to}");
             }
         }
-        signals.next().await;
+        ended.await;
         tracing::info!("stopping: connections may finish");
     }
 }

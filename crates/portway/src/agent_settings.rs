@@ -107,6 +107,11 @@ impl AgentSettings {
         Ok(Self { connect_url, ca, log, view, authtoken, roots, carrier, proxy_url, connect_timeout, config })
     }
 
+    /// Whether the owner of the account may stop and restart the agent from afar.
+    pub(crate) fn remote_management(&self) -> bool {
+        self.config.settings.remote_management != Some(false)
+    }
+
     /// The agent, described.
     pub(crate) fn builder(&self) -> AgentBuilder {
         let mut builder = Agent::builder()

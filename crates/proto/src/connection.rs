@@ -49,14 +49,14 @@ impl ConnectionHead {
     }
 }
 
-fn ip_field(ip: IpAddr) -> Bytes {
+pub(crate) fn ip_field(ip: IpAddr) -> Bytes {
     match ip.to_canonical() {
         IpAddr::V4(ip) => Bytes::copy_from_slice(&ip.octets()),
         IpAddr::V6(ip) => Bytes::copy_from_slice(&ip.octets()),
     }
 }
 
-fn address(ip: &[u8], port: u32) -> Result<SocketAddr, AddressError> {
+pub(crate) fn address(ip: &[u8], port: u32) -> Result<SocketAddr, AddressError> {
     let port = u16::try_from(port).map_err(|_| AddressError::Port(port))?;
     let ip = if let Ok(octets) = <[u8; 4]>::try_from(ip) {
         IpAddr::from(octets)

@@ -6,9 +6,9 @@ use portway_codes::{Code, PublicError};
 use portway_names::KSUID_TEXT_LEN;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::agent::v1::Hello;
+use crate::agent::v1::{Hello, RemoteCommand};
 use crate::field::at_most;
-use crate::{AgentId, FieldError, MAX_LABEL_LEN, MAX_METADATA_LEN};
+use crate::{AgentId, CommandKind, FieldError, MAX_LABEL_LEN, MAX_METADATA_LEN};
 
 /// Major version of the agent protocol. Another major version is refused.
 pub const VERSION_MAJOR: u32 = 1;
@@ -50,6 +50,8 @@ pub struct AgentHello {
     pub heartbeat_interval: Option<Duration>,
     /// How much longer the edge should wait, `None` for the default.
     pub heartbeat_tolerance: Option<Duration>,
+    /// Commands that the agent obeys.
+    pub obeys: Vec<CommandKind>,
 }
 
 /// Why a session cannot begin with this [`Hello`].
@@ -124,6 +126,7 @@ impl AgentHello {
             metadata: self.metadata.clone(),
             heartbeat_interval_ms: self.heartbeat_interval.map_or(0, to_millis),
             heartbeat_tolerance_ms: self.heartbeat_tolerance.map_or(0, to_millis),
+            obeys: self.obeys.iter().map(|kind| RemoteCommand::from(*kind).into()).collect(),
         }
     }
 }
@@ -150,6 +153,7 @@ impl TryFrom<Hello> for AgentHello {
             metadata: at_most("metadata", message.metadata, MAX_METADATA_LEN).map_err(HelloError::Metadata)?,
             heartbeat_interval: heartbeat(message.heartbeat_interval_ms).map_err(HelloError::HeartbeatInterval)?,
             heartbeat_tolerance: heartbeat(message.heartbeat_tolerance_ms).map_err(HelloError::HeartbeatTolerance)?,
+            obeys: CommandKind::known(&message.obeys),
         })
     }
 }

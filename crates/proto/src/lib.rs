@@ -7,20 +7,24 @@
 mod agent_id;
 mod bind;
 mod claim;
+mod command;
 mod connection;
 mod field;
 mod hello;
 mod ip_record;
+mod online;
 mod record;
 mod redact;
 
 pub use agent_id::AgentId;
 pub use bind::{BindRequest, ProxyVersion};
 pub use claim::Claim;
+pub use command::{AgentCommand, CommandKind, MAX_REFUSAL_LEN, MAX_VERSION_LEN};
 pub use connection::AddressError;
 pub use field::{FieldError, FieldFault, url_code};
 pub use hello::{AgentHello, HelloError, VERSION_MAJOR, VERSION_MINOR, is_authtoken};
 pub use ip_record::{IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord};
+pub use online::{EdgeRecord, EndpointRecord, ItemKey, OnlineRecord, SessionProtocol, SessionRecord};
 pub use record::{
     CertificateName, CertificateRecord, ConnectNameRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord,
     SettingsRecord,

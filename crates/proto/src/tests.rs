@@ -14,15 +14,17 @@ use proptest::prelude::*;
 use prost::Message;
 use secrecy::ExposeSecret;
 
-use crate::agent::v1::{AgentMessage, Bind, ConnectionHead, EdgeMessage, Hello, Unbind, agent_message};
+use crate::agent::v1::{AgentMessage, Bind, Command, ConnectionHead, EdgeMessage, Hello, Unbind, agent_message};
 use crate::control::v1::{
-    Certificate, ClaimRequest, IpPolicy, IpPolicyRule, IpRestriction, Lease, Resource, Update, resource::Body,
+    AgentSession, Certificate, ClaimRequest, EdgeInfo, IpPolicy, IpPolicyRule, IpRestriction, Lease, OnlineEndpoint,
+    OnlineItem, Resource, Update, edge_command, online_item, resource::Body,
 };
 use crate::{
-    AddressError, AgentHello, AgentId, BindRequest, CertificateName, CertificateRecord, Claim, ConnectNameRecord,
-    CredentialRecord, FieldError, FieldFault, HelloError, IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord,
-    LeaseRecord, MAX_DESCRIPTION_LEN, MAX_METADATA_LEN, ProxyVersion, RecordError, ReplicaRecord, SettingsRecord,
-    VERSION_MAJOR,
+    AddressError, AgentCommand, AgentHello, AgentId, BindRequest, CertificateName, CertificateRecord, Claim,
+    ConnectNameRecord, CredentialRecord, EdgeRecord, EndpointRecord, FieldError, FieldFault, HelloError,
+    IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord, LeaseRecord, MAX_DESCRIPTION_LEN, MAX_METADATA_LEN,
+    MAX_VERSION_LEN, OnlineRecord, ProxyVersion, RecordError, ReplicaRecord, SessionProtocol, SessionRecord,
+    SettingsRecord, VERSION_MAJOR,
 };
 
 fn through_bytes<M: Message + Default>(message: &M) -> M {
@@ -379,4 +381,72 @@ proptest! {
         let _ = Resource::decode(&*bytes).map(ReplicaRecord::try_from);
         let _ = ConnectionHead::decode(&*bytes).map(|head| (head.client(), head.server()));
     }
+}
+
+#[test]
+fn commands_go_through_both_messages() {
+    for command in [
+        AgentCommand::Stop,
+        AgentCommand::Restart,
+        AgentCommand::Update { version: "1.2".to_owned(), permit_major: true },
+    ] {
+        assert_eq!(AgentCommand::try_from(through_bytes(&command.to_message(7))), Ok(command.clone()));
+        assert_eq!(AgentCommand::try_from(Some(edge_command::Command::from(&command))), Ok(command));
+    }
+    let unknown = Command { command: 9, ..Command::default() };
+    assert_eq!(AgentCommand::try_from(unknown).unwrap_err().field, "command");
+    assert_eq!(AgentCommand::try_from(None).unwrap_err().field, "command");
+    let version = "x".repeat(MAX_VERSION_LEN + 1);
+    let long = AgentCommand::Update { version, permit_major: false };
+    assert_eq!(AgentCommand::try_from(long.to_message(1)).unwrap_err().field, "version");
+    assert_eq!(AgentCommand::try_from(Some((&long).into())).unwrap_err().field, "version");
+}
+
+#[test]
+fn what_is_online_names_the_field_that_is_wrong() {
+    let id = "0ujtsYcgvSTl8PAuAdqWYSMnLOv";
+    let session = AgentSession {
+        session_id: format!("ts_{id}"),
+        account_id: format!("ac_{id}"),
+        credential_id: format!("cr_{id}"),
+        protocol: 3,
+        ip: Bytes::from_static(&[192, 0, 2, 1]),
+        ..AgentSession::default()
+    };
+    let record = SessionRecord::try_from(session.clone()).unwrap();
+    assert_eq!((record.protocol, record.ip.to_string().as_str()), (SessionProtocol::Ssh, "192.0.2.1"));
+    assert_eq!(OnlineRecord::Session(record).to_message().item, Some(online_item::Item::Session(session.clone())));
+    let wrong = |session: AgentSession| SessionRecord::try_from(session).unwrap_err().field;
+    assert_eq!(wrong(AgentSession { protocol: 0, ..session.clone() }), "protocol");
+    assert_eq!(wrong(AgentSession { ip: Bytes::new(), ..session.clone() }), "ip");
+    assert_eq!(wrong(AgentSession { credential_id: format!("sshcr_{id}"), ..session.clone() }), "credential_id");
+
+    let endpoint = OnlineEndpoint {
+        session_id: session.session_id,
+        number: 1,
+        account_id: session.account_id,
+        endpoint_id: format!("ep_{id}"),
+        url: "https://app.example.com:8443".to_owned(),
+        labels: [("edge".to_owned(), "e".to_owned())].into(),
+        ..OnlineEndpoint::default()
+    };
+    let record = EndpointRecord::try_from(endpoint.clone()).unwrap();
+    assert_eq!(OnlineRecord::Endpoint(record).to_message().item, Some(online_item::Item::Endpoint(endpoint.clone())));
+    let wrong = |endpoint: OnlineEndpoint| EndpointRecord::try_from(endpoint).unwrap_err().field;
+    assert_eq!(wrong(OnlineEndpoint { number: 0, ..endpoint.clone() }), "number");
+    assert_eq!(wrong(OnlineEndpoint { url: "ssh://x".to_owned(), ..endpoint.clone() }), "url");
+    assert!(EndpointRecord::try_from(OnlineEndpoint { url: String::new(), ..endpoint }).unwrap().url.is_none());
+    assert_eq!(OnlineRecord::try_from(OnlineItem::default()).unwrap_err().field, "item");
+
+    let edge = EdgeInfo {
+        edge_id: "edge".to_owned(),
+        process: "p".to_owned(),
+        region: "eu".to_owned(),
+        ..EdgeInfo::default()
+    };
+    assert_eq!(EdgeRecord::try_from(edge.clone()).unwrap().to_message(), edge);
+    let wrong = |edge: EdgeInfo| EdgeRecord::try_from(edge).unwrap_err().field;
+    assert_eq!(wrong(EdgeInfo { process: String::new(), ..edge.clone() }), "process");
+    assert_eq!(wrong(EdgeInfo { process: "x".repeat(65), ..edge.clone() }), "process");
+    assert_eq!(wrong(EdgeInfo { region: "E U".to_owned(), ..edge }), "region");
 }

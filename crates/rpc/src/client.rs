@@ -4,8 +4,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use portway_proto::control::v1::{
-    AuthenticateReply, AuthenticateRequest, ClaimReply, ClaimRequest, ReleaseRequest, Update, WatchRequest,
+    AuthenticateReply, AuthenticateRequest, ClaimReply, ClaimRequest, EdgeCommand, EdgeReport, ReleaseRequest, Update,
+    WatchRequest,
 };
+use tokio_stream::Stream;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -22,6 +24,8 @@ pub const CLAIM_DEADLINE: Duration = Duration::from_secs(10);
 pub const RELEASE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a watch may take to begin. The stream itself has no deadline; it ends when either side goes.
 pub const WATCH_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a report may take to begin; as a watch.
+pub const REPORT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Calls the control plane. Cheap to clone; every clone shares one connection, from whatever runtime it is called.
 ///
@@ -91,6 +95,23 @@ impl ControlClient {
     pub async fn release(&self, request: ReleaseRequest) -> Result<(), Status> {
         let mut inner = self.inner.clone();
         within(RELEASE_DEADLINE, inner.release(timed(request, RELEASE_DEADLINE))).await.map(|_| ())
+    }
+
+    /// Reports what is online, and receives commands for agents. The control plane reads `reports` as fast as it can: what it has not
+    /// taken waits in their stream.
+    ///
+    /// # Errors
+    /// A status when the report cannot begin within [`REPORT_DEADLINE`]; later the stream of commands yields one and ends, or ends
+    /// without one when the control plane stops. Report again then, from the beginning.
+    ///
+    /// # Cancel safety
+    /// Dropping the future or the stream ends the report.
+    pub async fn report(
+        &self,
+        reports: impl Stream<Item = EdgeReport> + Send + 'static,
+    ) -> Result<Streaming<EdgeCommand>, Status> {
+        let mut inner = self.inner.clone();
+        within(REPORT_DEADLINE, inner.report(reports)).await
     }
 }
 

@@ -14,7 +14,10 @@ mod memory;
 mod remote;
 mod status;
 
-pub use client::{AUTHENTICATE_DEADLINE, CLAIM_DEADLINE, ControlClient, MAX_MESSAGE, RELEASE_DEADLINE, WATCH_DEADLINE};
+pub use client::{
+    AUTHENTICATE_DEADLINE, CLAIM_DEADLINE, ControlClient, MAX_MESSAGE, RELEASE_DEADLINE, REPORT_DEADLINE,
+    WATCH_DEADLINE,
+};
 pub use memory::in_memory;
 pub use remote::{LinkError, LinkIdentity, remote, serve_remote};
 pub use status::{public_error, should_retry, status_from};

@@ -11,8 +11,8 @@ use portway_codes::Code;
 use portway_proto::control::v1::resource::Body;
 use portway_proto::control::v1::update::Change;
 use portway_proto::control::v1::{
-    AuthenticateReply, AuthenticateRequest, Certificate, ClaimReply, ClaimRequest, ReleaseReply, ReleaseRequest,
-    Resource, SnapshotPart, Update, WatchRequest,
+    AuthenticateReply, AuthenticateRequest, Certificate, ClaimReply, ClaimRequest, EdgeCommand, EdgeReport, OnlinePart,
+    ReleaseReply, ReleaseRequest, Resource, SnapshotPart, Update, WatchRequest, edge_report,
 };
 use portway_rpc::control::control_plane_server::ControlPlane;
 use portway_rpc::{
@@ -23,7 +23,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// Answers by what is asked.
 #[derive(Clone, Default)]
@@ -34,6 +34,7 @@ struct Fake {
 #[tonic::async_trait]
 impl ControlPlane for Fake {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<Update, Status>> + Send>>;
+    type ReportStream = Pin<Box<dyn Stream<Item = Result<EdgeCommand, Status>> + Send>>;
 
     /// `version` updates of one resource with a large key each, then nothing more, for ever.
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
@@ -64,6 +65,15 @@ impl ControlPlane for Fake {
 
     async fn release(&self, _: Request<ReleaseRequest>) -> Result<Response<ReleaseReply>, Status> {
         Ok(Response::new(ReleaseReply {}))
+    }
+
+    /// A command for each report, as long as reports come.
+    async fn report(&self, request: Request<Streaming<EdgeReport>>) -> Result<Response<Self::ReportStream>, Status> {
+        let reports = request.into_inner().enumerate();
+        let command = |(at, report): (usize, Result<EdgeReport, Status>)| {
+            report.map(|_| EdgeCommand { command_id: at as u64, ..EdgeCommand::default() })
+        };
+        Ok(Response::new(Box::pin(reports.map(command))))
     }
 }
 
@@ -104,6 +114,10 @@ async fn served(pki: &Pki) -> (String, JoinHandle<()>) {
 
 async fn talks(client: &ControlClient) {
     client.release(ReleaseRequest::default()).await.unwrap();
+    let report = EdgeReport { report: Some(edge_report::Report::Part(OnlinePart::default())) };
+    let commands = client.report(stream::iter(vec![report; 3])).await.unwrap();
+    let ids: Vec<u64> = commands.map(|command| command.unwrap().command_id).collect().await;
+    assert_eq!(ids, [0, 1, 2], "both directions flow, and each end is seen");
     let claim = ClaimRequest { url: "https://app.example".to_owned(), ..ClaimRequest::default() };
     let status = client.claim(claim).await.unwrap_err();
     let error = public_error(&status).unwrap();

@@ -18,6 +18,7 @@ mod writable;
 
 pub use config::{ConfigError, ServerConfig};
 pub use handover::HandoverError;
+pub use portway_control::Online;
 pub use portway_edge::{EdgeStatus, EndpointStatus};
 pub use ready::Ready;
 pub use server::{Order, Server, StartError};

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use portway_control::{Control, ControlConfig, DataDir, RestApi};
+use portway_control::{Control, ControlConfig, DataDir, Online, RestApi};
 use portway_edge::{Edge, EdgeConfig, EdgeStatus, Listeners, OwnService, OwnVisitor, QuicKeys, ResumeKey};
 use portway_names::HostName;
 use portway_rpc::in_memory;
@@ -141,6 +141,11 @@ impl Server {
     /// A picture of the edge now.
     pub fn status(&self) -> EdgeStatus {
         self.core.edge.status()
+    }
+
+    /// What is online at the edges, as the control plane of this server knows it; none while there is none.
+    pub fn online(&self) -> Option<Online> {
+        self.core.control.as_ref().map(|control| control.service().online().clone())
     }
 
     /// Serves until it is told to stop, or until a successor took over; then drains: stops accepting, sends agents away, lets streams

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use portway_agent::{Agent, AgentBuilder, Roots};
-use portway_server::{Order, Ready, Server, ServerConfig, Settings};
+use portway_server::{Online, Order, Ready, Server, ServerConfig, Settings};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -22,6 +22,7 @@ use crate::client::Client;
 pub struct Cluster {
     data_dir: TempDir,
     ready: Ready,
+    online: Online,
     authtoken: SecretString,
     api_key: SecretString,
     ca: Vec<u8>,
@@ -83,6 +84,7 @@ impl Cluster {
         });
         let server = Server::start(ServerConfig::resolve(settings.clone())?).await?;
         let ready = server.ready().clone();
+        let online = server.online().context("a server that started has a control plane")?;
         let bootstrap: serde_json::Value =
             serde_json::from_slice(&std::fs::read(data_dir.path().join("data/bootstrap.json"))?)?;
         let authtoken = bootstrap["authtoken"].as_str().context("bootstrap.json has an authtoken")?.into();
@@ -90,12 +92,17 @@ impl Cluster {
         let ca = std::fs::read(&ready.ca_cert)?;
         let (orders, told) = mpsc::channel(1);
         let serving = tokio::spawn(server.run(told));
-        Ok(Self { data_dir, ready, authtoken, api_key, ca, settings, orders, serving })
+        Ok(Self { data_dir, ready, online, authtoken, api_key, ca, settings, orders, serving })
     }
 
     /// Where the server is reached.
     pub fn ready(&self) -> &Ready {
         &self.ready
+    }
+
+    /// What is online, as the server's control plane knows it.
+    pub fn online(&self) -> &Online {
+        &self.online
     }
 
     /// The server's data directory.
@@ -210,6 +217,7 @@ impl Cluster {
     pub async fn upgrade(&mut self) -> Result<Predecessor> {
         let server = Server::upgrade(ServerConfig::resolve(self.settings.clone())?).await?;
         self.ready = server.ready().clone();
+        self.online = server.online().context("a server that started has a control plane")?;
         let (orders, told) = mpsc::channel(1);
         let serving = std::mem::replace(&mut self.serving, tokio::spawn(server.run(told)));
         Ok(Predecessor { _orders: std::mem::replace(&mut self.orders, orders), serving })

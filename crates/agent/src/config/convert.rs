@@ -130,7 +130,6 @@ impl Source<'_> {
             ("heartbeat_tolerance", place(&part.heartbeat_tolerance)),
             ("inspect_db_size", place(&part.inspect_db_size)),
             ("region", place(&part.region)),
-            ("remote_management", place(&part.remote_management)),
             ("update", place(&part.update)),
             ("update_channel", place(&part.update_channel)),
             ("update_check", place(&part.update_check)),
@@ -162,6 +161,9 @@ impl Source<'_> {
             console_ui: self
                 .checked(part.console_ui, |text| one_of(text, &["true", "false", "iftty"]))?
                 .map(|on| on != "false"),
+            remote_management: self
+                .checked(part.remote_management, |text| one_of(text, &["true", "false"]))?
+                .map(|on| on == "true"),
         };
         parts.settings.override_with(settings);
         self.tunnels(part.tunnels, parts)

@@ -35,6 +35,7 @@ pub(super) struct SettingsPart {
     pub(super) log_format: Text,
     pub(super) log_level: Text,
     pub(super) console_ui: Text,
+    pub(super) remote_management: Text,
 
     // Version 2's names of keys above. Not aliases: a file that says both is told so in these words.
     pub(super) server_addr: Text,
@@ -52,7 +53,6 @@ pub(super) struct SettingsPart {
     pub(super) heartbeat_tolerance: Presence,
     pub(super) inspect_db_size: Presence,
     pub(super) region: Presence,
-    pub(super) remote_management: Presence,
     pub(super) update: Presence,
     pub(super) update_channel: Presence,
     pub(super) update_check: Presence,

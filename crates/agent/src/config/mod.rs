@@ -66,6 +66,8 @@ pub struct Settings {
     pub log_level: Option<String>,
     /// Whether the live view is shown: false never, otherwise on a terminal.
     pub console_ui: Option<bool>,
+    /// Whether the owner of the account may stop and restart the agent from afar.
+    pub remote_management: Option<bool>,
 }
 
 /// Which certificates of the edge are trusted.
@@ -278,6 +280,7 @@ impl Settings {
             log_format,
             log_level,
             console_ui,
+            remote_management,
         } = later;
         override_one(&mut self.authtoken, authtoken);
         override_one(&mut self.api_key, api_key);
@@ -292,6 +295,7 @@ impl Settings {
         override_one(&mut self.log_format, log_format);
         override_one(&mut self.log_level, log_level);
         override_one(&mut self.console_ui, console_ui);
+        override_one(&mut self.remote_management, remote_management);
     }
 }
 

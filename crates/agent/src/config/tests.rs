@@ -83,6 +83,7 @@ agent:
   connect_cas: trusted
   carrier: quic
   console_ui: false
+  remote_management: false
   api_key: 2Xw
   api_url: https://api.example.com
 endpoints:
@@ -105,7 +106,7 @@ endpoints:
     );
     assert_eq!(config.settings.carrier, Some(CarrierChoice::Quic));
     assert_eq!(config.settings.connect_cas, Some(ConnectCas::Trusted));
-    assert_eq!(config.settings.console_ui, Some(false));
+    assert_eq!((config.settings.console_ui, config.settings.remote_management), (Some(false), Some(false)));
     assert_eq!(config.settings.api_key.as_ref().map(|key| key.expose_secret()), Some("2Xw"));
     assert_eq!(config.settings.api_url.as_deref(), Some("https://api.example.com"));
     assert_eq!(config.endpoints.len(), 3);

@@ -10,6 +10,7 @@ mod following;
 mod following_ip;
 #[path = "../../../store/tests/postgres/mod.rs"]
 mod postgres;
+mod reports;
 mod rest;
 mod rest_entry;
 mod rest_events;
@@ -22,7 +23,7 @@ mod server;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use portway_control::{Control, ControlConfig, OpenError, RestApi};
+use portway_control::{Control, ControlConfig, Online, OpenError, RestApi};
 use portway_names::{AccountId, CredentialId, Ksuid};
 use portway_proto::control::v1::resource::Body;
 use portway_proto::control::v1::update::Change;
@@ -53,6 +54,7 @@ struct Running {
     authtoken: String,
     api_key: String,
     rest: RestApi,
+    online: Online,
     client: ControlClient,
     stop: CancellationToken,
     runner: JoinHandle<Control>,
@@ -78,6 +80,7 @@ impl Running {
 
     fn link(dir: tempfile::TempDir, (authtoken, api_key): (String, String), control: Control) -> Running {
         let rest = RestApi::new(&control.service(), None);
+        let online = control.service().online().clone();
         let (client, server) = in_memory(control.service());
         let server = tokio::spawn(server);
         let stop = CancellationToken::new();
@@ -86,12 +89,12 @@ impl Running {
             control.run(stopping).await;
             control
         });
-        Running { dir, authtoken, api_key, rest, client, stop, runner, server }
+        Running { dir, authtoken, api_key, rest, online, client, stop, runner, server }
     }
 
     /// Stops cleanly and starts again on the same directory.
     async fn restart(self) -> Running {
-        let Running { dir, authtoken, api_key, rest: _, client, stop, runner, server } = self;
+        let Running { dir, authtoken, api_key, rest: _, online: _, client, stop, runner, server } = self;
         stop.cancel();
         runner.await.unwrap().close().await;
         drop(client);

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use portway_codes::{Code, PublicError};
 use portway_mux::Session;
 use portway_names::HostName;
-use portway_proto::{AgentId, CredentialRecord};
+use portway_proto::{AgentId, CredentialRecord, SessionProtocol};
 use portway_tls::ReadAhead;
 use portway_wire::StreamType;
 use portway_wire::ngrok::{Auth, AuthAnswer, error_answer, region_answer};
@@ -26,11 +26,13 @@ use super::front::{Identity, NgrokFront};
 use super::request::{self, Request, RequestFault};
 use super::resume::SessionCookie;
 use crate::bind::{Agent, Refused};
+use crate::commands::Commands;
 use crate::front::Front;
 use crate::link::AgentLink;
 use crate::login;
 use crate::metrics::Kind;
 use crate::native::Arrival;
+use crate::online::Introduction;
 use crate::session::AgentSession;
 use crate::sessions::Registration;
 use crate::shares::Shares;
@@ -150,9 +152,10 @@ async fn begin(
         Ok((agent, registration, auth)) => {
             let identity = Identity::of(&agent, &auth);
             let answer = welcome(&agent, &auth, &identity);
-            registration.handle().takes_commands(session.clone(), Obeys::of(&auth));
+            registration.handle().takes_commands(Commands::Ngrok(session.clone(), Obeys::of(&auth)));
             edge.tasks.spawn(async move { request::answer(due, answer).await });
-            Some(AgentSession::new(agent, registration, Front::Ngrok(Box::new(NgrokFront::new(identity)), session)))
+            let front = Front::Ngrok(Box::new(NgrokFront::new(identity)), session);
+            Some(AgentSession::new(agent, registration, introduction(auth), front))
         }
         Err(refused) => {
             let peer = session.peer_addr();
@@ -260,6 +263,16 @@ fn resume(edge: &EdgeShared, auth: &Auth, credential: &CredentialRecord) -> (Age
         // Time counts too: the cookie of a leg does not know the sessions of the others.
         Some(cookie) => (cookie.agent, now.max(cookie.generation + 1)),
         None => (AgentId::new(rand::random()), now),
+    }
+}
+
+fn introduction(auth: Auth) -> Introduction {
+    Introduction {
+        protocol: SessionProtocol::Ngrok,
+        ssh_key: false,
+        agent_version: auth.agent_version,
+        os: auth.os,
+        metadata: auth.metadata,
     }
 }
 

@@ -1,34 +1,17 @@
 //! What an SDK can be told to do: stop, restart, update itself.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use portway_codes::{Code, PublicError};
+use portway_codes::PublicError;
 use portway_mux::{Session, Stream, StreamError};
+use portway_proto::AgentCommand;
 use portway_wire::StreamType;
 use portway_wire::ngrok::{Auth, Remote, RequestDecoder, command, command_error, update_command};
 use tokio::time::timeout;
 
-/// Time an agent has to answer. One family does not answer at all when its application has set no handler.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::commands::{PATIENCE, not_done, unsupported};
+
 /// Longest answer that is read, in bytes.
 const ANSWER_MAX: usize = 64 * 1024;
-
-/// What an agent is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AgentCommand {
-    /// End the program.
-    Stop,
-    /// End the program and start it again.
-    Restart,
-    /// Fetch another version of the program and start that.
-    Update {
-        /// The version; empty for the newest.
-        version: String,
-        /// It may be of another major version.
-        permit_major: bool,
-    },
-}
 
 /// Which commands an agent said that it obeys.
 #[derive(Debug, Clone)]
@@ -47,24 +30,22 @@ impl Obeys {
     ///
     /// Cancel safety: the agent may have been told; nothing else is left.
     pub(crate) async fn tell(&self, session: &Session, order: &AgentCommand) -> Result<(), PublicError> {
-        let (remote, code, message) = match order {
-            AgentCommand::Stop => (&self.stop, Code::ERR_NGROK_804, command(StreamType::STOP)),
-            AgentCommand::Restart => (&self.restart, Code::ERR_NGROK_805, command(StreamType::RESTART)),
-            AgentCommand::Update { version, permit_major } => {
-                (&self.update, Code::ERR_NGROK_806, update_command(version, *permit_major))
-            }
+        let (remote, message) = match order {
+            AgentCommand::Stop => (&self.stop, command(StreamType::STOP)),
+            AgentCommand::Restart => (&self.restart, command(StreamType::RESTART)),
+            AgentCommand::Update { version, permit_major } => (&self.update, update_command(version, *permit_major)),
         };
+        let refusal = unsupported(order.kind());
         match remote {
             Remote::Supported => {}
-            Remote::Unsupported(why) => return Err(code.with(why.clone())),
-            Remote::Unknown => return Err(code.plain()),
+            Remote::Unsupported(why) => return Err(refusal.code.with(why.clone())),
+            Remote::Unknown => return Err(refusal),
         }
-        let failed = |why: &str| Code::ERR_NGROK_807.with(format!("The agent did not do it: {why}."));
         match timeout(PATIENCE, ask(session, message)).await {
             Ok(Ok(None)) => Ok(()),
-            Ok(Ok(Some(why))) => Err(failed(&why)),
-            Ok(Err(error)) => Err(failed(&error)),
-            Err(_) => Err(failed(&format!("no answer within {} s", PATIENCE.as_secs()))),
+            Ok(Ok(Some(why))) => Err(not_done(&why)),
+            Ok(Err(error)) => Err(not_done(&error)),
+            Err(_) => Err(not_done(&format!("no answer within {} s", PATIENCE.as_secs()))),
         }
     }
 }

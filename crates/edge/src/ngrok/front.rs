@@ -23,8 +23,8 @@ use super::request::{self, Due, Request, RequestFault};
 use super::resume::EndpointToken;
 use crate::bind::{Agent, Online, Refused, Wanted};
 use crate::control_stream::ControlFault;
-use crate::endpoint::{Address, Endpoint};
-use crate::front::{Change, Heard, Stay};
+use crate::endpoint::{About, Address, Endpoint};
+use crate::front::{Change, Heard, Labelled, Stay};
 use crate::state::EdgeShared;
 
 /// Questions under way at a time, from the first byte to the end of the answer; more streams wait in the session. Question and answer may
@@ -162,7 +162,10 @@ impl NgrokFront {
     fn hear_labels(&mut self, message: &Map<String, Value>, due: Due) -> Heard {
         let request = self.ask(due, None);
         match BindLabels::read(message) {
-            Ok(bind) => Heard::BindLabels { request, labels: bind.labels },
+            Ok(BindLabels { labels, forwards_to, http2, metadata }) => {
+                let about = About { forwards_to, metadata, ..About::default() };
+                Heard::BindLabels { request, wanted: Box::new(Labelled { labels, about, upstream_http2: http2 }) }
+            }
             Err(error) => Heard::Bind { request, wanted: Err(unusable("StartTunnelWithLabel", &error)) },
         }
     }

@@ -38,6 +38,8 @@ fn endpoint(session: &Session, claim: &Claim) -> Arc<Endpoint> {
         handle: 1,
         address: Address::Native,
         internal: false,
+        pooled: false,
+        since: std::time::SystemTime::now(),
         about: Default::default(),
         session: crate::link::AgentLink::Mux(session.clone()),
         shares: crate::shares::Shares::of_session(&crate::Limits::default(), 8),

@@ -6,7 +6,7 @@ use portway_names::WantedUrl;
 use portway_proto::agent::v1::{
     AgentMessage, Bind, BindRefused, Bound, ConnectionHead, EdgeMessage, Refusal, Welcome, agent_message, edge_message,
 };
-use portway_proto::{AgentHello, AgentId, BindRequest, VERSION_MINOR};
+use portway_proto::{AgentHello, AgentId, BindRequest, CommandKind, VERSION_MINOR};
 use portway_wire::StreamType;
 use portway_wire::head::{HeadDecoder, StreamHead};
 use portway_wire::message::{Decoder, encode};
@@ -145,12 +145,13 @@ fn hello(token: &str, agent_id: [u8; 16], generation: u64) -> AgentHello {
         authtoken: token.to_owned().into(),
         agent_id: AgentId::new(agent_id),
         generation,
-        agent_version: "0.0.0".to_owned(),
+        agent_version: "0.0.1".to_owned(),
         os: "test".to_owned(),
         arch: "test".to_owned(),
         client_type: "test".to_owned(),
-        metadata: String::new(),
+        metadata: "of the session".to_owned(),
         heartbeat_interval: None,
         heartbeat_tolerance: None,
+        obeys: vec![CommandKind::Stop, CommandKind::Update],
     }
 }

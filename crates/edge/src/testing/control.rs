@@ -1,6 +1,6 @@
 //! A control plane in memory: enough to let an edge work, and to make it suffer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,14 +10,15 @@ use portway_codes::Code;
 use portway_names::{AccountId, CredentialId, EdgeId, EndpointUrl, HostName, HostPattern, Ksuid, LeaseId};
 use portway_proto::control::v1 as pb;
 use portway_proto::{
-    AgentId, CertificateRecord, Claim, ConnectNameRecord, CredentialRecord, LeaseRecord, ReplicaRecord, SettingsRecord,
+    AgentCommand, AgentId, CertificateRecord, Claim, ConnectNameRecord, CredentialRecord, EdgeRecord, ItemKey,
+    LeaseRecord, OnlineRecord, ReplicaRecord, SettingsRecord,
 };
 use portway_rpc::control::control_plane_server::ControlPlane;
 use portway_rpc::status_from;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_stream::{Stream, StreamExt};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{BASE, Pki, TOKEN, pki};
 
@@ -38,6 +39,22 @@ struct State {
     claims: usize,
     releases: Vec<LeaseId>,
     away: bool,
+    /// New leases are refused for this reason.
+    refusal: Option<Code>,
+    reported: Reported,
+}
+
+/// What an edge reported.
+#[derive(Default)]
+struct Reported {
+    edge: Option<EdgeRecord>,
+    online: BTreeMap<ItemKey, OnlineRecord>,
+    /// The list that is not complete.
+    listed: BTreeMap<ItemKey, OnlineRecord>,
+    /// Lists that were complete.
+    lists: usize,
+    commands: Option<mpsc::UnboundedSender<pb::EdgeCommand>>,
+    outcomes: Vec<pb::CommandOutcome>,
 }
 
 /// SHA-256 of a token.
@@ -58,6 +75,8 @@ impl FakeControl {
             claims: 0,
             releases: Vec::new(),
             away: false,
+            refusal: None,
+            reported: Reported::default(),
         };
         let control = FakeControl { state: Arc::new(Mutex::new(state)), pki };
         let base: HostName = BASE.parse().unwrap();
@@ -123,6 +142,55 @@ impl FakeControl {
         let mut state = self.state();
         state.away = true;
         state.watchers.clear();
+        state.reported.commands = None;
+    }
+
+    /// From now on new leases are refused.
+    pub(crate) fn refuse_claims(&self, code: Code) {
+        self.state().refusal = Some(code);
+    }
+
+    /// Takes the lease on a name back without telling the edges, as it runs out while they are away.
+    pub(crate) fn forget_lease(&self, url: &str) {
+        let url: EndpointUrl = url.parse().unwrap();
+        self.state().resources.retain(|_, record| !matches!(record, ReplicaRecord::Lease(lease) if lease.url == url));
+    }
+
+    /// The id of the lease on a name.
+    pub(crate) fn lease_id(&self, url: &str) -> String {
+        let url: EndpointUrl = url.parse().unwrap();
+        let state = self.state();
+        let lease = state.resources.values().find_map(|record| match record {
+            ReplicaRecord::Lease(lease) if lease.url == url => Some(lease.id.to_string()),
+            _ => None,
+        });
+        lease.expect("the name is leased")
+    }
+
+    /// What the edge reported as online.
+    pub(crate) fn online(&self) -> Vec<OnlineRecord> {
+        self.state().reported.online.values().cloned().collect()
+    }
+
+    /// What the edge said of itself.
+    pub(crate) fn edge(&self) -> Option<EdgeRecord> {
+        self.state().reported.edge.clone()
+    }
+
+    /// Lists of everything that the edge finished.
+    pub(crate) fn lists(&self) -> usize {
+        self.state().reported.lists
+    }
+
+    /// Sends a command to the edge that reports.
+    pub(crate) fn command(&self, command_id: u64, session: &str, command: &AgentCommand) {
+        let command = pb::EdgeCommand { command_id, session_id: session.to_owned(), command: Some(command.into()) };
+        self.state().reported.commands.as_ref().expect("an edge reports").send(command).unwrap();
+    }
+
+    /// What came of the commands.
+    pub(crate) fn outcomes(&self) -> Vec<pb::CommandOutcome> {
+        self.state().reported.outcomes.clone()
     }
 
     /// Ends [`FakeControl::go_away`].
@@ -173,6 +241,7 @@ impl State {
                 LeaseRecord { agent: claim.agent, fence: held.fence + 1, ..held }
             }
             Some(_) => return Err(conflict()),
+            None if self.refusal.is_some() => return Err(status_from(&self.refusal.unwrap().plain())),
             None => self.fresh_lease(LeaseId::new(ksuid), url, claim.account, claim.agent, claim.edge),
         };
         let record = ReplicaRecord::Lease(lease.clone());
@@ -194,9 +263,33 @@ impl State {
     }
 }
 
+impl Reported {
+    fn take(&mut self, report: pb::EdgeReport) {
+        let record = |item: pb::OnlineItem| OnlineRecord::try_from(item).unwrap();
+        match report.report.unwrap() {
+            pb::edge_report::Report::Edge(edge) => self.edge = Some(edge.try_into().unwrap()),
+            pb::edge_report::Report::Part(part) => {
+                self.listed.extend(part.items.into_iter().map(record).map(|record| (record.key(), record)));
+                if part.last {
+                    self.online = std::mem::take(&mut self.listed);
+                    self.lists += 1;
+                }
+            }
+            pb::edge_report::Report::Change(change) => {
+                self.online.extend(change.online.into_iter().map(record).map(|record| (record.key(), record)));
+                for key in change.gone {
+                    self.online.remove(&ItemKey::try_from(key).unwrap());
+                }
+            }
+            pb::edge_report::Report::Outcome(outcome) => self.outcomes.push(outcome),
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl ControlPlane for FakeControl {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<pb::Update, Status>> + Send>>;
+    type ReportStream = Pin<Box<dyn Stream<Item = Result<pb::EdgeCommand, Status>> + Send>>;
 
     async fn watch(&self, _request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let mut state = self.present()?;
@@ -245,6 +338,21 @@ impl ControlPlane for FakeControl {
             }
         }
         Ok(Response::new(pb::ReleaseReply {}))
+    }
+
+    async fn report(
+        &self,
+        request: Request<Streaming<pb::EdgeReport>>,
+    ) -> Result<Response<Self::ReportStream>, Status> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.present()?.reported.commands = Some(sender);
+        let (control, mut reports) = (self.clone(), request.into_inner());
+        tokio::spawn(async move {
+            while let Some(Ok(report)) = reports.next().await {
+                control.state().reported.take(report);
+            }
+        });
+        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(receiver).map(Ok))))
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) fn act(edge: &TestEdge, url: &str, kind: &str, config: &Value) {
         handle: old.handle,
         address: Address::Native,
         internal: false,
+        pooled: false,
+        since: std::time::SystemTime::now(),
         about: Default::default(),
         session: old.session.clone(),
         shares: Arc::clone(&old.shares),

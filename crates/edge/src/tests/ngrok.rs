@@ -330,7 +330,7 @@ async fn an_agent_that_obeys_commands_is_told_and_others_are_not() {
     let refused = edge.edge().tell_agent(id, &AgentCommand::Restart).await.unwrap_err();
     assert_eq!(refused.code, Code::ERR_NGROK_805);
     let native = edge.agent().await.welcome.unwrap().session_id.parse().unwrap();
-    assert_eq!(edge.edge().tell_agent(native, &AgentCommand::Stop).await.unwrap_err().code, Code::ERR_NGROK_804);
+    assert_eq!(edge.edge().tell_agent(native, &AgentCommand::Restart).await.unwrap_err().code, Code::ERR_NGROK_805);
 }
 
 #[tokio::test]

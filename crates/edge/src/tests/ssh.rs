@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portway_proto::{CredentialRecord, ReplicaRecord};
+use portway_proto::{AgentCommand, CredentialRecord, OnlineRecord, ReplicaRecord, SessionProtocol};
 use portway_ssh::{Front, HostKeys, Limits};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{TcpListener, TcpStream};
@@ -177,6 +177,8 @@ async fn a_registered_key_logs_in_within_its_rules() {
     let Some((_client, mut lines)) = ssh(&edge, "v2", &options, &["http"]) else { return };
     line_with(&mut lines, "Forwarding").await;
     assert!(get(&edge, "mine.portway.test").await.ends_with("hello"));
+    let by_key = || matches!(&edge.control.online()[..], [OnlineRecord::Session(session), _] if session.ssh_key);
+    eventually("it is reported as a session of a key", by_key).await;
 
     let forward = format!("other.portway.test:80:127.0.0.1:{port}");
     let options = ["-o", &identity, "-R", &forward];
@@ -184,6 +186,29 @@ async fn a_registered_key_logs_in_within_its_rules() {
     assert_eq!(line_with(&mut lines, "ERR_NGROK").await, "ERR_NGROK_316");
     assert_eq!(soon(client.wait()).await.unwrap().code(), Some(1));
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test]
+async fn a_session_is_reported_and_can_be_stopped_but_not_restarted() {
+    let (edge, port) = (edge().await, service().await);
+    let forward = format!("shop.portway.test:80:127.0.0.1:{port}");
+    let user = format!("v2+{TOKEN}");
+    let Some((mut client, mut lines)) = ssh(&edge, &user, &["-R", &forward], &["http"]) else { return };
+    line_with(&mut lines, "Forwarding").await;
+    eventually("session and endpoint are reported", || edge.control.online().len() == 2).await;
+    let online = edge.control.online();
+    let [OnlineRecord::Session(session), OnlineRecord::Endpoint(endpoint)] = &online[..] else { panic!("{online:?}") };
+    assert_eq!((session.protocol, session.ssh_key), (SessionProtocol::Ssh, false));
+    assert_eq!((endpoint.session, endpoint.forwards_to.as_str()), (session.id, "ssh"));
+    let (running, id) = (edge.edge(), session.id);
+    let tell = |command| async move { running.tell_agent(id, &command).await.map_err(|error| error.code.name()) };
+    let update = AgentCommand::Update { version: String::new(), permit_major: false };
+    assert_eq!(tell(update).await, Err("ERR_NGROK_1121"));
+    assert_eq!(tell(AgentCommand::Restart).await, Err("ERR_NGROK_1122"));
+    assert_eq!(tell(AgentCommand::Stop).await, Ok(()));
+    line_with(&mut lines, "stopped by its account").await;
+    assert_eq!(soon(client.wait()).await.unwrap().code(), Some(0), "a loop around the command ends");
+    eventually("nothing of it is left", || edge.control.online().is_empty()).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 /// What an agent says.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AgentMessage {
-    #[prost(oneof = "agent_message::Message", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "agent_message::Message", tags = "1, 2, 3, 4, 5")]
     pub message: ::core::option::Option<agent_message::Message>,
 }
 /// Nested message and enum types in `AgentMessage`.
@@ -21,12 +21,15 @@ pub mod agent_message {
         /// The agent will open no more endpoints on this session and closes it when its streams have ended.
         #[prost(message, tag = "4")]
         Goodbye(super::Goodbye),
+        /// Answers Command.
+        #[prost(message, tag = "5")]
+        CommandAnswer(super::CommandAnswer),
     }
 }
 /// What an edge says.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EdgeMessage {
-    #[prost(oneof = "edge_message::Message", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "edge_message::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub message: ::core::option::Option<edge_message::Message>,
 }
 /// Nested message and enum types in `EdgeMessage`.
@@ -54,6 +57,9 @@ pub mod edge_message {
         /// One endpoint was taken from this session; other endpoints go on.
         #[prost(message, tag = "7")]
         EndpointClosed(super::EndpointClosed),
+        /// The owner of the account wants the agent to do something. Sent only to agents that said in Hello that they obey it.
+        #[prost(message, tag = "8")]
+        Command(super::Command),
     }
 }
 /// Identifies and authenticates the agent.
@@ -93,6 +99,9 @@ pub struct Hello {
     pub heartbeat_interval_ms: u32,
     #[prost(uint32, tag = "12")]
     pub heartbeat_tolerance_ms: u32,
+    /// Commands that the agent obeys. Empty: none, as of agents that do not know the field.
+    #[prost(enumeration = "RemoteCommand", repeated, tag = "13")]
+    pub obeys: ::prost::alloc::vec::Vec<i32>,
 }
 /// Answer to a Hello that was accepted.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -223,6 +232,28 @@ pub struct EndpointClosed {
     #[prost(string, tag = "3")]
     pub text: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Command {
+    /// Chosen by the edge, echoed in the answer.
+    #[prost(uint32, tag = "1")]
+    pub request: u32,
+    #[prost(enumeration = "RemoteCommand", tag = "2")]
+    pub command: i32,
+    /// Of an update: the version, empty for the newest, at most 64 bytes; and whether it may be of another major version.
+    #[prost(string, tag = "3")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub permit_major: bool,
+}
+/// Whether the agent does it. One that obeys answers first and acts then; an edge waits for 10 s.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CommandAnswer {
+    #[prost(uint32, tag = "1")]
+    pub request: u32,
+    /// Why not, at most 1024 bytes; empty: it does.
+    #[prost(string, tag = "2")]
+    pub error: ::prost::alloc::string::String,
+}
 /// Head of a stream that carries one visitor's connection, edge to agent. It follows the type word of a connection stream, preceded by
 /// its length as a varint, and the first payload bytes follow it at once. At most 1 KiB.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -240,6 +271,42 @@ pub struct ConnectionHead {
     pub server_ip: ::prost::bytes::Bytes,
     #[prost(uint32, tag = "5")]
     pub server_port: u32,
+}
+/// What an agent can be told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RemoteCommand {
+    Unspecified = 0,
+    /// End.
+    Stop = 1,
+    /// End, and start again as a new process.
+    Restart = 2,
+    /// Fetch another version of the program, and start that.
+    Update = 3,
+}
+impl RemoteCommand {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REMOTE_COMMAND_UNSPECIFIED",
+            Self::Stop => "REMOTE_COMMAND_STOP",
+            Self::Restart => "REMOTE_COMMAND_RESTART",
+            Self::Update => "REMOTE_COMMAND_UPDATE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REMOTE_COMMAND_UNSPECIFIED" => Some(Self::Unspecified),
+            "REMOTE_COMMAND_STOP" => Some(Self::Stop),
+            "REMOTE_COMMAND_RESTART" => Some(Self::Restart),
+            "REMOTE_COMMAND_UPDATE" => Some(Self::Update),
+            _ => None,
+        }
+    }
 }
 /// HTTP version towards the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

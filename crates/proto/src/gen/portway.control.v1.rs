@@ -231,6 +231,220 @@ pub struct Released {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReleaseReply {}
+/// What an edge says of itself and of what is online at it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EdgeReport {
+    #[prost(oneof = "edge_report::Report", tags = "1, 2, 3, 4")]
+    pub report: ::core::option::Option<edge_report::Report>,
+}
+/// Nested message and enum types in `EdgeReport`.
+pub mod edge_report {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Report {
+        /// First message of a stream; again when something in it changed.
+        #[prost(message, tag = "1")]
+        Edge(super::EdgeInfo),
+        #[prost(message, tag = "2")]
+        Part(super::OnlinePart),
+        #[prost(message, tag = "3")]
+        Change(super::OnlineChange),
+        #[prost(message, tag = "4")]
+        Outcome(super::CommandOutcome),
+    }
+}
+/// One edge process. During an upgrade there are two with the same edge_id.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EdgeInfo {
+    #[prost(string, tag = "1")]
+    pub edge_id: ::prost::alloc::string::String,
+    /// Made anew by each process; at most 64 bytes.
+    #[prost(string, tag = "2")]
+    pub process: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub region: ::prost::alloc::string::String,
+    /// Version of the program.
+    #[prost(string, tag = "4")]
+    pub version: ::prost::alloc::string::String,
+    /// Milliseconds since the epoch, by the edge's clock.
+    #[prost(int64, tag = "5")]
+    pub started_at_ms: i64,
+    /// It sends its agents away and ends.
+    #[prost(bool, tag = "6")]
+    pub draining: bool,
+}
+/// A piece of the list of everything online, of about 256 KiB. The list may come again at any time: the control plane collects the parts
+/// and swaps when `last` comes; what was not named is gone. No change comes between the parts of a list.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OnlinePart {
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<OnlineItem>,
+    #[prost(bool, tag = "2")]
+    pub last: bool,
+}
+/// What changed. Applying it twice changes nothing more.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OnlineChange {
+    /// New, or with other words about it.
+    #[prost(message, repeated, tag = "1")]
+    pub online: ::prost::alloc::vec::Vec<OnlineItem>,
+    #[prost(message, repeated, tag = "2")]
+    pub gone: ::prost::alloc::vec::Vec<OnlineKey>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OnlineItem {
+    #[prost(oneof = "online_item::Item", tags = "1, 2")]
+    pub item: ::core::option::Option<online_item::Item>,
+}
+/// Nested message and enum types in `OnlineItem`.
+pub mod online_item {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Item {
+        #[prost(message, tag = "1")]
+        Session(super::AgentSession),
+        #[prost(message, tag = "2")]
+        Endpoint(super::OnlineEndpoint),
+    }
+}
+/// Names an item for as long as its session lives.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OnlineKey {
+    #[prost(string, tag = "1")]
+    pub session_id: ::prost::alloc::string::String,
+    /// Of the endpoint in its session; 0 is the session itself, with all its endpoints.
+    #[prost(uint32, tag = "2")]
+    pub number: u32,
+}
+/// An agent's session.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AgentSession {
+    /// ts\_ and a KSUID.
+    #[prost(string, tag = "1")]
+    pub session_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub account_id: ::prost::alloc::string::String,
+    /// cr\_ and a KSUID, also of an SSH key.
+    #[prost(string, tag = "3")]
+    pub credential_id: ::prost::alloc::string::String,
+    /// The credential is an SSH key.
+    #[prost(bool, tag = "4")]
+    pub ssh_key: bool,
+    #[prost(enumeration = "AgentProtocol", tag = "5")]
+    pub protocol: i32,
+    /// Address that the agent connected from: 4 or 16 bytes.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub ip: ::prost::bytes::Bytes,
+    #[prost(string, tag = "7")]
+    pub agent_version: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub os: ::prost::alloc::string::String,
+    /// Opaque text of the user.
+    #[prost(string, tag = "9")]
+    pub metadata: ::prost::alloc::string::String,
+    /// Milliseconds since the epoch, by the edge's clock.
+    #[prost(int64, tag = "10")]
+    pub started_at_ms: i64,
+}
+/// An endpoint of a session.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OnlineEndpoint {
+    #[prost(string, tag = "1")]
+    pub session_id: ::prost::alloc::string::String,
+    /// In the session, from 1; never used again in it.
+    #[prost(uint32, tag = "2")]
+    pub number: u32,
+    #[prost(string, tag = "3")]
+    pub account_id: ::prost::alloc::string::String,
+    /// ep\_ and a KSUID. Connections of one agent that serve an endpoint together have the same one, and so has an endpoint that its agent
+    /// brought back with a new session.
+    #[prost(string, tag = "4")]
+    pub endpoint_id: ::prost::alloc::string::String,
+    /// As visitors write it; empty for an endpoint that is found by labels.
+    #[prost(string, tag = "5")]
+    pub url: ::prost::alloc::string::String,
+    /// Only endpoints of the same account reach it.
+    #[prost(bool, tag = "6")]
+    pub internal: bool,
+    /// Others of the account may serve the same URL.
+    #[prost(bool, tag = "7")]
+    pub pooled: bool,
+    #[prost(string, tag = "8")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub description: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub metadata: ::prost::alloc::string::String,
+    /// What the agent forwards to, for display.
+    #[prost(string, tag = "11")]
+    pub forwards_to: ::prost::alloc::string::String,
+    /// The upstream of an http or https endpoint speaks HTTP/2 with prior knowledge.
+    #[prost(bool, tag = "12")]
+    pub upstream_http2: bool,
+    /// A Traffic Policy document, empty when it has none.
+    #[prost(string, tag = "13")]
+    pub traffic_policy: ::prost::alloc::string::String,
+    #[prost(map = "string, string", tag = "14")]
+    pub labels: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Milliseconds since the epoch, by the edge's clock.
+    #[prost(int64, tag = "15")]
+    pub started_at_ms: i64,
+}
+/// Something that the agent of a session is to do.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EdgeCommand {
+    /// Echoed in the outcome.
+    #[prost(uint64, tag = "1")]
+    pub command_id: u64,
+    #[prost(string, tag = "2")]
+    pub session_id: ::prost::alloc::string::String,
+    #[prost(oneof = "edge_command::Command", tags = "3, 4, 5")]
+    pub command: ::core::option::Option<edge_command::Command>,
+}
+/// Nested message and enum types in `EdgeCommand`.
+pub mod edge_command {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Command {
+        #[prost(message, tag = "3")]
+        Stop(super::StopAgent),
+        #[prost(message, tag = "4")]
+        Restart(super::RestartAgent),
+        #[prost(message, tag = "5")]
+        Update(super::UpdateAgent),
+    }
+}
+/// End the program.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StopAgent {}
+/// End the program and start it again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestartAgent {}
+/// Fetch another version of the program and start that.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateAgent {
+    /// Empty for the newest.
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// It may be of another major version.
+    #[prost(bool, tag = "2")]
+    pub permit_major: bool,
+}
+/// What came of a command. Comes once for each, within 15 s.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CommandOutcome {
+    #[prost(uint64, tag = "1")]
+    pub command_id: u64,
+    /// Number of the public error; 0: the agent said that it does it.
+    #[prost(uint32, tag = "2")]
+    pub code: u32,
+    /// Text of the error.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+    /// The session is not at this edge.
+    #[prost(bool, tag = "4")]
+    pub unknown_session: bool,
+}
 /// What a rule does with the addresses of its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -296,6 +510,41 @@ impl IpRestrictionType {
             "IP_RESTRICTION_TYPE_API" => Some(Self::Api),
             "IP_RESTRICTION_TYPE_AGENT" => Some(Self::Agent),
             "IP_RESTRICTION_TYPE_ENDPOINTS" => Some(Self::Endpoints),
+            _ => None,
+        }
+    }
+}
+/// What an agent speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AgentProtocol {
+    Unspecified = 0,
+    /// Portway's own protocol.
+    Native = 1,
+    /// The protocol of ngrok's SDKs.
+    Ngrok = 2,
+    Ssh = 3,
+}
+impl AgentProtocol {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AGENT_PROTOCOL_UNSPECIFIED",
+            Self::Native => "AGENT_PROTOCOL_NATIVE",
+            Self::Ngrok => "AGENT_PROTOCOL_NGROK",
+            Self::Ssh => "AGENT_PROTOCOL_SSH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AGENT_PROTOCOL_UNSPECIFIED" => Some(Self::Unspecified),
+            "AGENT_PROTOCOL_NATIVE" => Some(Self::Native),
+            "AGENT_PROTOCOL_NGROK" => Some(Self::Ngrok),
+            "AGENT_PROTOCOL_SSH" => Some(Self::Ssh),
             _ => None,
         }
     }

@@ -200,6 +200,37 @@ pub mod control_plane_client {
                 .insert(GrpcMethod::new("portway.control.v1.ControlPlane", "Release"));
             self.inner.unary(req, path, codec).await
         }
+        /// What is online at an edge: first EdgeInfo, then everything in parts (OnlinePart), then changes in order. In the other direction go
+        /// commands for agents; the edge answers each with a CommandOutcome. What an edge process reported is gone some seconds after its
+        /// stream ended, unless the process reports again; a stream of the same process takes the place of an older one.
+        pub async fn report(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = ::portway_proto::control::v1::EdgeReport,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<
+                tonic::codec::Streaming<::portway_proto::control::v1::EdgeCommand>,
+            >,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/portway.control.v1.ControlPlane/Report",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("portway.control.v1.ControlPlane", "Report"));
+            self.inner.streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -255,6 +286,24 @@ pub mod control_plane_server {
             tonic::Response<::portway_proto::control::v1::ReleaseReply>,
             tonic::Status,
         >;
+        /// Server streaming response type for the Report method.
+        type ReportStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<
+                    ::portway_proto::control::v1::EdgeCommand,
+                    tonic::Status,
+                >,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What is online at an edge: first EdgeInfo, then everything in parts (OnlinePart), then changes in order. In the other direction go
+        /// commands for agents; the edge answers each with a CommandOutcome. What an edge process reported is gone some seconds after its
+        /// stream ended, unless the process reports again; a stream of the same process takes the place of an older one.
+        async fn report(
+            &self,
+            request: tonic::Request<
+                tonic::Streaming<::portway_proto::control::v1::EdgeReport>,
+            >,
+        ) -> std::result::Result<tonic::Response<Self::ReportStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct ControlPlaneServer<T> {
@@ -521,6 +570,55 @@ pub mod control_plane_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/portway.control.v1.ControlPlane/Report" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReportSvc<T: ControlPlane>(pub Arc<T>);
+                    impl<
+                        T: ControlPlane,
+                    > tonic::server::StreamingService<
+                        ::portway_proto::control::v1::EdgeReport,
+                    > for ReportSvc<T> {
+                        type Response = ::portway_proto::control::v1::EdgeCommand;
+                        type ResponseStream = T::ReportStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<::portway_proto::control::v1::EdgeReport>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ControlPlane>::report(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

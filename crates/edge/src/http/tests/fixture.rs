@@ -104,6 +104,8 @@ impl Site {
             handle: 7,
             address: Address::Native,
             internal: false,
+            pooled: false,
+            since: std::time::SystemTime::now(),
             about: Default::default(),
             session: crate::link::AgentLink::Mux(session.clone()),
             shares: crate::shares::Shares::of_session(&crate::Limits::default(), 8192),
