@@ -53,9 +53,9 @@ async fn create(call: &Call<'_>) -> Result<Answer, PublicError> {
 }
 
 async fn list(call: &Call<'_>, operator: bool) -> Result<Answer, PublicError> {
-    let found = |account: Account| Found { id: account.id.to_string(), reply: Some(as_json(&shown(call, &account))) };
-    page(call, async |before: Option<&str>, at_once| {
-        let before = before.map(portway_api::read_id::<AccountId>).transpose()?;
+    let found = &|account: Account| Found { id: account.id.to_string(), reply: Some(as_json(&shown(call, &account))) };
+    page(call, |before, at_once| async move {
+        let before = before.as_deref().map(portway_api::read_id::<AccountId>).transpose()?;
         let accounts = match operator {
             true => call.inner.store.accounts_page(before.as_ref(), at_once).await.map_err(unreadable)?,
             false if before.is_none_or(|before| call.caller.account < before) => {

@@ -81,8 +81,9 @@ pub(crate) async fn page(
     wanted: impl Fn(&Resource) -> bool,
 ) -> Result<Answer, PublicError> {
     let (store, account) = (&call.inner.store, &call.caller.account);
-    page::page(call, async |before: Option<&str>, at_once| {
-        let before = before.map(kind.stored_id).transpose()?;
+    let wanted = &wanted;
+    page::page(call, |before, at_once| async move {
+        let before = before.as_deref().map(kind.stored_id).transpose()?;
         let resources = store.resources(account, kind.name, before.as_deref(), at_once).await.map_err(unreadable)?;
         let found = |resource: Resource| {
             let reply = wanted(&resource).then(|| (kind.reply)(call, &resource)).transpose()?;

@@ -21,17 +21,19 @@ pub(crate) struct Found {
 }
 
 /// A page of the objects that `read` yields: newest first, those behind an id or all, at most as many as it is asked for.
-pub(crate) async fn page(
-    call: &Call<'_>,
-    read: impl AsyncFn(Option<&str>, u32) -> Result<Vec<Found>, PublicError>,
-) -> Result<Answer, PublicError> {
+///
+/// The id is given away: of a future that borrowed it, the compiler could not tell that another thread may go on with it.
+pub(crate) async fn page<F>(call: &Call<'_>, read: impl Fn(Option<String>, u32) -> F) -> Result<Answer, PublicError>
+where
+    F: Future<Output = Result<Vec<Found>, PublicError>>,
+{
     let Reply::Page(list) = &call.operation.spec().answer else { return Err(not_found()) };
     let (limit, filter) = (call.query.limit, call.query.filter.as_ref());
     let at_once = if filter.is_none() { u32::try_from(limit + 1).unwrap_or(READ_AT_ONCE) } else { READ_AT_ONCE };
     let mut before = call.query.before.clone();
     let (mut items, mut scanned, mut behind) = (Vec::new(), 0, None);
     'scan: loop {
-        let found = read(before.as_deref(), at_once).await?;
+        let found = read(before.clone(), at_once).await?;
         let last = found.len() < at_once as usize;
         for Found { id, reply } in found {
             if items.len() == limit || scanned == SCANNED_MAX {
