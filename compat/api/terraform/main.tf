@@ -81,6 +81,7 @@ resource "ngrok_service_user" "service_users" {
 }
 
 resource "ngrok_api_key" "api_keys" {
+  owner_id    = ngrok_service_user.service_users.id
   description = "key"
   metadata    = var.metadata
 }

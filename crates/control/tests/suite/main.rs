@@ -17,6 +17,7 @@ mod rest_events;
 mod rest_ingresses;
 mod rest_ip;
 mod rest_names;
+mod rest_owners;
 mod rest_roles;
 mod server;
 
