@@ -52,4 +52,4 @@ pub(crate) const ACCOUNTS: &[FilterField] = fields!["id", "created_at", "descrip
 pub(crate) const MEMBERSHIPS: &[FilterField] =
     fields!["id", "created_at", "user.id", "developer", "team", "administrator"];
 pub(crate) const AUDIT_LOG: &[FilterField] =
-    fields!["id", "created_at", "operation", "principal.id", "object.id", "ip", "error_code"];
+    fields!["id", "created_at", "operation", "principal.id", "object.id", "ip"];

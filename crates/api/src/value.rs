@@ -203,6 +203,13 @@ impl Input for SecretString {
     }
 }
 
+/// An object of some kind.
+impl Described for Value {
+    fn schema(_: &mut Schemas) -> Value {
+        json!({"type": "object"})
+    }
+}
+
 impl Described for bool {
     fn schema(_: &mut Schemas) -> Value {
         json!({"type": "boolean"})

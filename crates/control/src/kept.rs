@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod ip;
 pub(crate) mod names;
 pub(crate) mod principals;
+pub(crate) mod settings;
 
 use portway_store::Resource;
 use serde::Serialize;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portway_bus::Topic;
-use portway_store::{Health, Store, Timestamp};
+use portway_store::{Health, PAGE_MAX, Store, StoreError, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,8 @@ use crate::authority::Authority;
 use crate::certificates::{CertificateFault, Certificates};
 use crate::desk::LeaseDesk;
 use crate::directory::{CA_CERTIFICATE, DATABASE, DataDir};
+use crate::kept::read;
+use crate::kept::settings::{AccountSettings, SETTINGS, settings_id};
 use crate::online::Online;
 use crate::policy::NamePolicy;
 use crate::presence::Presence;
@@ -117,6 +119,7 @@ impl Control {
             certificates,
             names,
             lease_ttl: config.lease_ttl,
+            data_dir: config.data_dir,
             members: tokio::sync::Mutex::default(),
             closing: CancellationToken::new(),
         };
@@ -333,10 +336,32 @@ impl Control {
         }
     }
 
+    /// Forgets what is older in the audit logs than their accounts want.
+    async fn forget_audits(&self) -> Result<(), StoreError> {
+        let store = &self.service.inner.store;
+        let mut before = None;
+        loop {
+            let accounts = store.accounts_page(before.as_ref(), PAGE_MAX).await?;
+            for account in &accounts {
+                let settings = store.resource(&account.id, SETTINGS, &settings_id(&account.id)).await?;
+                let settings: AccountSettings = settings.as_ref().and_then(|kept| read(kept).ok()).unwrap_or_default();
+                let days = Duration::from_secs(u64::from(settings.audit_retention_days) * 24 * 60 * 60);
+                store.forget_audit(&account.id, Timestamp::now() - days).await?;
+            }
+            match accounts.last() {
+                Some(last) if accounts.len() == PAGE_MAX as usize => before = Some(last.id),
+                _ => return Ok(()),
+            }
+        }
+    }
+
     async fn prune(&self) {
         let mut ticks = interval_at(Instant::now() + PRUNE_EVERY, PRUNE_EVERY);
         loop {
             ticks.tick().await;
+            if let Err(error) = self.forget_audits().await {
+                tracing::error!(%error, "the audit logs of accounts cannot be shortened");
+            }
             if let Err(error) = self.service.inner.store.prune_feed(CHANGES_KEPT).await {
                 tracing::error!(%error, "old changes cannot be forgotten");
             }

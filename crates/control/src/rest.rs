@@ -5,6 +5,8 @@
 mod abuse;
 mod accounts;
 mod addrs;
+mod audit_log;
+mod backups;
 mod call;
 mod caller;
 mod credentials;
@@ -15,13 +17,16 @@ mod entry;
 mod event_destinations;
 mod event_subscriptions;
 mod ingresses;
+mod installation;
 mod ip;
 mod kind;
+mod online;
 mod owner;
 mod page;
 mod rate;
 mod refusal;
 mod service_users;
+mod settings;
 mod users;
 mod visitors;
 
@@ -117,7 +122,22 @@ impl RestApi {
         let query = Query::read(operation, uri.query().unwrap_or(""))?;
         caller.permit(operation.spec().permission)?;
         let (path, headers, body) = (uri.path(), request.headers(), request.body());
-        let call = Call { inner, base, operation, id, caller, peer, parameters, query, path, headers, body, now };
+        let calls_per_minute = budgets.calls;
+        let call = Call {
+            calls_per_minute,
+            inner,
+            base,
+            operation,
+            id,
+            caller,
+            peer,
+            parameters,
+            query,
+            path,
+            headers,
+            body,
+            now,
+        };
         let answer = dispatch::perform(&call).await?;
         let status = operation.spec().answer.status();
         Ok(match answer {

@@ -1,5 +1,6 @@
 //! The gRPC service for edges.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) names: NamePolicy,
     pub(crate) lease_ttl: Duration,
     /// Cancelled when the control plane closes: clones of the service may live on in connections.
+    /// Where backups go.
+    pub(crate) data_dir: PathBuf,
     /// Changes of who administers an account follow each other, so that no two take the last ones.
     pub(crate) members: tokio::sync::Mutex<()>,
     pub(crate) closing: CancellationToken,

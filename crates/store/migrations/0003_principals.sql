@@ -7,6 +7,10 @@ ALTER TABLE accounts ADD COLUMN suspended BOOLEAN NOT NULL DEFAULT FALSE;
 -- PostgreSQL: ALTER TABLE accounts ALTER COLUMN id TYPE TEXT COLLATE "C";
 CREATE INDEX accounts_created ON accounts (created_ms, id);
 
+-- By which key, and in which call of the REST API.
+ALTER TABLE audit ADD COLUMN credential TEXT NOT NULL DEFAULT '';
+ALTER TABLE audit ADD COLUMN operation TEXT NOT NULL DEFAULT '';
+
 -- Users belong to the installation, that is to its first account; that they may use an account is a membership. Until now each user had one
 -- account and all rights in it. Both have one KSUID.
 INSERT INTO resources (id, kind, account_id, version, body, followed, created_ms, updated_ms)

@@ -11,7 +11,7 @@ use crate::{Store, StoreError, Timestamp};
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT seq, account_id, at_ms, who, address, action, kind, id, before_json, after_json FROM audit ",
+            "SELECT seq, account_id, at_ms, who, credential, address, action, operation, kind, id, before_json, after_json FROM audit ",
             $rest
         )
     };
@@ -20,17 +20,28 @@ macro_rules! select {
 const FIRST_PAGE: &str = select!("WHERE account_id = $1 ORDER BY seq DESC LIMIT $2");
 const PAGE_BEFORE: &str = select!("WHERE account_id = $1 AND seq < $3 ORDER BY seq DESC LIMIT $2");
 // Writers follow each other, so that no two see the same maximum.
-const ADD: &str = "INSERT INTO audit (seq, account_id, at_ms, who, address, action, kind, id, before_json, after_json) \
-     VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM audit), $1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const ADD: &str = "INSERT INTO audit (seq, account_id, at_ms, who, address, action, kind, id, before_json, after_json, credential, \
+     operation) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM audit), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const NEWEST: &str = "SELECT coalesce(max(seq), 0) AS seq, coalesce(min(seq), 0) AS first FROM audit";
 const PRUNE: &str = "DELETE FROM audit WHERE seq <= $1";
+
+const OLD: &str = "SELECT seq FROM audit WHERE account_id = $1 AND at_ms < $2 ORDER BY seq LIMIT $3";
+const FORGET: &str = "DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE account_id = $1 AND at_ms < $2 \
+     AND seq < (SELECT max(seq) FROM audit) ORDER BY seq LIMIT $3)";
+
+/// Entries that are forgotten in one transaction: other writers wait for it.
+pub const FORGOTTEN_AT_ONCE: i64 = 10_000;
 
 /// What the caller says of a change. The texts are kept as they are: what must not be read later, secrets first of all, does not belong
 /// into them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Audit {
-    /// Who did it: id of an API key, user or part of the program.
+    /// Who did it: id of a user or service user, or a part of the program.
     pub who: String,
+    /// The key that was used; empty when none was.
+    pub credential: String,
+    /// The call by which it was done; empty when it was none.
+    pub operation: String,
     /// From which address; empty when from none.
     pub address: String,
     /// What was done.
@@ -80,6 +91,28 @@ impl Store {
         .await
     }
 
+    /// Forgets the account's entries from before `until`, at most [`FORGOTTEN_AT_ONCE`] of them; returns how many. The newest entry of the
+    /// installation stays, so that numbers go on.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    ///
+    /// # Cancel safety
+    /// It happens or it does not.
+    pub async fn forget_audit(&self, account: &AccountId, until: Timestamp) -> Result<u64, StoreError> {
+        self.named(async {
+            let forget = |sql| query(sql).bind(account.to_string()).bind(until.millis()).bind(FORGOTTEN_AT_ONCE);
+            if forget(OLD).fetch_optional(&mut self.reader().await?).await?.is_none() {
+                return Ok(0);
+            }
+            let mut tx = self.write().await?;
+            let forgotten = forget(FORGET).execute(&mut tx).await?;
+            tx.commit().await?;
+            Ok(forgotten)
+        })
+        .await
+    }
+
     /// Forgets all but the newest `keep` entries of the installation; at least the newest one stays, so that numbers go on.
     ///
     /// # Errors
@@ -121,6 +154,8 @@ pub(crate) async fn add(
         .bind(id)
         .bind(audit.before.clone())
         .bind(audit.after.clone())
+        .bind(&audit.credential)
+        .bind(&audit.operation)
         .execute(tx)
         .await?;
     Ok(())
@@ -135,6 +170,8 @@ fn entry(row: &Row) -> Result<AuditEntry, Fault> {
         id: text(row, "id")?,
         audit: Audit {
             who: text(row, "who")?,
+            credential: text(row, "credential")?,
+            operation: text(row, "operation")?,
             address: text(row, "address")?,
             action: text(row, "action")?,
             before: row.get("before_json")?,

@@ -35,7 +35,7 @@ mod sqlite;
 mod timestamp;
 
 pub use accounts::{Account, AccountChange};
-pub use audit::{Audit, AuditEntry};
+pub use audit::{Audit, AuditEntry, FORGOTTEN_AT_ONCE};
 pub use backup::{BackupError, restore};
 pub use bootstrap::FirstAccount;
 pub use certificates::Certificate;

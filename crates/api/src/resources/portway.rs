@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use portway_names::UserId;
 use secrecy::SecretString;
+use serde_json::Value;
 
 use crate::object::{body, reply};
 use crate::{Description, DeveloperRole, Ref, TeamRole, Timestamp, Word};
@@ -174,8 +175,10 @@ reply! {
         ip: String;
         /// The resource that it was about.
         object: Option<Ref>;
-        /// The error when it was refused, empty when it was done.
-        error_code: String;
+        /// The object before, as it is given back; null when it is new.
+        before: Option<Value>;
+        /// The object afterwards; null when it is gone.
+        after: Option<Value>;
         /// The id of the call.
         operation_id: String;
     }

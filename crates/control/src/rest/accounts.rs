@@ -53,17 +53,20 @@ async fn create(call: &Call<'_>) -> Result<Answer, PublicError> {
 }
 
 async fn list(call: &Call<'_>, operator: bool) -> Result<Answer, PublicError> {
-    let found = &|account: Account| Found { id: account.id.to_string(), reply: Some(as_json(&shown(call, &account))) };
-    page(call, |before, at_once| async move {
-        let before = before.as_deref().map(portway_api::read_id::<AccountId>).transpose()?;
-        let accounts = match operator {
-            true => call.inner.store.accounts_page(before.as_ref(), at_once).await.map_err(unreadable)?,
-            false if before.is_none_or(|before| call.caller.account < before) => {
-                call.inner.store.account(&call.caller.account).await.map_err(unreadable)?.into_iter().collect()
-            }
-            false => Vec::new(),
-        };
-        Ok(accounts.into_iter().map(found).collect())
+    let found = |account: Account| Found { id: account.id.to_string(), reply: Some(as_json(&shown(call, &account))) };
+    page(call, |before, at_once| {
+        Box::pin(async move {
+            let (store, own) = (&call.inner.store, &call.caller.account);
+            let before = before.as_deref().map(portway_api::read_id::<AccountId>).transpose()?;
+            let accounts = match operator {
+                true => store.accounts_page(before.as_ref(), at_once).await.map_err(unreadable)?,
+                false if before.is_none_or(|before| *own < before) => {
+                    store.account(own).await.map_err(unreadable)?.into_iter().collect()
+                }
+                false => Vec::new(),
+            };
+            Ok(accounts.into_iter().map(found).collect())
+        })
     })
     .await
 }

@@ -28,6 +28,8 @@ pub(crate) struct Call<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a Bytes,
     pub(crate) now: Timestamp,
+    /// Calls that the account may make in a minute; 0 for any number.
+    pub(crate) calls_per_minute: u32,
 }
 
 /// What a call comes to.
@@ -50,6 +52,8 @@ impl Call<'_> {
     pub(crate) fn audit(&self, before: Option<&Value>, after: Option<&Value>) -> Audit {
         Audit {
             who: self.caller.owner.to_string(),
+            credential: self.caller.key.to_string(),
+            operation: self.id.to_string(),
             address: self.peer.to_string(),
             action: self.operation.spec().name.to_owned(),
             before: before.map(Value::to_string),

@@ -78,18 +78,20 @@ pub(crate) async fn list(call: &Call<'_>, kind: &Kind) -> Result<Answer, PublicE
 pub(crate) async fn page(
     call: &Call<'_>,
     kind: &Kind,
-    wanted: impl Fn(&Resource) -> bool,
+    wanted: impl Fn(&Resource) -> bool + Sync,
 ) -> Result<Answer, PublicError> {
-    let (store, account) = (&call.inner.store, &call.caller.account);
-    let wanted = &wanted;
-    page::page(call, |before, at_once| async move {
-        let before = before.as_deref().map(kind.stored_id).transpose()?;
-        let resources = store.resources(account, kind.name, before.as_deref(), at_once).await.map_err(unreadable)?;
-        let found = |resource: Resource| {
-            let reply = wanted(&resource).then(|| (kind.reply)(call, &resource)).transpose()?;
-            Ok(Found { id: (kind.shown_id)(&resource.id), reply })
-        };
-        resources.into_iter().map(found).collect()
+    let (store, account, wanted) = (&call.inner.store, &call.caller.account, &wanted);
+    page::page(call, |before, at_once| {
+        Box::pin(async move {
+            let before = before.as_deref().map(kind.stored_id).transpose()?;
+            let resources =
+                store.resources(account, kind.name, before.as_deref(), at_once).await.map_err(unreadable)?;
+            let found = |resource: Resource| {
+                let reply = wanted(&resource).then(|| (kind.reply)(call, &resource)).transpose()?;
+                Ok(Found { id: (kind.shown_id)(&resource.id), reply })
+            };
+            resources.into_iter().map(found).collect()
+        })
     })
     .await
 }

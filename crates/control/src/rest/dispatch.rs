@@ -6,9 +6,40 @@ use portway_names::{ApplicationSessionId, ApplicationUserId};
 
 use super::call::{Answer, Call};
 use super::{
-    abuse, accounts, addrs, credentials, crud, domains, entry, event_destinations, event_subscriptions, ingresses, ip,
-    service_users, users, visitors,
+    abuse, accounts, addrs, audit_log, backups, credentials, crud, domains, entry, event_destinations,
+    event_subscriptions, ingresses, installation, ip, online, service_users, settings, users, visitors,
 };
+
+/// Where the resource of an id is found.
+pub(crate) fn collection(id: &str) -> Option<&'static str> {
+    Some(match id.split_once('_')?.0 {
+        "abrp" => "/abuse_reports",
+        "ac" => "/portway/v1/accounts",
+        "agin" => "/agent_ingresses",
+        "ak" => "/api_keys",
+        "bak" => "/portway/v1/backups",
+        "ca" => "/certificate_authorities",
+        "cert" => "/tls_certificates",
+        "cr" => "/credentials",
+        "ed" => "/event_destinations",
+        "esb" => "/event_subscriptions",
+        "ipp" => "/ip_policies",
+        "ipr" => "/ip_policy_rules",
+        "ipx" => "/ip_restrictions",
+        "mbr" => "/portway/v1/memberships",
+        "ra" => "/reserved_addrs",
+        "rd" => "/reserved_domains",
+        "secret" => "/vault_secrets",
+        "service" => "/service_users",
+        "shcrt" => "/ssh_host_certificates",
+        "sshca" => "/ssh_certificate_authorities",
+        "sshcr" => "/ssh_credentials",
+        "sucrt" => "/ssh_user_certificates",
+        "usr" => "/portway/v1/users",
+        "vault" => "/vaults",
+        _ => return None,
+    })
+}
 
 /// Performs an operation that the caller may perform.
 pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
@@ -29,6 +60,13 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
         "ip-policies" => crud::perform(call, &ip::POLICY).await,
         "ip-policy-rules" => crud::perform(call, &ip::RULE).await,
         "ip-restrictions" => crud::perform(call, &ip::RESTRICTION).await,
+        "endpoints" => online::endpoints(call).await,
+        "tunnels" => online::tunnels(call).await,
+        "tunnel-sessions" => online::sessions(call).await,
+        "audit-log" => audit_log::perform(call).await,
+        "settings" => settings::perform(call).await,
+        "edges" | "regions" => installation::perform(call).await,
+        "backups" => backups::perform(call).await,
         "accounts" => accounts::perform(call).await,
         "users" => users::users(call).await,
         "memberships" => users::memberships(call).await,

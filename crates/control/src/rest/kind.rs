@@ -126,6 +126,7 @@ resource_ids! {
     AbuseReportId,
     AgentIngressId,
     ApiKeyId,
+    BackupId,
     // A service user has two names and one row.
     BotUserId as ServiceUserId,
     CertificateAuthorityId,

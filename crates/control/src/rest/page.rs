@@ -1,5 +1,6 @@
 //! Pages of lists, wherever the objects come from.
 
+use futures_util::future::BoxFuture;
 use portway_api::{Answer as Reply, not_found};
 use portway_codes::PublicError;
 use serde_json::Value;
@@ -20,13 +21,14 @@ pub(crate) struct Found {
     pub(crate) reply: Option<Value>,
 }
 
+/// Objects being read. Boxed, so that it is plain to the compiler that any thread may go on with it.
+pub(crate) type Reading<'a> = BoxFuture<'a, Result<Vec<Found>, PublicError>>;
+
 /// A page of the objects that `read` yields: newest first, those behind an id or all, at most as many as it is asked for.
-///
-/// The id is given away: of a future that borrowed it, the compiler could not tell that another thread may go on with it.
-pub(crate) async fn page<F>(call: &Call<'_>, read: impl Fn(Option<String>, u32) -> F) -> Result<Answer, PublicError>
-where
-    F: Future<Output = Result<Vec<Found>, PublicError>>,
-{
+pub(crate) async fn page<'a>(
+    call: &'a Call<'_>,
+    read: impl Fn(Option<String>, u32) -> Reading<'a>,
+) -> Result<Answer, PublicError> {
     let Reply::Page(list) = &call.operation.spec().answer else { return Err(not_found()) };
     let (limit, filter) = (call.query.limit, call.query.filter.as_ref());
     let at_once = if filter.is_none() { u32::try_from(limit + 1).unwrap_or(READ_AT_ONCE) } else { READ_AT_ONCE };

@@ -17,16 +17,23 @@ pub(super) const RETRY_AFTER_SECS: &str = "1";
 
 /// What each account has left.
 #[derive(Debug)]
-pub(super) struct Budgets(Option<RateLimiter<AccountId, HashMapStateStore<AccountId>, DefaultClock>>);
+pub(super) struct Budgets {
+    /// Calls in a minute; 0 for any number.
+    pub(super) calls: u32,
+    limiter: Option<RateLimiter<AccountId, HashMapStateStore<AccountId>, DefaultClock>>,
+}
 
 impl Budgets {
     pub(super) fn new(limit: RateLimit) -> Budgets {
-        Budgets(limit.map(|calls| RateLimiter::hashmap(Quota::per_minute(calls))))
+        Budgets {
+            calls: limit.map_or(0, NonZeroU32::get),
+            limiter: limit.map(|calls| RateLimiter::hashmap(Quota::per_minute(calls))),
+        }
     }
 
     /// Counts a call. Calls from this host are free: whoever is here has other ways to keep it busy.
     pub(super) fn spend(&self, account: AccountId, peer: IpAddr) -> Result<(), PublicError> {
-        let Some(limiter) = self.0.as_ref().filter(|_| !peer.to_canonical().is_loopback()) else { return Ok(()) };
+        let Some(limiter) = self.limiter.as_ref().filter(|_| !peer.to_canonical().is_loopback()) else { return Ok(()) };
         limiter.check_key(&account).map_err(|_| Code::ERR_NGROK_226.plain())
     }
 }

@@ -13,26 +13,33 @@ use crate::Running;
 
 /// Groups of operations that are described and not served. Whoever serves one takes it out of here.
 const NOT_SERVED: &[&str] = &[
-    "audit-log",
-    "backups",
     "certificate-authorities",
-    "edges",
-    "endpoints",
-    "regions",
     "secrets",
-    "settings",
     "ssh-certificate-authorities",
     "ssh-host-certificates",
     "ssh-user-certificates",
     "tls-certificates",
-    "tunnel-sessions",
-    "tunnels",
     "vaults",
 ];
 
 /// Groups of which no object can be made by a call, or that are not about objects of an account.
-const NOTHING_TO_MAKE: &[&str] =
-    &["accounts", "application-sessions", "application-users", "event-sources", "root", "self", "users"];
+const NOTHING_TO_MAKE: &[&str] = &[
+    "accounts",
+    "application-sessions",
+    "application-users",
+    "audit-log",
+    "backups",
+    "edges",
+    "endpoints",
+    "event-sources",
+    "regions",
+    "root",
+    "self",
+    "settings",
+    "tunnel-sessions",
+    "tunnels",
+    "users",
+];
 
 /// An object of every other group that is served. `$group` stands for the id of the object of an earlier one.
 const OBJECTS: &[(&str, &str)] = &[
