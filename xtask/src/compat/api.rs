@@ -172,12 +172,11 @@ fn run(
 fn agents(server: &Server, client: &str, folder: &Path) -> Result<Vec<Program>> {
     let started: Result<Vec<Program>> = (0..COUNT).map(|n| server.agent(&format!("{client}-{n}"), folder)).collect();
     let mut agents = started?;
-    for agent in &mut agents {
-        wait_for("an agent", ONLINE, || {
-            agent.alive()?;
-            Ok(agent.output().contains("started tunnel").then_some(()))
-        })?;
-    }
+    // Those of the client before go offline meanwhile.
+    wait_for("the endpoints of the agents", ONLINE, || {
+        agents.iter_mut().try_for_each(Program::alive)?;
+        Ok((server.endpoints()? == COUNT).then_some(()))
+    })?;
     Ok(agents)
 }
 

@@ -142,6 +142,17 @@ impl Server {
         self.ready[field].as_str()?.parse().ok()
     }
 
+    /// How many endpoints are online, as the REST API says.
+    pub(super) fn endpoints(&self) -> Result<usize> {
+        let mut command = self.command();
+        command.args(["api", "endpoints", "list", "--quiet", "--data-dir"]).arg(self.data());
+        let output = command.output().context("starting portway api")?;
+        if !output.status.success() {
+            bail!("portway api: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).lines().count())
+    }
+
     fn fact(&self, key: &str) -> Result<&str> {
         self.ready[key].as_str().with_context(|| format!("the ready line has no {key}"))
     }
