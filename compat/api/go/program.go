@@ -85,6 +85,7 @@ type entry struct {
 	Code     string
 	Gone     string
 	Calls    []string
+	Refuses  map[string]string `json:"refused_calls"`
 	Within   *struct{ Resource, Call string }
 	Online   *int
 	Missing  string
@@ -242,6 +243,12 @@ func (r *row) check(what string) error {
 	case "list":
 		return r.list()
 	case "calls":
+		for call, code := range r.Refuses {
+			_, err := r.call(method(call), r.ids[0])
+			if err := refused(err, code); err != nil {
+				return err
+			}
+		}
 		for _, call := range r.Calls {
 			if _, err := r.call(method(call), r.ids[0]); err != nil {
 				return err

@@ -97,9 +97,10 @@ class Row {
   }
 
   async calls() {
-    for (const call of this.row.calls) {
-      await done(call === "update" ? this.service.update({ id: this.ids[0] }) : this.service[camel(call)](this.ids[0]));
+    for (const [call, code] of Object.entries(this.row.refused_calls ?? {})) {
+      await refused(() => this.service[call]({ id: this.ids[0] }), code);
     }
+    for (const call of this.row.calls) await done(this.service[camel(call)](this.ids[0]));
   }
 
   async refused() {

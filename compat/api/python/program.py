@@ -113,6 +113,8 @@ class Row:
         return [read(item).id for item in page]
 
     def calls(self):
+        for call, code in self.row.get("refused_calls", {}).items():
+            refused(lambda: getattr(self.service, call)(self.ids[0]), code)
         for call in self.row["calls"]:
             try:
                 getattr(self.service, call)(self.ids[0])

@@ -214,6 +214,9 @@ impl Row<'_> {
                 expect(&self.perform(Verb::Get(self.key(0))).await?, change)
             }
             "calls" => {
+                for (call, code) in self.row["refused_calls"].as_object().into_iter().flatten() {
+                    self.refused(Verb::Call(call.clone(), self.key(0)), text(code)).await?;
+                }
                 for call in self.row["calls"].as_array().into_iter().flatten() {
                     let call = text(call).to_owned();
                     self.perform(Verb::Call(call, self.key(0))).await?;
