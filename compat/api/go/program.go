@@ -249,8 +249,8 @@ func (r *row) check(what string) error {
 				return err
 			}
 		}
-		for _, call := range r.Calls {
-			if _, err := r.call(method(call), r.ids[0]); err != nil {
+		for index, call := range r.Calls {
+			if _, err := r.call(method(call), r.ids[index]); err != nil {
 				return err
 			}
 		}

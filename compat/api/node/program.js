@@ -100,7 +100,7 @@ class Row {
     for (const [call, code] of Object.entries(this.row.refused_calls ?? {})) {
       await refused(() => this.service[call]({ id: this.ids[0] }), code);
     }
-    for (const call of this.row.calls) await done(this.service[camel(call)](this.ids[0]));
+    for (const [index, call] of this.row.calls.entries()) await done(this.service[camel(call)](this.ids[index]));
   }
 
   async refused() {

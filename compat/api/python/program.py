@@ -115,9 +115,9 @@ class Row:
     def calls(self):
         for call, code in self.row.get("refused_calls", {}).items():
             refused(lambda: getattr(self.service, call)(self.ids[0]), code)
-        for call in self.row["calls"]:
+        for id, call in zip(self.ids, self.row["calls"]):
             try:
-                getattr(self.service, call)(self.ids[0])
+                getattr(self.service, call)(id)
             except RuntimeError as error:
                 # After a POST, the client takes the 204 that it documents for a failure.
                 assert "204" in str(error), error

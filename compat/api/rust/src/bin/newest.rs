@@ -217,9 +217,9 @@ impl Row<'_> {
                 for (call, code) in self.row["refused_calls"].as_object().into_iter().flatten() {
                     self.refused(Verb::Call(call.clone(), self.key(0)), text(code)).await?;
                 }
-                for call in self.row["calls"].as_array().into_iter().flatten() {
+                for (index, call) in self.row["calls"].as_array().into_iter().flatten().enumerate() {
                     let call = text(call).to_owned();
-                    self.perform(Verb::Call(call, self.key(0))).await?;
+                    self.perform(Verb::Call(call, self.key(index))).await?;
                 }
                 Ok(())
             }
