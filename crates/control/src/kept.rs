@@ -1,11 +1,14 @@
 //! What the store keeps of each kind of resource: the JSON of its body.
 
 pub(crate) mod abuse;
+pub(crate) mod certificates;
 pub(crate) mod events;
 pub(crate) mod ip;
 pub(crate) mod names;
 pub(crate) mod principals;
 pub(crate) mod settings;
+pub(crate) mod ssh;
+pub(crate) mod vaults;
 
 use portway_store::Resource;
 use serde::Serialize;

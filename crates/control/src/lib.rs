@@ -26,7 +26,9 @@ mod resource;
 mod rest;
 mod seal;
 mod service;
+mod ssh_signing;
 mod watch;
+mod x509;
 
 pub use bootstrap::Bootstrap;
 pub use commands::PublicResult;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use portway_api::{RestrictionType, RuleAction};
+use portway_names::HostPattern;
 use portway_proto::control::v1::resource::Body;
 use portway_proto::control::v1::{self as pb, Certificate, ConnectName, Credential, Lease, Resource, Settings};
 use portway_store::{Followed, Record};
@@ -9,7 +10,9 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::certificates::private_key;
+use crate::kept::certificates::{CertificateAuthority, TlsCertificate};
 use crate::kept::ip::{IpPolicy, IpPolicyRule, IpRestriction};
+use crate::kept::names::ReservedDomain;
 use crate::kept::principals::{CREDENTIAL, CredentialBody, SSH_CREDENTIAL, SshCredentialBody, edge_id};
 use crate::kept::{BodyFault, read};
 use crate::rest::Kept;
@@ -38,7 +41,7 @@ pub(crate) fn resource(master: &MasterKey, record: Record) -> Result<Option<Reso
             Body::ConnectName(ConnectName { host: host.to_string(), account_id: String::new() })
         }
         Record::Lease(record) => Body::Lease(lease(&record)),
-        Record::Resource(followed) => match kept(&followed) {
+        Record::Resource(followed) => match kept(master, &followed) {
             Ok(Some(body)) => body,
             Ok(None) => return Ok(None),
             Err(fault) => return Err((id, fault)),
@@ -60,7 +63,7 @@ pub(crate) fn lease(record: &portway_store::Lease) -> Lease {
 }
 
 /// What edges are told of a resource of the REST API.
-fn kept(followed: &Followed) -> Result<Option<Body>, ResourceFault> {
+fn kept(master: &MasterKey, followed: &Followed) -> Result<Option<Body>, ResourceFault> {
     let resource = &followed.resource;
     let account_id = resource.account.to_string();
     Ok(match resource.kind.as_str() {
@@ -84,6 +87,16 @@ fn kept(followed: &Followed) -> Result<Option<Body>, ResourceFault> {
             };
             let r#type = kind.into();
             Some(Body::IpRestriction(pb::IpRestriction { account_id, r#type, enforced, ip_policy_ids }))
+        }
+        TlsCertificate::KIND => Some(Body::Certificate(uploaded(master, &resource.id, read(resource)?)?)),
+        CertificateAuthority::KIND => {
+            let CertificateAuthority { ca_pem: pem, .. } = read(resource)?;
+            Some(Body::CertificateAuthority(pb::CertificateAuthority { account_id, pem }))
+        }
+        ReservedDomain::KIND => {
+            let ReservedDomain { domain, certificate_id, .. } = read(resource)?;
+            let (domain, certificate_id) = (domain.to_string(), certificate_id.unwrap_or_default());
+            Some(Body::ReservedDomain(pb::ReservedDomain { account_id, domain, certificate_id }))
         }
         _ => credential(followed)?.map(Body::Credential),
     })
@@ -112,9 +125,32 @@ pub(crate) fn credential(followed: &Followed) -> Result<Option<Credential>, Body
 
 fn certificate(master: &MasterKey, record: portway_store::Certificate) -> Result<Certificate, ResourceFault> {
     let key = private_key(master, &record)?;
-    let chain = CertificateDer::pem_slice_iter(record.chain_pem.as_bytes())
-        .map(|der| der.map(|der| Bytes::copy_from_slice(&der)))
-        .collect::<Result<_, _>>()
-        .map_err(ResourceFault::Chain)?;
-    Ok(Certificate { names: record.names, chain, private_key: Bytes::copy_from_slice(&key), connect: record.connect })
+    Ok(Certificate {
+        names: record.names,
+        chain: chain(&record.chain_pem)?,
+        private_key: Bytes::copy_from_slice(&key),
+        connect: record.connect,
+        attached: false,
+    })
+}
+
+/// For which names it is presented is decided at the edge, which follows both certificates and domains: neither has to be announced for the other.
+fn uploaded(master: &MasterKey, id: &str, kept: TlsCertificate) -> Result<Certificate, ResourceFault> {
+    let key = master.open(&TlsCertificate::key_context(id), &kept.private_key)?;
+    let mut names = kept.facts.dns_names;
+    // Certificates may name what is no host name; nobody reserves that.
+    names.retain(|name| name.parse::<HostPattern>().is_ok());
+    Ok(Certificate {
+        names,
+        chain: chain(&kept.certificate_pem)?,
+        private_key: Bytes::copy_from_slice(&key),
+        connect: false,
+        attached: true,
+    })
+}
+
+fn chain(pem: &str) -> Result<Vec<Bytes>, ResourceFault> {
+    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes());
+    let chain = certificates.map(|der| der.map(|der| Bytes::copy_from_slice(&der))).collect::<Result<_, _>>();
+    chain.map_err(ResourceFault::Chain)
 }

@@ -9,6 +9,7 @@ mod audit_log;
 mod backups;
 mod call;
 mod caller;
+mod certificates;
 mod credentials;
 mod crud;
 mod dispatch;
@@ -27,7 +28,9 @@ mod rate;
 mod refusal;
 mod service_users;
 mod settings;
+mod ssh_certificates;
 mod users;
+mod vaults;
 mod visitors;
 
 use std::net::IpAddr;

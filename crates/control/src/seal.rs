@@ -69,6 +69,11 @@ impl MasterKey {
     }
 }
 
+/// The context of a secret inside a resource of the REST API.
+pub(crate) fn resource_context(kind: &str, id: &str, field: &str) -> String {
+    format!("{kind} {id} {field}")
+}
+
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MasterKey(..)")

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
 use portway_codes::{Code, PublicError};
-use portway_names::Scheme;
-use portway_tls::{CertStore, CertifiedKey, EndpointTls, EndpointTlsError, TlsVersions, endpoint_server_config};
-use portway_traffic::{Actions, Breaker, Outcome, TerminateTls, Ticket, TlsVersion, WEBHOOK_BODY_MAX};
-use rustls::ServerConfig;
-use secrecy::ExposeSecret;
+use portway_names::{AccountId, Scheme};
+use portway_traffic::{Actions, Breaker, Outcome, Ticket, WEBHOOK_BODY_MAX};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+
+use crate::replica::{Authorities, Replica};
+use crate::termination::{Made, Termination};
 
 /// Unit in which bodies that are read whole are accounted.
 const ROOM_UNIT: usize = 16 * 1024;
@@ -23,38 +23,35 @@ const ROOM: usize = 8 * WEBHOOK_BODY_MAX;
 pub(crate) struct EndpointActions {
     pub(crate) rules: Actions,
     breaker: Option<Mutex<Breaker>>,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Termination>,
     room: Arc<Semaphore>,
 }
 
 impl EndpointActions {
-    /// Makes actions ready for an endpoint of this scheme; none when there is nothing to do. Certificates that the endpoint does not bring
-    /// itself come from `certificates`.
+    /// Makes actions ready for an endpoint of this scheme and account; none when there is nothing to do. Certificates that the endpoint does not
+    /// bring itself, and what actions refer to, are the replica's.
     ///
     /// # Errors
-    /// Actions that endpoints of the scheme cannot have; certificates that cannot be used.
+    /// Actions that endpoints of the scheme cannot have; certificates and authorities that cannot be used.
     pub(crate) fn prepare(
         rules: Actions,
         scheme: Scheme,
-        certificates: &Arc<CertStore>,
+        account: AccountId,
+        replica: &Replica,
     ) -> Result<Option<Arc<EndpointActions>>, PublicError> {
         if rules.is_empty() {
             return Ok(None);
         }
         rules.check_scheme(scheme)?;
-        let tls = rules.terminate_tls.as_ref().map(|action| tls_config(action, scheme, certificates)).transpose()?;
+        let tls = rules.terminate_tls.as_ref().map(|action| Termination::prepare(action, scheme, account, replica));
+        let tls = tls.transpose()?;
         let breaker = rules.circuit_breaker.map(|rules| Mutex::new(Breaker::new(rules)));
         Ok(Some(Arc::new(EndpointActions { rules, breaker, tls, room: Arc::new(Semaphore::new(ROOM / ROOM_UNIT)) })))
     }
 
-    /// How TLS ends, where it ends otherwise than for the rest.
-    pub(crate) fn tls(&self) -> Option<&Arc<ServerConfig>> {
-        self.tls.as_ref()
-    }
-
-    /// Authorities whose certificates visitors must have.
-    pub(crate) fn client_authorities(&self) -> Option<&Arc<str>> {
-        self.rules.terminate_tls.as_ref()?.client_authorities.as_ref()
+    /// How TLS ends in a handshake that begins now, where it ends otherwise than for the rest.
+    pub(crate) fn tls(&self, authorities: &Authorities) -> Option<Arc<Made>> {
+        self.tls.as_ref().map(|tls| tls.now(authorities))
     }
 
     /// Lets a request through to the upstream, or holds it off. `start` is the same moment at every call.
@@ -107,37 +104,4 @@ impl Drop for Admitted<'_> {
     fn drop(&mut self) {
         self.finish(Outcome::Unknown);
     }
-}
-
-fn tls_config(
-    action: &TerminateTls,
-    scheme: Scheme,
-    certificates: &Arc<CertStore>,
-) -> Result<Arc<ServerConfig>, PublicError> {
-    let certificate = action.key_pair.as_ref().map(|pair| {
-        let unusable = |why: &dyn fmt::Display| {
-            Code::ERR_NGROK_14001.with(format!("The endpoint's certificate cannot be used: {why}."))
-        };
-        let pair = CertifiedKey::from_pem(pair.certificate.as_bytes(), pair.private_key.expose_secret().as_bytes());
-        match pair {
-            Ok(key) if key.signs_slowly() => {
-                Err(unusable(&"its RSA key has more than 4,096 bits, with which every handshake takes too long"))
-            }
-            pair => pair.map_err(|error| unusable(&error)),
-        }
-    });
-    let versions = match (action.min_version, action.max_version) {
-        (TlsVersion::V1_3, _) => TlsVersions::Only13,
-        (_, TlsVersion::V1_2) => TlsVersions::Only12,
-        _ => TlsVersions::Both,
-    };
-    let endpoint = EndpointTls {
-        certificate: certificate.transpose()?,
-        versions,
-        client_authorities: action.client_authorities.as_ref().map(|pem| pem.as_bytes().to_vec()),
-    };
-    let alpn: &[&[u8]] = if scheme == Scheme::Https { &[b"h2", b"http/1.1"] } else { &[] };
-    endpoint_server_config(certificates, alpn, &endpoint).map_err(|error: EndpointTlsError| {
-        Code::ERR_NGROK_14002.with(format!("Visitors' certificates could not be checked: {error}."))
-    })
 }

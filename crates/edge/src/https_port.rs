@@ -26,6 +26,7 @@ use crate::ngrok::{self, AgentIo};
 use crate::opening::{self, Opening};
 use crate::own::{Held, OwnService, OwnVisitor};
 use crate::state::EdgeShared;
+use crate::termination::Made;
 use crate::visitor::Visitor;
 use crate::{http, plain_http, reserved, returning, ssh, tcp};
 
@@ -183,18 +184,24 @@ async fn at_endpoint(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName, endpoi
     if !tcp::permits(&edge, &endpoint, fresh.peer) {
         return alert(fresh, &ACCESS_DENIED_ALERT).await;
     }
-    let ends_here = endpoint.options.actions.as_ref().is_some_and(|actions| actions.tls().is_some());
-    if endpoint.options.tls_edge || ends_here {
-        Box::pin(end_tls(edge, fresh, &endpoint)).await
-    } else {
-        pass_through(&edge, fresh, &endpoint).await
+    match own_tls(&edge, endpoint.options.actions.as_deref()) {
+        Some(tls) => Box::pin(end_tls(edge, fresh, &endpoint, tls.config.clone())).await,
+        None if endpoint.options.tls_edge => {
+            let config = Arc::clone(&edge.tls.tls);
+            Box::pin(end_tls(edge, fresh, &endpoint, Some(config))).await
+        }
+        None => pass_through(&edge, fresh, &endpoint).await,
     }
 }
 
-/// Ends the visitor's TLS and forwards what is inside.
-async fn end_tls(edge: Arc<EdgeShared>, fresh: Fresh, endpoint: &Endpoint) {
-    let actions = endpoint.options.actions.as_deref();
-    let config = Arc::clone(actions.and_then(EndpointActions::tls).unwrap_or(&edge.tls.tls));
+/// How TLS ends where the endpoint has it otherwise than the rest.
+fn own_tls(edge: &EdgeShared, actions: Option<&EndpointActions>) -> Option<Arc<Made>> {
+    actions.and_then(|actions| actions.tls(&edge.replica.authorities))
+}
+
+/// Ends the visitor's TLS and forwards what is inside. Without a configuration nobody may come.
+async fn end_tls(edge: Arc<EdgeShared>, fresh: Fresh, endpoint: &Endpoint, config: Option<Arc<ServerConfig>>) {
+    let Some(config) = config else { return alert(fresh, &ACCESS_DENIED_ALERT).await };
     let Some((stream, fresh)) = Box::pin(handshake(&edge, fresh, config)).await else { return };
     let Some(upstream) = tcp::open(&edge, endpoint, fresh.peer, fresh.local).await else {
         return stream.reset_on_close();
@@ -219,9 +226,14 @@ async fn pass_through(edge: &EdgeShared, fresh: Fresh, endpoint: &Endpoint) {
 /// asks for more than this handshake showed is decided for each.
 async fn https(edge: Arc<EdgeShared>, fresh: Fresh, name: HostName, actions: Option<Arc<EndpointActions>>) {
     edge.count_connection(Kind::Https);
-    let config = Arc::clone(actions.as_deref().and_then(EndpointActions::tls).unwrap_or(&edge.tls.https));
-    let client_authorities = actions.as_deref().and_then(EndpointActions::client_authorities).cloned();
+    let own = own_tls(&edge, actions.as_deref());
     drop(actions);
+    let (config, client_authorities) = match own.as_deref() {
+        Some(Made { config, client_authorities, .. }) => (config.clone(), client_authorities.clone()),
+        None => (Some(Arc::clone(&edge.tls.https)), None),
+    };
+    drop(own);
+    let Some(config) = config else { return alert(fresh, &ACCESS_DENIED_ALERT).await };
     let Some((stream, fresh)) = Box::pin(handshake(&edge, fresh, config)).await else { return };
     let alpn_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let visitor = Visitor {

@@ -47,6 +47,7 @@ mod ssh;
 mod state;
 mod status;
 mod tcp;
+mod termination;
 mod visitor;
 
 pub use config::{EdgeConfig, Limits, default_shards};

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use portway_access::{IpAction, RestrictionType};
 use portway_names::{
-    AccountId, CredentialId, EndpointUrl, HostName, IpPolicyId, IpPolicyRuleId, IpRestrictionId, LeaseId,
+    AccountId, CertificateAuthorityId, CredentialId, EndpointUrl, HostName, IpPolicyId, IpPolicyRuleId,
+    IpRestrictionId, LeaseId,
 };
 use portway_proto::control::v1 as pb;
 use portway_proto::{CertificateName, CertificateRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord};
@@ -18,9 +19,13 @@ use portway_tls::{CertEntry, CertName, CertStore, CertifiedKey, CertifiedKeyErro
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
+use self::attached::Attached;
+pub(crate) use self::authorities::Authorities;
 pub(crate) use self::ip_tables::Admission;
 use self::ip_tables::IpTables;
 
+mod attached;
+mod authorities;
 mod ip_tables;
 
 /// SHA-256 of an authtoken.
@@ -53,6 +58,10 @@ pub(crate) struct Replica {
     pub(crate) connect_certs: Arc<CertStore>,
     /// The entries of `connect_certs`, to choose the default one from.
     connect_entries: Mutex<HashMap<String, CertEntry>>,
+    /// Users' certificates, and the domains that they are presented for.
+    attached: Attached,
+    /// Authorities that issue visitors' certificates.
+    pub(crate) authorities: Authorities,
     synced: watch::Sender<bool>,
 }
 
@@ -71,6 +80,9 @@ struct Tables {
 enum Kind {
     Credential(Digest),
     Certificate { connect: bool },
+    AttachedCertificate,
+    ReservedDomain,
+    CertificateAuthority(CertificateAuthorityId),
     ConnectName(HostName),
     Lease(EndpointUrl),
     Settings,
@@ -95,6 +107,8 @@ impl Replica {
             visitor_certs: Arc::new(CertStore::new()),
             connect_certs: Arc::new(CertStore::new()),
             connect_entries: Mutex::default(),
+            attached: Attached::default(),
+            authorities: Authorities::default(),
             synced: watch::Sender::new(false),
         }
     }
@@ -149,16 +163,29 @@ impl Replica {
     pub(crate) fn replace(&self, resources: Vec<pb::Resource>) -> Vec<ResourceFault> {
         let fresh = Tables::default();
         let (mut faults, mut visitor, mut connect) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut attached, mut domains, mut authorities) = (Vec::new(), Vec::new(), Vec::new());
         for resource in resources {
             match ReplicaRecord::try_from(resource) {
                 Ok(ReplicaRecord::Certificate(record)) => {
-                    let (id, is_connect) = (record.id.clone(), record.connect);
-                    fresh.ids.pin().insert(id.clone(), Kind::Certificate { connect: is_connect });
+                    let (id, kind) = (record.id.clone(), Kind::of(&record));
+                    let entries = match kind {
+                        Kind::AttachedCertificate => &mut attached,
+                        _ if record.connect => &mut connect,
+                        _ => &mut visitor,
+                    };
+                    fresh.ids.pin().insert(id.clone(), kind);
                     match entry(record) {
-                        Ok(entry) if is_connect => connect.push(entry),
-                        Ok(entry) => visitor.push(entry),
+                        Ok(entry) => entries.push(entry),
                         Err(source) => faults.push(ResourceFault::Certificate { id, source }),
                     }
+                }
+                Ok(ReplicaRecord::ReservedDomain(record)) => {
+                    fresh.ids.pin().insert(record.id.clone(), Kind::ReservedDomain);
+                    domains.push(record);
+                }
+                Ok(ReplicaRecord::CertificateAuthority(record)) => {
+                    fresh.ids.pin().insert(record.id.to_string(), Kind::CertificateAuthority(record.id));
+                    authorities.push(record);
                 }
                 Ok(record) => {
                     fresh.put(record);
@@ -166,6 +193,8 @@ impl Replica {
                 Err(error) => faults.push(error.into()),
             }
         }
+        visitor.extend(self.attached.replace(attached, domains));
+        self.authorities.replace(authorities);
         fresh.ip.settle();
         self.change_connect(|entries| {
             *entries = connect.iter().map(|entry| (entry.id.clone(), entry.clone())).collect();
@@ -193,6 +222,14 @@ impl Replica {
         for resource in delta.changed {
             match ReplicaRecord::try_from(resource) {
                 Ok(ReplicaRecord::Certificate(record)) => faults.extend(self.put_certificate(&tables, record).err()),
+                Ok(ReplicaRecord::ReservedDomain(record)) => {
+                    tables.ids.pin().insert(record.id.clone(), Kind::ReservedDomain);
+                    self.attached.put_domain(record, &self.visitor_certs);
+                }
+                Ok(ReplicaRecord::CertificateAuthority(record)) => {
+                    tables.ids.pin().insert(record.id.to_string(), Kind::CertificateAuthority(record.id));
+                    self.authorities.put(record);
+                }
                 Ok(record) => changes.extend(tables.put(record)),
                 Err(error) => faults.push(error.into()),
             }
@@ -209,17 +246,19 @@ impl Replica {
     }
 
     fn put_certificate(&self, tables: &Tables, record: CertificateRecord) -> Result<(), ResourceFault> {
-        let (id, connect) = (record.id.clone(), record.connect);
+        let (id, kind) = (record.id.clone(), Kind::of(&record));
         let entry = entry(record).map_err(|source| ResourceFault::Certificate { id: id.clone(), source })?;
-        tables.ids.pin().insert(id.clone(), Kind::Certificate { connect });
-        if !connect {
-            self.visitor_certs.upsert(&id, entry.names, entry.key);
-            return Ok(());
+        tables.ids.pin().insert(id.clone(), kind.clone());
+        match kind {
+            Kind::AttachedCertificate => self.attached.put_certificate(entry, &self.visitor_certs),
+            Kind::Certificate { connect: true } => {
+                self.change_connect(|entries| {
+                    entries.insert(id, entry.clone());
+                });
+                self.connect_certs.insert(entry);
+            }
+            _ => self.visitor_certs.insert(entry),
         }
-        self.change_connect(|entries| {
-            entries.insert(id.clone(), entry.clone());
-        });
-        self.connect_certs.upsert(&id, entry.names, entry.key);
         Ok(())
     }
 
@@ -248,6 +287,9 @@ impl Replica {
             Kind::Certificate { connect: false } => {
                 self.visitor_certs.remove(id);
             }
+            Kind::AttachedCertificate => self.attached.remove_certificate(id, &self.visitor_certs),
+            Kind::ReservedDomain => self.attached.remove_domain(id, &self.visitor_certs),
+            Kind::CertificateAuthority(authority) => self.authorities.remove(authority),
             Kind::ConnectName(host) => {
                 tables.connect_names.pin().remove(host);
             }
@@ -265,7 +307,7 @@ impl Replica {
 }
 
 impl Tables {
-    /// Puts one resource in; returns what it means to sessions. Certificates live in their stores.
+    /// Puts one resource in; returns what it means to sessions. Certificates, and what has to do with them, live in their stores.
     fn put(&self, record: ReplicaRecord) -> Option<Change> {
         let (id, ids) = (record.id(), self.ids.pin());
         match record {
@@ -310,7 +352,9 @@ impl Tables {
                 self.ip.put_restriction(record);
                 None
             }
-            ReplicaRecord::Certificate(_) => None,
+            ReplicaRecord::Certificate(_)
+            | ReplicaRecord::ReservedDomain(_)
+            | ReplicaRecord::CertificateAuthority(_) => None,
         }
     }
 
@@ -332,6 +376,15 @@ impl Tables {
     }
 }
 
+impl Kind {
+    fn of(certificate: &CertificateRecord) -> Kind {
+        match certificate.attached {
+            true => Kind::AttachedCertificate,
+            false => Kind::Certificate { connect: certificate.connect },
+        }
+    }
+}
+
 /// The certificate as the stores take it.
 fn entry(record: CertificateRecord) -> Result<CertEntry, CertifiedKeyError> {
     let chain = record.chain.iter().map(|certificate| certificate.to_vec()).collect();
@@ -340,7 +393,12 @@ fn entry(record: CertificateRecord) -> Result<CertEntry, CertifiedKeyError> {
         CertificateName::Pattern(pattern) => CertName::Pattern(pattern),
         CertificateName::Ip(ip) => CertName::Ip(ip),
     };
-    Ok(CertEntry { id: record.id, names: record.names.into_iter().map(name).collect(), key })
+    Ok(CertEntry {
+        id: record.id,
+        names: record.names.into_iter().map(name).collect(),
+        key,
+        preferred: record.attached,
+    })
 }
 
 #[cfg(test)]

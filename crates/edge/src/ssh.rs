@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portway_codes::{Code, PublicError};
-use portway_names::WantedUrl;
+use portway_names::{AccountId, WantedUrl};
 use portway_proto::{AgentId, CredentialRecord, SessionProtocol};
 use portway_ssh::{
     AcceptError, Accepted, Command, Events, Front as SshServer, Gate, Happening, Offer, ProxyVersion, Terminal,
@@ -131,7 +131,9 @@ async fn begin(edge: Arc<EdgeShared>, accepted: Accepted<Client>, shard: usize) 
         }
     };
     let wishes = endpoints.into_iter().map(|wanted| (wanted.url, wanted.forwarded));
-    let wishes: Result<VecDeque<_>, _> = wishes.map(|(url, to)| wanted(&edge, &command, url, to, &terminal)).collect();
+    let account = credential.account;
+    let wishes: Result<VecDeque<_>, _> =
+        wishes.map(|(url, to)| wanted(&edge, account, &command, url, to, &terminal)).collect();
     let wishes = match wishes {
         Ok(wishes) => wishes,
         Err(refused) => {
@@ -177,6 +179,7 @@ async fn begin(edge: Arc<EdgeShared>, accepted: Accepted<Client>, shard: usize) 
 /// What one `-R` asks for, with the options of the command.
 fn wanted(
     edge: &EdgeShared,
+    account: AccountId,
     command: &Command,
     url: WantedUrl,
     forwarded: portway_ssh::Forwarded,
@@ -204,8 +207,7 @@ fn wanted(
         ..middleware::Middleware::default()
     };
     let rules = asked.into_actions(url.scheme).map_err(Refused::for_good)?;
-    let actions =
-        EndpointActions::prepare(rules, url.scheme, &edge.replica.visitor_certs).map_err(Refused::for_good)?;
+    let actions = EndpointActions::prepare(rules, url.scheme, account, &edge.replica).map_err(Refused::for_good)?;
     let proxy_protocol = options.proxy_protocol.map(|version| match version {
         ProxyVersion::V1 => proxy_protocol::ProxyVersion::V1,
         ProxyVersion::V2 => proxy_protocol::ProxyVersion::V2,

@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 pub(crate) use self::agent::TestAgent;
-pub(crate) use self::control::{FakeControl, digest_of};
+pub(crate) use self::control::{FakeControl, account, digest_of};
 pub(crate) use self::frames::RawSdk;
 pub(crate) use self::sdk::{TestSdk, ask, auth, bind};
 use crate::{Edge, EdgeConfig, Listeners, StartError};

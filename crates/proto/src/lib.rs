@@ -26,8 +26,8 @@ pub use hello::{AgentHello, HelloError, VERSION_MAJOR, VERSION_MINOR, is_authtok
 pub use ip_record::{IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord};
 pub use online::{EdgeRecord, EndpointRecord, ItemKey, OnlineRecord, SessionProtocol, SessionRecord};
 pub use record::{
-    CertificateName, CertificateRecord, ConnectNameRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord,
-    SettingsRecord,
+    CertificateAuthorityRecord, CertificateName, CertificateRecord, ConnectNameRecord, CredentialRecord, LeaseRecord,
+    RecordError, ReplicaRecord, ReservedDomainRecord, SettingsRecord,
 };
 
 /// Longest metadata of a session or an endpoint, in bytes: what the REST interface allows too.

@@ -6,10 +6,15 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use portway_access::Acl;
-use portway_names::{AccountId, CredentialId, EdgeId, EndpointUrl, HostName, HostNameError, HostPattern, LeaseId};
+use portway_names::{
+    AccountId, CertificateAuthorityId, CredentialId, EdgeId, EndpointUrl, HostName, HostNameError, HostPattern, LeaseId,
+};
 use secrecy::{ExposeSecret, SecretSlice};
 
-use crate::control::v1::{Certificate, ConnectName, Credential, Lease, Resource, Settings, resource::Body};
+use crate::control::v1::{
+    Certificate, CertificateAuthority, ConnectName, Credential, Lease, ReservedDomain, Resource, Settings,
+    resource::Body,
+};
 use crate::field::parse;
 use crate::{AgentId, FieldError, FieldFault, IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord};
 
@@ -32,6 +37,10 @@ pub enum ReplicaRecord {
     IpPolicyRule(IpPolicyRuleRecord),
     /// Where an account applies IP policies.
     IpRestriction(IpRestrictionRecord),
+    /// A name that belongs to an account.
+    ReservedDomain(ReservedDomainRecord),
+    /// An authority that issues certificates of visitors.
+    CertificateAuthority(CertificateAuthorityRecord),
 }
 
 /// An authtoken that may open sessions.
@@ -62,6 +71,8 @@ pub struct CertificateRecord {
     pub private_key: SecretSlice<u8>,
     /// Presented to agents on connect names (true) or to visitors (false).
     pub connect: bool,
+    /// Presented only for reserved domains that refer to it and that `names` cover, and there before certificates that are not attached.
+    pub attached: bool,
 }
 
 /// What a certificate is presented for.
@@ -112,6 +123,30 @@ pub struct SettingsRecord {
     pub base_domain: HostName,
 }
 
+/// A name that belongs to an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReservedDomainRecord {
+    /// Id of the resource.
+    pub id: String,
+    /// The account.
+    pub account: AccountId,
+    /// The name, or all names below one.
+    pub domain: HostPattern,
+    /// Id of the attached certificate that is presented for it.
+    pub certificate: Option<String>,
+}
+
+/// An authority whose certificates visitors may show to endpoints of its account that ask for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateAuthorityRecord {
+    /// Id of the authority.
+    pub id: CertificateAuthorityId,
+    /// The account.
+    pub account: AccountId,
+    /// One certificate, PEM. Whether it can be used is found out by who configures TLS with it.
+    pub pem: String,
+}
+
 /// Why a [`Resource`] cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -143,6 +178,8 @@ impl ReplicaRecord {
             ReplicaRecord::IpPolicy(record) => record.id.to_string(),
             ReplicaRecord::IpPolicyRule(record) => record.id.to_string(),
             ReplicaRecord::IpRestriction(record) => record.id.to_string(),
+            ReplicaRecord::ReservedDomain(record) => record.id.clone(),
+            ReplicaRecord::CertificateAuthority(record) => record.id.to_string(),
         }
     }
 }
@@ -198,6 +235,10 @@ impl TryFrom<Resource> for ReplicaRecord {
             Some(Body::IpRestriction(message)) => {
                 IpRestrictionRecord::from_message(&id, &message).map(ReplicaRecord::IpRestriction)
             }
+            Some(Body::ReservedDomain(message)) => reserved_domain(&id, message).map(ReplicaRecord::ReservedDomain),
+            Some(Body::CertificateAuthority(message)) => {
+                certificate_authority(&id, message).map(ReplicaRecord::CertificateAuthority)
+            }
         };
         record.map_err(|error| RecordError::Field { id, error })
     }
@@ -218,6 +259,7 @@ impl From<&ReplicaRecord> for Resource {
                 chain: record.chain.clone(),
                 private_key: Bytes::copy_from_slice(record.private_key.expose_secret()),
                 connect: record.connect,
+                attached: record.attached,
             }),
             ReplicaRecord::ConnectName(record) => Body::ConnectName(ConnectName {
                 host: record.host.to_string(),
@@ -228,6 +270,15 @@ impl From<&ReplicaRecord> for Resource {
             ReplicaRecord::IpPolicy(record) => Body::IpPolicy(record.to_message()),
             ReplicaRecord::IpPolicyRule(record) => Body::IpPolicyRule(record.to_message()),
             ReplicaRecord::IpRestriction(record) => Body::IpRestriction(record.to_message()),
+            ReplicaRecord::ReservedDomain(record) => Body::ReservedDomain(ReservedDomain {
+                account_id: record.account.to_string(),
+                domain: record.domain.to_string(),
+                certificate_id: record.certificate.clone().unwrap_or_default(),
+            }),
+            ReplicaRecord::CertificateAuthority(record) => Body::CertificateAuthority(CertificateAuthority {
+                account_id: record.account.to_string(),
+                pem: record.pem.clone(),
+            }),
         };
         Resource { id: record.id(), body: Some(body) }
     }
@@ -278,6 +329,27 @@ fn certificate(id: &str, message: Certificate) -> Result<CertificateRecord, Fiel
         chain: message.chain,
         private_key: message.private_key.to_vec().into(),
         connect: message.connect,
+        attached: message.attached,
+    })
+}
+
+fn reserved_domain(id: &str, message: ReservedDomain) -> Result<ReservedDomainRecord, FieldError> {
+    Ok(ReservedDomainRecord {
+        id: id.to_owned(),
+        account: parse("account_id", &message.account_id)?,
+        domain: parse("domain", &message.domain)?,
+        certificate: Some(message.certificate_id).filter(|id| !id.is_empty()),
+    })
+}
+
+fn certificate_authority(id: &str, message: CertificateAuthority) -> Result<CertificateAuthorityRecord, FieldError> {
+    if message.pem.is_empty() {
+        return Err(FieldError::new("pem", FieldFault::Missing));
+    }
+    Ok(CertificateAuthorityRecord {
+        id: parse("id", id)?,
+        account: parse("account_id", &message.account_id)?,
+        pem: message.pem,
     })
 }
 

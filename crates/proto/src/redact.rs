@@ -32,6 +32,7 @@ impl fmt::Debug for Certificate {
             .field("chain", &self.chain.len())
             .field("private_key", &REDACTED)
             .field("connect", &self.connect)
+            .field("attached", &self.attached)
             .finish()
     }
 }

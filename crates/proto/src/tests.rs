@@ -7,8 +7,8 @@ use bytes::Bytes;
 use portway_access::{Acl, IpAction, RestrictionType};
 use portway_codes::{Code, PublicError};
 use portway_names::{
-    AccountId, CredentialId, HostNameError, IpPolicyId, IpPolicyRuleId, IpRestrictionId, Ksuid, LeaseId, Scheme,
-    WantedUrlError,
+    AccountId, CertificateAuthorityId, CredentialId, HostNameError, IpPolicyId, IpPolicyRuleId, IpRestrictionId, Ksuid,
+    LeaseId, Scheme, WantedUrlError,
 };
 use proptest::prelude::*;
 use prost::Message;
@@ -20,11 +20,11 @@ use crate::control::v1::{
     OnlineItem, Resource, Update, edge_command, online_item, resource::Body,
 };
 use crate::{
-    AddressError, AgentCommand, AgentHello, AgentId, BindRequest, CertificateName, CertificateRecord, Claim,
-    ConnectNameRecord, CredentialRecord, EdgeRecord, EndpointRecord, FieldError, FieldFault, HelloError,
-    IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord, LeaseRecord, MAX_DESCRIPTION_LEN, MAX_METADATA_LEN,
-    MAX_VERSION_LEN, OnlineRecord, ProxyVersion, RecordError, ReplicaRecord, SessionProtocol, SessionRecord,
-    SettingsRecord, VERSION_MAJOR,
+    AddressError, AgentCommand, AgentHello, AgentId, BindRequest, CertificateAuthorityRecord, CertificateName,
+    CertificateRecord, Claim, ConnectNameRecord, CredentialRecord, EdgeRecord, EndpointRecord, FieldError, FieldFault,
+    HelloError, IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord, LeaseRecord, MAX_DESCRIPTION_LEN,
+    MAX_METADATA_LEN, MAX_VERSION_LEN, OnlineRecord, ProxyVersion, RecordError, ReplicaRecord, ReservedDomainRecord,
+    SessionProtocol, SessionRecord, SettingsRecord, VERSION_MAJOR,
 };
 
 fn through_bytes<M: Message + Default>(message: &M) -> M {
@@ -197,6 +197,8 @@ fn records_that_cannot_be_used_name_their_field() {
     assert_eq!(field(Body::Certificate(no_key)), "private_key");
     assert_eq!(field(Body::ConnectName(crate::control::v1::ConnectName::default())), "host");
     assert_eq!(field(Body::Settings(crate::control::v1::Settings::default())), "base_domain");
+    assert_eq!(field(Body::ReservedDomain(crate::control::v1::ReservedDomain::default())), "account_id");
+    assert_eq!(field(Body::CertificateAuthority(crate::control::v1::CertificateAuthority::default())), "pem");
     assert_eq!(field(Body::IpPolicy(IpPolicy::default())), "id");
     assert_eq!(field(Body::IpPolicyRule(IpPolicyRule { action: 7, ..IpPolicyRule::default() })), "action");
     assert_eq!(field(Body::IpRestriction(IpRestriction::default())), "type");
@@ -233,11 +235,11 @@ fn any_record() -> impl Strategy<Value = ReplicaRecord> {
     );
     let bytes = || prop::collection::vec(any::<u8>(), 1..20);
     let names = prop::sample::subsequence(vec!["a.com", "*.a.com", "10.0.0.1", "::1"], 0..=4);
-    let certificate = (any::<String>(), names, bytes(), bytes(), any::<bool>()).prop_map(
-        |(id, names, chain, private_key, connect)| {
+    let certificate = (any::<String>(), names, bytes(), bytes(), any::<[bool; 2]>()).prop_map(
+        |(id, names, chain, private_key, [connect, attached])| {
             let names = names.into_iter().map(|name| name.parse::<CertificateName>().unwrap()).collect();
             let (chain, private_key) = (vec![chain.into()], private_key.into());
-            ReplicaRecord::Certificate(CertificateRecord { id, names, chain, private_key, connect })
+            ReplicaRecord::Certificate(CertificateRecord { id, names, chain, private_key, connect, attached })
         },
     );
     let connect_name = (any::<String>(), prop::option::of(any_ksuid())).prop_map(|(id, account)| {
@@ -258,7 +260,18 @@ fn any_record() -> impl Strategy<Value = ReplicaRecord> {
         });
     let settings = any::<String>()
         .prop_map(|id| ReplicaRecord::Settings(SettingsRecord { id, base_domain: "example.com".parse().unwrap() }));
-    prop_oneof![credential, certificate, connect_name, lease, settings, any_ip_record()]
+    let names = prop::sample::select(vec!["a.com", "*.a.com"]);
+    let domain = (any::<String>(), any_ksuid(), names, prop::option::of("cert_[a-z]{3}")).prop_map(
+        |(id, account, domain, certificate)| {
+            let (account, domain) = (AccountId::new(account), domain.parse().unwrap());
+            ReplicaRecord::ReservedDomain(ReservedDomainRecord { id, account, domain, certificate })
+        },
+    );
+    let authority = (any_ksuid(), any_ksuid(), "-----BEGIN [a-z]{3}").prop_map(|(id, account, pem)| {
+        let (id, account) = (CertificateAuthorityId::new(id), AccountId::new(account));
+        ReplicaRecord::CertificateAuthority(CertificateAuthorityRecord { id, account, pem })
+    });
+    prop_oneof![credential, certificate, connect_name, lease, settings, domain, authority, any_ip_record()]
 }
 
 fn any_ip_record() -> impl Strategy<Value = ReplicaRecord> {

@@ -1,8 +1,10 @@
 //! The REST interface of a whole server: how it is reached, and that what it keeps takes effect.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use portway_server::Settings;
-use portway_testkit::{Client, Cluster};
+use portway_server::{DomainPolicy, Settings};
+use portway_testkit::{Client, Cluster, HttpUpstream};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -58,5 +60,45 @@ async fn the_document_needs_no_key() -> Result<()> {
         (response.status, document["servers"][0]["url"].as_str()),
         (200, Some(cluster.ready().api_url.as_str()))
     );
+    Ok(())
+}
+
+/// Asks until the answer can be trusted by this client.
+async fn trusted(client: &Client, url: &str) -> Result<()> {
+    let asking = async {
+        loop {
+            match client.get(url).await {
+                Ok(response) => return response.status,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    anyhow::ensure!(tokio::time::timeout(Duration::from_secs(10), asking).await? == 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_uploaded_certificate_is_served_while_a_domain_refers_to_it() -> Result<()> {
+    let settings = Settings { domain_policy: Some(DomainPolicy::AnyDomain), ..Settings::default() };
+    let cluster = Cluster::with(settings).await?;
+    let upstream = HttpUpstream::start().await?;
+    let agent = cluster.agent().connect().await?;
+    let url = "https://shop.example.com";
+    let _endpoint = agent.http().url(url).forward_to(&upstream.url()).await?;
+    // Until now the server's own authority vouches for the name.
+    trusted(&cluster.client(), url).await?;
+    let own = rcgen::generate_simple_self_signed(["shop.example.com".to_owned()])?;
+    let (chain, key) = (own.cert.pem(), own.signing_key.serialize_pem());
+    let body = json!({"certificate_pem": chain, "private_key_pem": key});
+    let certificate = cluster.done("POST", "/tls_certificates", body).await?["id"].clone();
+    let body = json!({"domain": "shop.example.com", "certificate_id": certificate});
+    let domain = cluster.done("POST", "/reserved_domains", body).await?["id"].clone();
+    let visitor = Client::new(chain.as_bytes(), cluster.ready().https_addr, cluster.ready().http_addr);
+    trusted(&visitor, url).await?;
+    assert!(cluster.client().get(url).await.is_err());
+    let path = format!("/reserved_domains/{}/certificate", domain.as_str().unwrap());
+    cluster.done("DELETE", &path, Value::Null).await?;
+    trusted(&cluster.client(), url).await?;
+    assert!(visitor.get(url).await.is_err());
     Ok(())
 }

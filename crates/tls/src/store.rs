@@ -43,12 +43,15 @@ pub struct CertEntry {
     pub names: Vec<CertName>,
     /// Chain and key.
     pub key: CertifiedKey,
+    /// Served for its names whatever else names them, unless that is preferred, too.
+    pub preferred: bool,
 }
 
 /// Certificates by name, changed while they are served. Look-ups take the longest match (an exact name before any wildcard, a longer
 /// wildcard before a shorter one), wait for nobody and see each change at once; writers wait for each other.
 ///
-/// When several certificates name the same host, the one that came last is served, and when it goes the one before it returns.
+/// When several certificates name the same host, the one that came last is served, a preferred one before any that is not, and when it goes
+/// the one before it returns.
 #[derive(Default)]
 pub struct CertStore {
     live: papaya::HashMap<HostPattern, CertifiedKey>,
@@ -60,7 +63,7 @@ pub struct CertStore {
 #[derive(Default)]
 struct Books {
     entries: HashMap<String, CertEntry>,
-    /// Ids of the certificates that name a pattern, the served one last.
+    /// Ids of the certificates that name a pattern, preferred ones behind others, the served one last.
     holders: HashMap<HostPattern, Vec<String>>,
 }
 
@@ -70,10 +73,15 @@ impl CertStore {
         Self::default()
     }
 
-    /// Adds a certificate, or takes the place of the one with the same id. Names that the new one lacks are given up.
+    /// Adds a certificate that is not preferred, or takes the place of the one with the same id. Names that the new one lacks are given up.
     pub fn upsert(&self, id: &str, names: Vec<CertName>, key: CertifiedKey) {
+        self.insert(CertEntry { id: id.to_owned(), names, key, preferred: false });
+    }
+
+    /// Adds a certificate, or takes the place of the one with the same id. Names that the new one lacks are given up.
+    pub fn insert(&self, entry: CertEntry) {
         let mut books = self.books();
-        self.put(&mut books, CertEntry { id: id.to_owned(), names, key });
+        self.put(&mut books, entry);
     }
 
     /// Takes a certificate away. Tells whether there was one.
@@ -127,11 +135,15 @@ impl CertStore {
 
     fn put(&self, books: &mut Books, entry: CertEntry) {
         let live = self.live.pin();
+        let Books { entries, holders } = &mut *books;
         for pattern in patterns(&entry.names) {
-            let holders = books.holders.entry(pattern.clone()).or_default();
+            let holders = holders.entry(pattern.clone()).or_default();
             holders.retain(|id| *id != entry.id);
-            holders.push(entry.id.clone());
-            live.insert(pattern.clone(), entry.key.clone());
+            let is_preferred = |id: &String| entries.get(id).is_some_and(|entry| entry.preferred);
+            let before = holders.iter().position(is_preferred).filter(|_| !entry.preferred);
+            holders.insert(before.unwrap_or(holders.len()), entry.id.clone());
+            let served = holders.last().filter(|_| before.is_some()).and_then(|id| entries.get(id));
+            live.insert(pattern.clone(), served.unwrap_or(&entry).key.clone());
         }
         if let Some(old) = books.entries.insert(entry.id.clone(), entry.clone()) {
             for pattern in patterns(&old.names).filter(|pattern| !patterns(&entry.names).any(|kept| kept == *pattern)) {
@@ -267,11 +279,33 @@ mod tests {
     }
 
     #[test]
+    fn a_preferred_certificate_is_served_whenever_others_come() {
+        let store = CertStore::new();
+        let (common, own, later) = (key("common"), key("own"), key("later"));
+        let preferred = |key: &CertifiedKey, preferred| {
+            store.insert(CertEntry { id: "own".into(), names: names(&["a.example"]), key: key.clone(), preferred });
+        };
+        store.upsert("common", names(&["a.example"]), common);
+        preferred(&own, true);
+        store.upsert("later", names(&["a.example"]), later.clone());
+        assert_eq!(served(&store, "a.example").as_deref(), Some(own.end_entity_der()));
+        preferred(&own, false);
+        assert_eq!(served(&store, "a.example").as_deref(), Some(own.end_entity_der()));
+        store.upsert("later", names(&["a.example"]), later.clone());
+        assert_eq!(served(&store, "a.example").as_deref(), Some(later.end_entity_der()));
+        preferred(&own, true);
+        assert_eq!(served(&store, "a.example").as_deref(), Some(own.end_entity_der()));
+        store.remove("own");
+        assert_eq!(served(&store, "a.example").as_deref(), Some(later.end_entity_der()));
+    }
+
+    #[test]
     fn replace_all_leaves_only_the_new_set() {
         let store = CertStore::new();
         let (old, new) = (key("old"), key("new"));
         store.upsert("old", names(&["a.example", "b.example"]), old);
-        store.replace_all(vec![CertEntry { id: "new".into(), names: names(&["a.example"]), key: new.clone() }]);
+        let entry = CertEntry { id: "new".into(), names: names(&["a.example"]), key: new.clone(), preferred: false };
+        store.replace_all(vec![entry]);
         assert_eq!(served(&store, "a.example").as_deref(), Some(new.end_entity_der()));
         assert_eq!(served(&store, "b.example"), None);
         assert_eq!(store.len(), 1);

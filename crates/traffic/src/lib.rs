@@ -25,7 +25,9 @@ pub use config_error::ConfigError;
 pub use duration::GoDuration;
 pub use headers::{AddHeadersConfig, HeaderChange, RemoveHeadersConfig, RequestHeaders};
 pub use restrict_ips::{RestrictIps, RestrictIpsConfig};
-pub use terminate_tls::{TerminateTls, TerminateTlsConfig, TlsKeyPair, TlsVersion, VerificationStrategy};
+pub use terminate_tls::{
+    ClientAuthorities, PEM_MAX, TerminateTls, TerminateTlsConfig, TlsKeyPair, TlsVersion, VerificationStrategy,
+};
 pub use user_agent_filter::{UserAgentFilter, UserAgentFilterConfig};
 pub use verify_webhook::{
     Challenge, VerifyWebhook, VerifyWebhookConfig, WEBHOOK_BODY_MAX, WebhookRequest, WebhookVerdict,

@@ -1,14 +1,14 @@
 //! `terminate-tls`: how TLS with visitors ends at the edge. Certificates are opened where TLS is configured; here they are texts.
 
-use std::sync::Arc;
-
+use portway_names::CertificateAuthorityId;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::ConfigError;
 
-/// Bytes of PEM in one field: a chain of a dozen certificates, or as many authorities as a handshake can name.
-const PEM_MAX: usize = 64 * 1024;
+/// Bytes of PEM in one field, and of all authorities together: a chain of a dozen certificates, or as many authorities as a handshake can name.
+pub const PEM_MAX: usize = 64 * 1024;
+const TOO_LONG: &str = "it is longer than 65,536 bytes";
 /// Entries of `mutual_tls_certificate_authorities`.
 const AUTHORITIES_MAX: usize = 100;
 
@@ -49,7 +49,7 @@ pub struct TerminateTlsConfig {
     pub server_private_key: Option<SecretString>,
     /// Certificate and chain, PEM, end entity first. Default: the edge's own for the name.
     pub server_certificate: Option<String>,
-    /// Authorities, PEM texts, one of which must have issued the visitor's certificate. Empty: visitors need none.
+    /// Authorities, PEM texts or ids, one of which must have issued the visitor's certificate. Empty: visitors need none.
     pub mutual_tls_certificate_authorities: Vec<String>,
     /// What is asked of the visitor's certificate.
     pub mutual_tls_verification_strategy: VerificationStrategy,
@@ -64,6 +64,15 @@ pub struct TlsKeyPair {
     pub private_key: SecretString,
 }
 
+/// Authorities that issue visitors' certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientAuthorities {
+    /// Those that were given themselves, PEM.
+    pub pem: String,
+    /// Those that the account has under an id.
+    pub ids: Vec<CertificateAuthorityId>,
+}
+
 /// The compiled action. That the texts hold certificates is found out by who configures TLS with them.
 #[derive(Clone, Debug)]
 pub struct TerminateTls {
@@ -73,8 +82,8 @@ pub struct TerminateTls {
     pub max_version: TlsVersion,
     /// A certificate of the endpoint's own.
     pub key_pair: Option<TlsKeyPair>,
-    /// Authorities whose certificates visitors must have, PEM. Two connections were checked alike when these texts are equal.
-    pub client_authorities: Option<Arc<str>>,
+    /// Authorities whose certificates visitors must have.
+    pub client_authorities: Option<ClientAuthorities>,
 }
 
 impl TerminateTls {
@@ -84,8 +93,8 @@ impl TerminateTls {
     /// Compiles the action.
     ///
     /// # Errors
-    /// Versions in the wrong order, half a key pair, a text that is too long or no PEM (2204), an id in place of a PEM text, a verification
-    /// strategy that is not built (40004), more than 100 authorities (2218).
+    /// Versions in the wrong order, half a key pair, a text that is too long or no PEM (2204), a verification strategy that is not built (40004), more
+    /// than 100 authorities (2218).
     pub fn new(config: &TerminateTlsConfig) -> Result<TerminateTls, ConfigError> {
         let min_version = config.min_version.unwrap_or(TlsVersion::V1_2);
         let max_version = config.max_version.unwrap_or(TlsVersion::V1_3);
@@ -107,7 +116,7 @@ impl TerminateTls {
     }
 }
 
-fn authorities(config: &TerminateTlsConfig) -> Result<Option<Arc<str>>, ConfigError> {
+fn authorities(config: &TerminateTlsConfig) -> Result<Option<ClientAuthorities>, ConfigError> {
     const FIELD: &str = "mutual_tls_certificate_authorities";
     if config.mutual_tls_verification_strategy != VerificationStrategy::RequireAndVerify {
         let why = "only require-and-verify is built";
@@ -120,24 +129,27 @@ fn authorities(config: &TerminateTlsConfig) -> Result<Option<Arc<str>>, ConfigEr
     if texts.len() > AUTHORITIES_MAX {
         return Err(ConfigError::too_many(TerminateTls::NAME, FIELD, AUTHORITIES_MAX));
     }
-    let mut all = String::new();
+    let mut all = ClientAuthorities::default();
     for (at, text) in texts.iter().enumerate() {
         let field = format!("{FIELD}[{at}]");
-        if text.starts_with("ca_") {
-            let why = "references to certificate authorities are not available here; give their PEM text";
-            return Err(ConfigError::not_built(TerminateTls::NAME, field, why));
+        if text.starts_with(CertificateAuthorityId::PREFIX) {
+            let why = "it is no id of a certificate authority and no PEM text";
+            all.ids.push(text.parse().map_err(|_| ConfigError::value(TerminateTls::NAME, field, why))?);
+            continue;
         }
         check_pem(&field, text)?;
-        all.push_str(text.trim());
-        all.push('\n');
+        all.pem.push_str(text.trim());
+        all.pem.push('\n');
     }
-    check_pem(FIELD, &all)?;
-    Ok(Some(all.into()))
+    if all.pem.len() > PEM_MAX {
+        return Err(ConfigError::value(TerminateTls::NAME, FIELD, TOO_LONG));
+    }
+    Ok(Some(all))
 }
 
 fn check_pem(field: &str, text: &str) -> Result<(), ConfigError> {
     if text.len() > PEM_MAX {
-        return Err(ConfigError::value(TerminateTls::NAME, field, "it is longer than 65,536 bytes"));
+        return Err(ConfigError::value(TerminateTls::NAME, field, TOO_LONG));
     }
     if !text.contains("-----BEGIN ") {
         return Err(ConfigError::value(TerminateTls::NAME, field, "it is no PEM text"));
@@ -164,7 +176,7 @@ mod tests {
             (r#"{"server_certificate":"-----BEGIN CERTIFICATE-----"}"#, 2223, "server_private_key"),
             (r#"{"server_private_key":"-----BEGIN PRIVATE KEY-----"}"#, 2223, "server_certificate"),
             (r#"{"server_private_key":"x","server_certificate":"y"}"#, 2204, "server_certificate"),
-            (r#"{"mutual_tls_certificate_authorities":["ca_2abc"]}"#, 40_004, "mutual_tls_certificate_authorities[0]"),
+            (r#"{"mutual_tls_certificate_authorities":["ca_2abc"]}"#, 2204, "mutual_tls_certificate_authorities[0]"),
             (r#"{"mutual_tls_certificate_authorities":["x"]}"#, 2204, "mutual_tls_certificate_authorities[0]"),
             (r#"{"mutual_tls_verification_strategy":"request"}"#, 40_004, "mutual_tls_verification_strategy"),
             (r#"{"mutual_tls_verification_strategy":"require-any"}"#, 40_004, "mutual_tls_verification_strategy"),
@@ -175,12 +187,13 @@ mod tests {
 
     #[test]
     fn authorities_are_joined() {
+        let id = format!("ca_{}", "1".repeat(27));
         let config = TerminateTlsConfig {
-            mutual_tls_certificate_authorities: vec![PEM.to_owned(), format!("\n{PEM}")],
+            mutual_tls_certificate_authorities: vec![PEM.to_owned(), id.clone(), format!("\n{PEM}")],
             ..TerminateTlsConfig::default()
         };
-        let compiled = TerminateTls::new(&config).unwrap();
-        assert_eq!(compiled.client_authorities.as_deref(), Some([PEM, PEM].concat().as_str()));
+        let compiled = TerminateTls::new(&config).unwrap().client_authorities.unwrap();
+        assert_eq!(compiled, ClientAuthorities { pem: [PEM, PEM].concat(), ids: vec![id.parse().unwrap()] });
         assert!(TerminateTls::new(&TerminateTlsConfig::default()).unwrap().client_authorities.is_none());
     }
 }

@@ -6,8 +6,9 @@ use portway_names::{ApplicationSessionId, ApplicationUserId};
 
 use super::call::{Answer, Call};
 use super::{
-    abuse, accounts, addrs, audit_log, backups, credentials, crud, domains, entry, event_destinations,
-    event_subscriptions, ingresses, installation, ip, online, service_users, settings, users, visitors,
+    abuse, accounts, addrs, audit_log, backups, certificates, credentials, crud, domains, entry, event_destinations,
+    event_subscriptions, ingresses, installation, ip, online, service_users, settings, ssh_certificates, users, vaults,
+    visitors,
 };
 
 /// Where the resource of an id is found.
@@ -49,6 +50,8 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
         "reserved-domains" => domains::perform(call).await,
         "reserved-addrs" => addrs::perform(call).await,
         "agent-ingresses" => crud::perform(call, &ingresses::INGRESS).await,
+        "tls-certificates" => crud::perform(call, &certificates::CERTIFICATE).await,
+        "certificate-authorities" => crud::perform(call, &certificates::AUTHORITY).await,
         "event-destinations" => crud::perform(call, &event_destinations::DESTINATION).await,
         "event-sources" => event_subscriptions::sources(call).await,
         "event-subscriptions" => crud::perform(call, &event_subscriptions::SUBSCRIPTION).await,
@@ -60,6 +63,11 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
         "ip-policies" => crud::perform(call, &ip::POLICY).await,
         "ip-policy-rules" => crud::perform(call, &ip::RULE).await,
         "ip-restrictions" => crud::perform(call, &ip::RESTRICTION).await,
+        "ssh-certificate-authorities" => ssh_certificates::authorities(call).await,
+        "ssh-host-certificates" => ssh_certificates::of_hosts(call).await,
+        "ssh-user-certificates" => ssh_certificates::of_users(call).await,
+        "vaults" => vaults::vaults(call).await,
+        "secrets" => vaults::secrets(call).await,
         "endpoints" => online::endpoints(call).await,
         "tunnels" => online::tunnels(call).await,
         "tunnel-sessions" => online::sessions(call).await,

@@ -12,6 +12,7 @@ mod following_ip;
 mod postgres;
 mod reports;
 mod rest;
+mod rest_certificates;
 mod rest_entry;
 mod rest_events;
 mod rest_ingresses;
@@ -20,6 +21,8 @@ mod rest_names;
 mod rest_owners;
 mod rest_portway;
 mod rest_roles;
+mod rest_ssh;
+mod rest_vaults;
 mod server;
 
 use std::collections::BTreeMap;

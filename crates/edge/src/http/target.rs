@@ -14,7 +14,6 @@ use super::fault;
 use super::headers::Provenance;
 use crate::endpoint::Endpoint;
 use crate::reserved;
-use crate::visitor::Visitor;
 
 /// A host as one visitor's connection asked for it. Requests of a connection nearly always ask for the same, so it is worked out once.
 #[derive(Debug, Clone)]
@@ -126,7 +125,7 @@ pub(super) fn find(connection: &Connection, asked: &Asked, uri: &Uri) -> Result<
         }
     }
     if let Some(endpoint) = found {
-        if !showed_certificate(visitor, &endpoint) {
+        if !showed_certificate(connection, &endpoint) {
             return Err(Code::ERR_PORTWAY_42101.plain());
         }
         return Ok(Target::Endpoint(endpoint));
@@ -143,8 +142,10 @@ pub(super) fn find(connection: &Connection, asked: &Asked, uri: &Uri) -> Result<
 
 /// Whether the handshake of the connection checked what the endpoint asks of visitors. It may have been made when the name led to nobody, or to a
 /// registration that asked for nothing.
-fn showed_certificate(visitor: &Visitor, endpoint: &Endpoint) -> bool {
-    let wanted = endpoint.options.actions.as_ref().and_then(|actions| actions.client_authorities());
+fn showed_certificate(connection: &Connection, endpoint: &Endpoint) -> bool {
+    let Connection { edge, visitor, .. } = connection;
+    let tls = endpoint.options.actions.as_ref().and_then(|actions| actions.tls(&edge.replica.authorities));
+    let wanted = tls.as_ref().and_then(|tls| tls.client_authorities.as_ref());
     wanted.is_none_or(|wanted| visitor.client_authorities.as_ref() == Some(wanted))
 }
 

@@ -156,7 +156,7 @@ impl NgrokFront {
         let is_free = bind.id.len() <= 64 && !self.handles.contains_key(bind.id.as_str());
         let id = if bind.id.is_empty() || !is_free { new_bind_id() } else { bind.id.clone() };
         let address = Address::Ngrok { id: id.into(), confirmed: tokio::sync::SetOnce::new() };
-        options::wanted(&self.identity.edge, bind, address, known)
+        options::wanted(&self.identity.edge, self.identity.account, bind, address, known)
     }
 
     fn hear_labels(&mut self, message: &Map<String, Value>, due: Due) -> Heard {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use portway_codes::Code;
-use portway_names::{EndpointId, EndpointUrl, HostPattern, Scheme, WantedUrl};
+use portway_names::{AccountId, EndpointId, EndpointUrl, HostPattern, Scheme, WantedUrl};
 use portway_traffic::middleware::Middleware;
 use portway_wire::ngrok::{Bind, Binding, MessageError, Opts, WantedName};
 use portway_wire::proxy_protocol::ProxyVersion;
@@ -57,6 +57,7 @@ const LEGACY_CREDENTIAL_MAX: usize = 512;
 /// What a bind asks for.
 pub(super) fn wanted(
     edge: &EdgeShared,
+    account: AccountId,
     bind: &Bind,
     address: Address,
     id: Option<(EndpointId, EndpointUrl)>,
@@ -81,7 +82,7 @@ pub(super) fn wanted(
         proxy_protocol: proxy_protocol(opts)?,
         host_header: host_header(bind)?,
         tls_edge: scheme == Scheme::Tls && opts.object("TLSTermination").map_err(|error| unusable(&error))?.is_some(),
-        actions: actions(edge, scheme, opts)?,
+        actions: actions(edge, account, scheme, opts)?,
     };
     let about = About {
         name: bind.name.clone(),
@@ -112,7 +113,12 @@ fn unknown(opts: &Opts) -> Vec<String> {
 }
 
 /// What the options do with traffic; none where they do nothing.
-fn actions(edge: &EdgeShared, scheme: Scheme, opts: &Opts) -> Result<Option<Arc<EndpointActions>>, Refused> {
+fn actions(
+    edge: &EdgeShared,
+    account: AccountId,
+    scheme: Scheme,
+    opts: &Opts,
+) -> Result<Option<Arc<EndpointActions>>, Refused> {
     let mut asked = Map::new();
     for key in ACTIONS {
         if let Some(option) = opts.object(key).map_err(|error| unusable(&error))? {
@@ -130,7 +136,7 @@ fn actions(edge: &EdgeShared, scheme: Scheme, opts: &Opts) -> Result<Option<Arc<
         Refused::for_good(Code::ERR_NGROK_301.with(text))
     })?;
     let rules = middleware.into_actions(scheme).map_err(Refused::for_good)?;
-    EndpointActions::prepare(rules, scheme, &edge.replica.visitor_certs).map_err(Refused::for_good)
+    EndpointActions::prepare(rules, scheme, account, &edge.replica).map_err(Refused::for_good)
 }
 
 /// The user and password of the option that old agents have instead of `BasicAuth`.

@@ -2,11 +2,11 @@
 
 use portway_names::Ksuid;
 use portway_proto::control::v1::Resource;
-use portway_proto::{AgentId, ConnectNameRecord, SettingsRecord};
+use portway_proto::{AgentId, ConnectNameRecord, ReservedDomainRecord, SettingsRecord};
 
 use super::*;
 use crate::testing::ip::{policy, policy_id, restriction, rule};
-use crate::testing::{FakeControl, digest_of, pki};
+use crate::testing::{FakeControl, account, digest_of, pki};
 
 fn settings(base: &str) -> Resource {
     let base_domain = base.parse().unwrap();
@@ -25,6 +25,7 @@ fn certificate(id: &str, names: &[&str], connect: bool) -> Resource {
         chain: vec![chain.into()],
         private_key: key.into(),
         connect,
+        attached: false,
     }))
         .into()
 }
@@ -104,6 +105,69 @@ fn connect_names_and_certificates_come_and_go() {
     replica.change(pb::Delta { changed: Vec::new(), removed: vec!["c".into(), "k".into(), "v".into()] });
     assert_eq!(replica.connect_name(&host), None);
     assert!(replica.connect_certs.is_empty() && replica.visitor_certs.is_empty());
+}
+
+/// A user's certificate that covers these names, and what it is recognized by.
+fn uploaded(id: &str, names: &[&str]) -> (Resource, Vec<u8>) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(names.clone()).unwrap();
+    let der = made.cert.der().to_vec();
+    let record = CertificateRecord {
+        id: id.into(),
+        names: names.iter().map(|name| name.parse().unwrap()).collect(),
+        chain: vec![der.clone().into()],
+        private_key: made.signing_key.serialize_der().into(),
+        connect: false,
+        attached: true,
+    };
+    ((&ReplicaRecord::Certificate(record)).into(), der)
+}
+
+fn domain(id: &str, name: &str, certificate: Option<&str>) -> Resource {
+    let (id, certificate) = (id.to_owned(), certificate.map(str::to_owned));
+    let record = ReservedDomainRecord { id, account: account(1), domain: name.parse().unwrap(), certificate };
+    (&ReplicaRecord::ReservedDomain(record)).into()
+}
+
+#[test]
+fn uploaded_certificates_are_presented_for_the_domains_that_refer_to_them() {
+    let replica = Replica::new();
+    let served = |name: &str| {
+        let found = replica.visitor_certs.resolve(&name.parse().unwrap());
+        found.map(|key| key.end_entity_der().to_vec())
+    };
+    let (own, own_der) = uploaded("own", &["*.example.com"]);
+    let (other, other_der) = uploaded("other", &["app.example.com"]);
+    let common = certificate("common", &["app.example.com", "b.example.com", "elsewhere.test"], false);
+    let common_der = pki().agents.0.clone();
+    // A domain may come before its certificate; names that the certificate does not cover are not its own.
+    replica.replace(vec![common.clone(), domain("one", "app.example.com", Some("own"))]);
+    assert_eq!(served("app.example.com"), Some(common_der.clone()));
+    replica.change(changed(vec![own.clone(), domain("two", "elsewhere.test", Some("own"))]));
+    assert_eq!(served("app.example.com"), Some(own_der.clone()));
+    assert_eq!(served("b.example.com"), Some(common_der.clone()));
+    assert_eq!(served("elsewhere.test"), Some(common_der.clone()));
+    // Whatever the installation issues later for the name, the user's stays.
+    replica.change(changed(vec![common.clone(), other.clone()]));
+    assert_eq!(served("app.example.com"), Some(own_der.clone()));
+    replica.change(changed(vec![domain("one", "app.example.com", Some("other"))]));
+    assert_eq!(served("app.example.com"), Some(other_der.clone()));
+    replica.change(changed(vec![domain("one", "app.example.com", None)]));
+    assert_eq!(served("app.example.com"), Some(common_der.clone()));
+    // A wildcard is covered by a wildcard of its own only.
+    let wildcards = [domain("all", "*.example.com", Some("own")), domain("deep", "*.deep.example.com", Some("own"))];
+    replica.change(changed(wildcards.to_vec()));
+    assert_eq!(served("c.example.com"), Some(own_der.clone()));
+    let snapshot = [vec![common, own, other, domain("one", "app.example.com", Some("other"))], wildcards.to_vec()];
+    assert!(replica.replace(snapshot.concat()).is_empty());
+    assert_eq!(served("app.example.com"), Some(other_der));
+    assert_eq!(served("c.example.com"), Some(own_der));
+    replica.change(removed("all"));
+    assert_eq!(served("c.example.com"), None);
+    replica.change(removed("other"));
+    assert_eq!(served("app.example.com"), Some(common_der.clone()));
+    replica.replace(vec![certificate("common", &["app.example.com"], false)]);
+    assert_eq!((served("app.example.com"), replica.visitor_certs.len()), (Some(common_der), 1));
 }
 
 #[test]

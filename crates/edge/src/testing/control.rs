@@ -62,6 +62,11 @@ pub(crate) fn digest_of(token: &str) -> [u8; 32] {
     digest(&SHA256, token.as_bytes()).as_ref().try_into().unwrap()
 }
 
+/// The id of an account.
+pub(crate) fn account(number: u8) -> AccountId {
+    AccountId::new(Ksuid::from_parts(1_700_000_000, [number; 16]))
+}
+
 impl FakeControl {
     /// One account with [`TOKEN`], certificates for the base domain and the connect name.
     pub(crate) fn new() -> FakeControl {
@@ -100,7 +105,7 @@ impl FakeControl {
         let payload = digest[..16].try_into().unwrap();
         CredentialRecord {
             id: CredentialId::new(Ksuid::from_parts(1_700_000_000, payload)),
-            account: AccountId::new(Ksuid::from_parts(1_700_000_000, [account; 16])),
+            account: self::account(account),
             account_name: format!("account {account}"),
             digest,
             acl: Acl::parse(acl.iter().copied()).unwrap(),
@@ -363,5 +368,6 @@ fn certificate(id: &str, names: &[&str], key: (Vec<u8>, Vec<u8>), connect: bool)
         chain: vec![key.0.into()],
         private_key: key.1.into(),
         connect,
+        attached: false,
     })
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use portway_names::Scheme;
+use portway_names::{CertificateAuthorityId, Ksuid, Scheme};
+use portway_proto::{CertificateAuthorityRecord, ReplicaRecord};
 use portway_tls::provider;
 use portway_traffic::{Action, Actions, Phase};
 use rustls::{ClientConfig, RootCertStore};
@@ -15,7 +16,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::actions::EndpointActions;
 use crate::endpoint::{Address, Endpoint, EndpointCounters, EndpointOptions};
-use crate::testing::{TestEdge, eventually, soon};
+use crate::replica::Replica;
+use crate::testing::{TestEdge, account, eventually, soon};
 
 /// Gives an endpoint that is online actions, as a bind that carries them would.
 pub(super) fn act(edge: &TestEdge, url: &str, kind: &str, config: &Value) {
@@ -48,7 +50,7 @@ pub(super) fn act(edge: &TestEdge, url: &str, kind: &str, config: &Value) {
 pub(super) fn acting(edge: &TestEdge, scheme: Scheme, kind: &str, config: &Value) -> EndpointOptions {
     let mut rules = Actions::default();
     rules.add(Phase::TcpConnect, Action::new(kind, config).unwrap()).unwrap();
-    let actions = EndpointActions::prepare(rules, scheme, &edge.edge().state().replica.visitor_certs).unwrap();
+    let actions = EndpointActions::prepare(rules, scheme, account(1), &edge.edge().state().replica).unwrap();
     EndpointOptions { actions, ..EndpointOptions::default() }
 }
 
@@ -194,19 +196,83 @@ async fn tls_endpoints_end_at_the_edge_with_their_own_certificate() {
     echoing.abort();
 }
 
+#[tokio::test]
+async fn authorities_that_are_named_are_followed() {
+    let edge = TestEdge::start().await;
+    let mut agent = edge.agent().await;
+    agent.bind("tls://ended.portway.test").await.unwrap();
+    let echoing = agent.echo_all();
+    let (clients, others) = (Clients::new(), Clients::new());
+    let record = |serial, pem: &str| CertificateAuthorityRecord {
+        id: CertificateAuthorityId::new(Ksuid::from_parts(1_700_000_000, [serial; 16])),
+        account: account(1),
+        pem: pem.to_owned(),
+    };
+    let (first, second) = (record(1, &clients.authority), record(2, &others.authority));
+    let authorities = &edge.edge().state().replica.authorities;
+    let known = |record: &CertificateAuthorityRecord| authorities.pem(&account(1), &record.id).is_some();
+    for record in [&first, &second] {
+        edge.control.put(ReplicaRecord::CertificateAuthority(record.clone()));
+    }
+    eventually("the edge knows them", || known(&first) && known(&second)).await;
+    let config = json!({"mutual_tls_certificate_authorities": [first.id.to_string(), second.id.to_string()]});
+    act(&edge, "tls://ended.portway.test", "terminate-tls", &config);
+    let visit = |clients| {
+        let edge = &edge;
+        async move { soon(exchange(edge, "ended.portway.test", Some(clients), b"hello", 5)).await }
+    };
+    assert_eq!(visit(&clients).await.unwrap(), "hello");
+    assert_eq!(visit(&others).await.unwrap(), "hello");
+
+    edge.control.remove(&first.id.to_string());
+    eventually("the first is gone", || !known(&first)).await;
+    assert!(visit(&clients).await.is_err());
+    assert_eq!(visit(&others).await.unwrap(), "hello");
+    // With none left nobody comes, instead of everybody.
+    edge.control.remove(&second.id.to_string());
+    eventually("the second is gone", || !known(&second)).await;
+    let error = visit(&others).await.unwrap_err();
+    assert!(error.to_string().contains("AccessDenied"), "{error}");
+    edge.control.put(ReplicaRecord::CertificateAuthority(first.clone()));
+    eventually("the first is back", || known(&first)).await;
+    assert_eq!(visit(&clients).await.unwrap(), "hello");
+    echoing.abort();
+}
+
+#[test]
+fn authorities_of_others_are_none() {
+    let replica = Replica::new();
+    let id = CertificateAuthorityId::new(Ksuid::from_parts(1_700_000_000, [1; 16]));
+    let record = CertificateAuthorityRecord { id, account: account(2), pem: Clients::new().authority };
+    let changed = vec![(&ReplicaRecord::CertificateAuthority(record)).into()];
+    replica.change(portway_proto::control::v1::Delta { changed, removed: Vec::new() });
+    let prepare = |number| {
+        let mut rules = Actions::default();
+        let config = json!({"mutual_tls_certificate_authorities": [id.to_string()]});
+        rules.add(Phase::TcpConnect, Action::new("terminate-tls", &config).unwrap()).unwrap();
+        EndpointActions::prepare(rules, Scheme::Https, account(number), &replica)
+    };
+    let error = prepare(1).unwrap_err();
+    assert_eq!(error.code.number(), 14_002);
+    assert!(error.text.contains(&id.to_string()), "{error}");
+    assert!(prepare(2).is_ok());
+}
+
 #[test]
 fn what_cannot_be_had_is_refused_when_the_endpoint_is_made() {
     let prepare = |scheme, config: Value| {
         let mut rules = Actions::default();
         rules.add(Phase::TcpConnect, Action::new("terminate-tls", &config).unwrap()).unwrap();
-        EndpointActions::prepare(rules, scheme, &Arc::default()).map(drop).map_err(|error| error.code.number())
+        EndpointActions::prepare(rules, scheme, account(1), &Replica::new())
+            .map(drop)
+            .map_err(|error| error.code.number())
     };
     let begin = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert_eq!(prepare(Scheme::Https, json!({})), Ok(()));
     assert_eq!(prepare(Scheme::Tcp, json!({})), Err(2205));
     assert_eq!(prepare(Scheme::Tls, json!({"server_certificate": begin, "server_private_key": begin})), Err(14_001));
     assert_eq!(prepare(Scheme::Tls, json!({"mutual_tls_certificate_authorities": [begin]})), Err(14_002));
-    let none = EndpointActions::prepare(Actions::default(), Scheme::Tcp, &Arc::default()).unwrap();
+    let none = EndpointActions::prepare(Actions::default(), Scheme::Tcp, account(1), &Replica::new()).unwrap();
     assert!(none.is_none());
 }
 
@@ -218,7 +284,7 @@ fn keys_that_sign_slowly_are_refused() {
     let mut rules = Actions::default();
     let config = json!({"server_certificate": LARGE_KEY, "server_private_key": LARGE_KEY});
     rules.add(Phase::TcpConnect, Action::new("terminate-tls", &config).unwrap()).unwrap();
-    let error = EndpointActions::prepare(rules, Scheme::Tls, &Arc::default()).unwrap_err();
+    let error = EndpointActions::prepare(rules, Scheme::Tls, account(1), &Replica::new()).unwrap_err();
     assert_eq!(error.code.number(), 14_001);
     assert!(error.text.contains("more than 4,096 bits"), "{error}");
 }

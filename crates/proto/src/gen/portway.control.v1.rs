@@ -56,7 +56,7 @@ pub struct Delta {
 pub struct Resource {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    #[prost(oneof = "resource::Body", tags = "2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "resource::Body", tags = "2, 3, 4, 5, 6, 7, 8, 9, 12, 13")]
     pub body: ::core::option::Option<resource::Body>,
 }
 /// Nested message and enum types in `Resource`.
@@ -79,6 +79,10 @@ pub mod resource {
         IpPolicyRule(super::IpPolicyRule),
         #[prost(message, tag = "9")]
         IpRestriction(super::IpRestriction),
+        #[prost(message, tag = "12")]
+        ReservedDomain(super::ReservedDomain),
+        #[prost(message, tag = "13")]
+        CertificateAuthority(super::CertificateAuthority),
     }
 }
 /// An authtoken that may open sessions.
@@ -111,6 +115,31 @@ pub struct Certificate {
     /// Presented to agents on connect names (true) or to visitors (false).
     #[prost(bool, tag = "4")]
     pub connect: bool,
+    /// A user's: presented only for reserved domains that refer to it, of those only for the ones that `names` cover, and there before
+    /// certificates that are not attached.
+    #[prost(bool, tag = "5")]
+    pub attached: bool,
+}
+/// A host name, or all names below one, that belongs to an account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReservedDomain {
+    #[prost(string, tag = "1")]
+    pub account_id: ::prost::alloc::string::String,
+    /// app.example.com or \*.example.com.
+    #[prost(string, tag = "2")]
+    pub domain: ::prost::alloc::string::String,
+    /// The attached certificate that is presented for it; empty for none. It may come later, or never.
+    #[prost(string, tag = "3")]
+    pub certificate_id: ::prost::alloc::string::String,
+}
+/// An authority whose certificates visitors may show to endpoints of its account that ask for it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CertificateAuthority {
+    #[prost(string, tag = "1")]
+    pub account_id: ::prost::alloc::string::String,
+    /// One certificate, PEM.
+    #[prost(string, tag = "2")]
+    pub pem: ::prost::alloc::string::String,
 }
 /// A host that agents dial.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

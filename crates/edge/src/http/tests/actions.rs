@@ -13,6 +13,8 @@ use serde_json::json;
 use super::fixture::{Site, acting, field, mirror, status};
 use crate::actions::EndpointActions;
 use crate::endpoint::EndpointOptions;
+use crate::replica::Replica;
+use crate::testing::account;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: app.example.com\r\n\r\n";
 
@@ -224,7 +226,8 @@ async fn a_connection_without_a_certificate_reaches_no_endpoint_that_asks_for_on
     let mut rules = Actions::default();
     let config = json!({"mutual_tls_certificate_authorities": [authorities]});
     rules.add(TcpConnect, Action::new("terminate-tls", &config).expect("action")).expect("phase");
-    let actions = EndpointActions::prepare(rules, portway_names::Scheme::Https, &Arc::default()).expect("actions");
+    let actions =
+        EndpointActions::prepare(rules, portway_names::Scheme::Https, account(1), &Replica::new()).expect("actions");
     let options = EndpointOptions { actions, ..EndpointOptions::default() };
     // The handshake was made when the name led elsewhere: before this registration, or when nobody had the name.
     site.endpoint("https://app.example.com", mirror);

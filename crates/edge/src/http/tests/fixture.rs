@@ -24,7 +24,9 @@ use crate::config::EdgeConfig;
 use crate::edge::assemble;
 use crate::endpoint::{Address, Endpoint, EndpointCounters, EndpointOptions, Holder};
 use crate::listeners::Listeners;
+use crate::replica::Replica;
 use crate::state::EdgeShared;
+use crate::testing::account;
 use crate::visitor::Visitor;
 
 /// What an upstream does with the stream of that number.
@@ -179,7 +181,7 @@ pub(super) fn acting(actions: &[(Phase, &str, Value)]) -> EndpointOptions {
     for (phase, kind, config) in actions {
         rules.add(*phase, Action::new(kind, config).expect("an action")).expect("a phase");
     }
-    let actions = EndpointActions::prepare(rules, Scheme::Https, &Arc::default()).expect("actions");
+    let actions = EndpointActions::prepare(rules, Scheme::Https, account(1), &Replica::new()).expect("actions");
     EndpointOptions { actions, ..EndpointOptions::default() }
 }
 
