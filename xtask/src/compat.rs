@@ -1,8 +1,10 @@
-//! `cargo xtask compat`: the official ngrok SDKs, unmodified, against a real server.
+//! `cargo xtask compat`: the official ngrok SDKs and API clients, unmodified, against a real server.
 //!
 //! `compat/` has one small program for each SDK; all of them take the same settings and scenario names and print the same
-//! events ([compat/README.md](../../compat/README.md)). Here they are installed, run, visited and judged.
+//! events ([compat/README.md](../../compat/README.md)). Here they are installed, run, visited and judged. So are the programs
+//! of the API clients, which share a table of resources.
 
+mod api;
 mod endpoints;
 mod middleware;
 mod raw;
@@ -27,23 +29,26 @@ use clap::Args;
 
 use self::scenario::{Check, SCENARIOS, Scenario};
 use self::server::Server;
-use self::stage::{Outcome, Stage, World};
+use self::stage::{Stage, World};
 use self::table::Table;
 use self::upstream::Upstream;
 use crate::program::end_on_signals;
-use crate::sdk::{Build, Installed, SDKS, Sdk, install};
+use crate::sdk::{API_CLIENTS, Build, Installed, SDKS, Sdk, install};
 use crate::setup;
 use crate::workspace::Workspace;
 
 /// SDKs that run at the same time; they mostly wait.
 const WORKERS: usize = 4;
 
+/// What all API clients are called together, and the scenario that they have.
+const API: &str = "api";
+
 /// Options of `cargo xtask compat`.
 #[derive(Args, Default)]
 pub(crate) struct Options {
-    /// Languages or SDKs to run, such as python or go-v2-oldest; all of them when left out
+    /// Languages, SDKs or API clients to run, such as python, go-v2-oldest, api or api-node; all of them when left out
     languages: Vec<String>,
-    /// List SDKs and scenarios, and run nothing
+    /// List SDKs, API clients and scenarios, and run nothing
     #[arg(long)]
     list: bool,
     /// Run this scenario only (repeatable)
@@ -76,35 +81,73 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Installs, runs, and prints the table.
+impl Counts {
+    fn add(&mut self, other: Counts) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped.extend(other.skipped);
+    }
+}
+
+/// Installs, runs, and prints the tables.
 pub(crate) fn check(workspace: &Workspace, options: &Options) -> Result<Counts> {
-    let (sdks, scenarios) = (chosen_sdks(options)?, chosen_scenarios(options)?);
+    let (sdks, clients, scenarios) = (chosen_sdks(options)?, chosen_clients(options), chosen_scenarios(options)?);
     setup::ensure(setup::Purpose::Compat)?;
-    let mut table = Table::new(&sdks, &scenarios);
+    let folder = tempfile::Builder::new().prefix("compat-").tempdir().context("creating a folder")?;
+    let program = server::program(workspace)?;
+    end_on_signals(folder.path().to_path_buf())?;
+    let mut counts = Counts { passed: 0, failed: 0, skipped: Vec::new() };
+    let ran = check_in(workspace, folder.path(), &program, (&sdks, &clients, &scenarios), &mut counts);
+    if options.keep {
+        println!("logs and data are in {}", folder.keep().display());
+    }
+    ran.map(|()| counts)
+}
+
+fn check_in(
+    workspace: &Workspace,
+    folder: &Path,
+    program: &Path,
+    (sdks, clients, scenarios): (&[&'static Sdk], &[&'static Sdk], &[&'static Scenario]),
+    counts: &mut Counts,
+) -> Result<()> {
+    if !sdks.is_empty() && !scenarios.is_empty() {
+        let names = scenarios.iter().map(|scenario| scenario.name);
+        let mut table = Table::new(sdks.iter().map(|sdk| sdk.name), names);
+        let installed = install_all(workspace, sdks, &mut table);
+        if !installed.is_empty() {
+            run_all(workspace, folder, program, &installed, scenarios, &mut table)?;
+        }
+        counts.add(finish(table));
+    }
+    if !clients.is_empty() {
+        let resources = api::Resources::read(workspace)?;
+        let mut table = Table::new(clients.iter().map(|sdk| sdk.name), resources.names());
+        let installed = install_all(workspace, clients, &mut table);
+        if !installed.is_empty() {
+            api::run_all(folder, program, &resources, &installed, &mut table)?;
+        }
+        counts.add(finish(table));
+    }
+    Ok(())
+}
+
+fn install_all(workspace: &Workspace, sdks: &[&'static Sdk], table: &mut Table) -> Vec<Installed> {
     let mut installed = Vec::new();
     for sdk in sdks {
         match install(workspace, sdk, Build::Debug) {
             Ok(Ok(ready)) => installed.push(ready),
             Ok(Err(why)) => table.skip(sdk.name, &why),
-            Err(error) => {
-                table.skip(sdk.name, "it could not be prepared");
-                table.enter(sdk.name, scenarios[0].name, Outcome::Failed(format!("{error:#}")));
-            }
+            Err(error) => table.unprepared(sdk.name, &error),
         }
     }
-    if !installed.is_empty() {
-        let folder = tempfile::Builder::new().prefix("compat-").tempdir().context("creating a folder")?;
-        let program = server::program(workspace)?;
-        end_on_signals(folder.path().to_path_buf())?;
-        let ran = run_all(workspace, folder.path(), &program, &installed, &scenarios, &mut table);
-        if options.keep {
-            println!("logs and data are in {}", folder.keep().display());
-        }
-        ran?;
-    }
+    installed
+}
+
+fn finish(table: Table) -> Counts {
     let (text, counts) = table.finish();
     print!("\n{text}");
-    Ok(counts)
+    counts
 }
 
 fn run_all(
@@ -149,22 +192,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn chosen_sdks(options: &Options) -> Result<Vec<&'static Sdk>> {
+    let named = |name: &String, sdk: &Sdk| sdk.language.name() == name || sdk.name == name;
     for name in &options.languages {
-        if !SDKS.iter().any(|sdk| sdk.language.name() == name || sdk.name == name) {
-            let names: Vec<_> = SDKS.iter().map(|sdk| sdk.name).collect();
+        if !SDKS.iter().any(|sdk| named(name, sdk)) && !API_CLIENTS.iter().any(|sdk| is_client(name, sdk)) {
+            let names: Vec<_> = SDKS.iter().chain(API_CLIENTS).map(|sdk| sdk.name).collect();
             bail!("there is no SDK {name}; there are: {}", names.join(", "));
         }
     }
-    let wanted = |sdk: &&Sdk| {
-        options.languages.is_empty()
-            || options.languages.iter().any(|name| sdk.language.name() == name || sdk.name == name)
-    };
+    let wanted = |sdk: &&Sdk| options.languages.is_empty() || options.languages.iter().any(|name| named(name, sdk));
     Ok(SDKS.iter().filter(wanted).collect())
+}
+
+fn chosen_clients(options: &Options) -> Vec<&'static Sdk> {
+    if !options.scenario.is_empty() && !options.scenario.iter().any(|name| name == API) {
+        return Vec::new();
+    }
+    let wanted = |sdk: &&Sdk| options.languages.is_empty() || options.languages.iter().any(|name| is_client(name, sdk));
+    API_CLIENTS.iter().filter(wanted).collect()
+}
+
+fn is_client(name: &str, sdk: &Sdk) -> bool {
+    name == API || name == sdk.name
 }
 
 fn chosen_scenarios(options: &Options) -> Result<Vec<&'static Scenario>> {
     for name in &options.scenario {
-        if !SCENARIOS.iter().any(|scenario| scenario.name == name) {
+        if name != API && !SCENARIOS.iter().any(|scenario| scenario.name == name) {
             bail!("there is no scenario {name}; cargo xtask compat --list names them");
         }
     }
@@ -174,12 +227,16 @@ fn chosen_scenarios(options: &Options) -> Result<Vec<&'static Scenario>> {
 }
 
 fn list() {
-    println!("SDKs");
-    for sdk in SDKS {
-        println!("  {:<14} {} {}", sdk.name, sdk.package, sdk.version);
+    for (title, sdks) in [("SDKs", SDKS), ("API clients", API_CLIENTS)] {
+        println!("{title}");
+        for sdk in sdks {
+            println!("  {:<14} {} {}", sdk.name, sdk.package, sdk.version);
+        }
+        println!();
     }
-    println!("\nscenarios");
+    println!("scenarios");
     for scenario in SCENARIOS {
         println!("  {:<16} {}", scenario.name, scenario.promise);
     }
+    println!("  {API:<16} API clients make, read, change, list and delete every resource, and understand refusals");
 }

@@ -45,7 +45,7 @@ enum Step {
     Clippy,
     /// Unit, property, whole-system and doc tests
     Test,
-    /// The official ngrok SDKs against a real server
+    /// The official ngrok SDKs and API clients against a real server
     Compat,
     /// Documentation, warnings denied
     Doc,

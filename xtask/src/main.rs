@@ -48,7 +48,7 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Measure Portway against a raw copy, nginx and other tunnels in one run
     Bench(bench::Options),
-    /// Run the official ngrok SDKs, unmodified, against a real server
+    /// Run the official ngrok SDKs and API clients against a real server
     Compat(compat::Options),
     /// Build the release archive and its checksum
     Dist,

@@ -1,4 +1,4 @@
-//! The official ngrok SDKs, each at an exact version, and their programs in `compat/`: installed, started, listened to.
+//! The official ngrok SDKs and API clients, each at an exact version, and their programs in `compat/`: installed, started, listened to.
 //!
 //! [compat/README.md](../../compat/README.md) describes what programs are told and what they say.
 
@@ -19,7 +19,7 @@ pub(crate) use self::install::{Build, install};
 const OWN_HOSTS: &str = r#"mount --bind "$1" /etc/hosts && shift && exec "$@""#;
 /// Variables that would change what an SDK does.
 const FOREIGN: &[&str] =
-    &["NGROK_AUTHTOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    &["NGROK_AUTHTOKEN", "NGROK_API_KEY", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
 
 /// How an SDK is installed and run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,10 +30,11 @@ pub(crate) enum Language {
     Go,
     Java,
     Ssh,
+    Terraform,
 }
 
 impl Language {
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Python => "python",
             Self::Node => "node",
@@ -41,11 +42,12 @@ impl Language {
             Self::Go => "go",
             Self::Java => "java",
             Self::Ssh => "ssh",
+            Self::Terraform => "terraform",
         }
     }
 }
 
-/// An SDK of the suite.
+/// An SDK or API client of the suite.
 #[derive(Debug)]
 pub(crate) struct Sdk {
     /// Unique: language, and what tells versions apart.
@@ -54,7 +56,9 @@ pub(crate) struct Sdk {
     pub(crate) package: &'static str,
     /// As pinned in `compat/`.
     pub(crate) version: &'static str,
-    /// Its folder or file below `compat/<language>`, where versions have their own.
+    /// The folder of its program below `compat/`.
+    pub(crate) home: &'static str,
+    /// Its folder or file there, where versions have their own.
     pub(crate) variant: &'static str,
     /// Its TLS library verifies names only, no addresses: it dials the connect name.
     pub(crate) needs_name: bool,
@@ -91,6 +95,14 @@ pub(crate) struct Ports {
 }
 
 impl Installed {
+    /// The command, without settings and without what of our environment would change it.
+    pub(crate) fn bare(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        remove_foreign(&mut command);
+        command
+    }
+
     /// The command that does what `scenario` asks for.
     pub(crate) fn command(&self, scenario: &str, settings: &Settings<'_>) -> Result<Command> {
         let (by_name, by_address) = settings.connect;
@@ -103,9 +115,7 @@ impl Installed {
             Command::new(&self.program)
         };
         command.args(&self.arguments).arg(scenario).current_dir(settings.folder);
-        for name in FOREIGN {
-            command.env_remove(name).env_remove(name.to_lowercase());
-        }
+        remove_foreign(&mut command);
         command.env("COMPAT_CONNECT_ADDR", if self.sdk.needs_name { by_name } else { by_address });
         command.env("COMPAT_CA", settings.ca).env("COMPAT_AUTHTOKEN", settings.authtoken);
         command.env("COMPAT_NAME", settings.names[0]).env("COMPAT_NAME_2", settings.names[1]);
@@ -118,6 +128,12 @@ impl Installed {
             command.env("COMPAT_SSH_ADDR", address.to_string());
         }
         Ok(command)
+    }
+}
+
+fn remove_foreign(command: &mut Command) {
+    for name in FOREIGN {
+        command.env_remove(name).env_remove(name.to_lowercase());
     }
 }
 
@@ -136,7 +152,17 @@ const fn sdk(
     version: &'static str,
     variant: &'static str,
 ) -> Sdk {
-    Sdk { name, language, package, version, variant, needs_name: false }
+    Sdk { name, language, package, version, home: language.name(), variant, needs_name: false }
+}
+
+const fn api(
+    name: &'static str,
+    language: Language,
+    package: &'static str,
+    version: &'static str,
+    (home, variant): (&'static str, &'static str),
+) -> Sdk {
+    Sdk { name, language, package, version, home, variant, needs_name: false }
 }
 
 const fn by_name(sdk: Sdk) -> Sdk {
@@ -157,6 +183,21 @@ pub(crate) const SDKS: &[Sdk] = &[
     sdk("go-v1-oldest", Language::Go, "golang.ngrok.com/ngrok", "v1.4.0", "v1/oldest.mod"),
     sdk("java", Language::Java, "com.ngrok:ngrok-java", "1.0.1", ""),
     sdk("ssh", Language::Ssh, "OpenSSH", "the system's", ""),
+];
+
+/// The newest version of each client of the REST API.
+pub(crate) const API_CLIENTS: &[Sdk] = &[
+    api("api-python", Language::Python, "PyPI ngrok-api", "0.19.0", ("api/python", "newest")),
+    api("api-node", Language::Node, "npm @ngrok/ngrok-api", "0.11.0", ("api/node", "newest")),
+    api("api-rust", Language::Rust, "crates.io ngrok-api", "0.12.1", ("api/rust", "newest")),
+    api("api-go", Language::Go, "github.com/ngrok/ngrok-api-go/v8", "v8.0.0", ("api/go", "go.mod")),
+    api(
+        "api-terraform",
+        Language::Terraform,
+        "github.com/ngrok/terraform-provider-ngrok",
+        "v0.8.0",
+        ("api/terraform", "main.tf"),
+    ),
 ];
 
 #[cfg(test)]

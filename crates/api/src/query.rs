@@ -41,7 +41,8 @@ pub struct Query {
 }
 
 impl Query {
-    /// Reads the query of a call of `operation`. A parameter without a value is the same as none.
+    /// Reads the query of a call of `operation`. A parameter without a value is the same as none; one that stands in the path as well is
+    /// left to the path.
     ///
     /// # Errors
     ///
@@ -57,6 +58,10 @@ impl Query {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decoded(name)?, decoded(value)?);
+            // What stands in the path is said once more by some clients.
+            if operation.spec().path.contains(&format!("{{{name}}}")) {
+                continue;
+            }
             // Clients write names in the style of their language.
             let (name, slot) = match name.as_ref() {
                 "before_id" | "beforeId" => ("before_id", Slot::One(&mut read.before)),
@@ -178,7 +183,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use Operation::{EndpointsList, ReservedDomainsGet, ReservedDomainsList, SshHostCertificatesList};
+    use Operation::{
+        EndpointsList, ReservedDomainsGet, ReservedDomainsList, SshHostCertificatesList, VaultsListSecrets,
+    };
 
     fn code(operation: Operation, query: &str) -> u32 {
         Query::read(operation, query).map(drop).unwrap_err().code.number()
@@ -226,6 +233,13 @@ mod tests {
         let before =
             Query::read(ReservedDomainsList, "before_id=ipp_1").unwrap().before::<portway_names::ReservedDomainId>();
         assert_eq!(before.unwrap_err().code, Code::ERR_NGROK_227);
+    }
+
+    #[test]
+    fn what_stands_in_the_path_may_be_said_again() {
+        let query = Query::read(VaultsListSecrets, "id=vault_1&before_id=secret_1&limit=1").unwrap();
+        assert_eq!((query.before.as_deref(), query.limit, query.ids), (Some("secret_1"), 1, Vec::new()));
+        assert_eq!(code(VaultsListSecrets, "subscription_id=esb_1"), 231);
     }
 
     #[test]

@@ -370,11 +370,11 @@ catalogue! {
         "The server failed for a reason of its own. Try again; if it goes on, the operator finds the cause in the server's log.";
     ERR_NGROK_803 803 503 "Server shutting down"
         "The server is shutting down or restarting. The agent connects again by itself.";
-    ERR_NGROK_804 804 501 "Remote stop not supported"
+    ERR_NGROK_804 804 409 "Remote stop not supported"
         "The agent cannot be stopped from here. Stop it where it runs.";
-    ERR_NGROK_805 805 501 "Remote restart not supported"
+    ERR_NGROK_805 805 409 "Remote restart not supported"
         "The agent cannot be restarted from here. Restart it where it runs.";
-    ERR_NGROK_806 806 501 "Remote update not supported"
+    ERR_NGROK_806 806 409 "Remote update not supported"
         "The agent cannot be updated from here. Update it where it runs.";
     ERR_NGROK_807 807 502 "Remote command failed"
         "The agent was told to stop, restart or update itself, and did not. The message says what it answered; try again, or do it where the agent runs.";
@@ -421,9 +421,9 @@ catalogue! {
         "A host name stands in the -R option and a subdomain in a flag. Leave one of them out.";
     ERR_NGROK_1120 1120 400 "Flags exclude each other"
         "Several flags of the SSH command name the address of the endpoint. Keep one of them.";
-    ERR_NGROK_1121 1121 501 "SSH sessions cannot be updated"
+    ERR_NGROK_1121 1121 409 "SSH sessions cannot be updated"
         "The endpoint is served over SSH, where there is no agent to update. Update the SSH client where it runs.";
-    ERR_NGROK_1122 1122 501 "SSH sessions cannot be restarted"
+    ERR_NGROK_1122 1122 409 "SSH sessions cannot be restarted"
         "The endpoint is served over SSH and cannot be restarted from here. Start the SSH client again where it runs.";
     ERR_NGROK_1123 1123 400 "Version of the PROXY protocol not known"
         "The version of the PROXY protocol must be 1 or 2. Change the flag --proxy-proto or leave it out.";

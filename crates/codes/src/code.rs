@@ -141,6 +141,15 @@ mod tests {
         }
     }
 
+    /// To clients of the REST interface a 5xx is a broken server, and they show no code.
+    #[test]
+    fn what_an_agent_cannot_do_is_no_failure_of_the_server() {
+        use Code as C;
+        for code in [C::ERR_NGROK_804, C::ERR_NGROK_805, C::ERR_NGROK_806, C::ERR_NGROK_1121, C::ERR_NGROK_1122] {
+            assert_eq!(code.status(), 409, "{code}");
+        }
+    }
+
     #[test]
     fn unknown_names_and_numbers_are_no_codes() {
         for number in [0, 1, 3201, 42_100, u32::MAX] {

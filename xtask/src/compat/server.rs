@@ -34,6 +34,7 @@ pub(super) struct Server {
     /// The ready line.
     ready: Value,
     authtoken: String,
+    api_key: String,
     first_tcp_port: u16,
     /// The newest is the last; after an upgrade the one before may still drain.
     running: Vec<Program>,
@@ -60,6 +61,7 @@ impl Server {
             folder: folder.to_path_buf(),
             ready: Value::Null,
             authtoken: String::new(),
+            api_key: String::new(),
             first_tcp_port: free_range()?,
             running: Vec::new(),
             starts: 0,
@@ -67,7 +69,11 @@ impl Server {
         server.launch(&[])?;
         let bootstrap = fs::read_to_string(server.data().join("bootstrap.json")).context("reading bootstrap.json")?;
         let bootstrap: Value = serde_json::from_str(&bootstrap).context("reading bootstrap.json")?;
-        server.authtoken = bootstrap["authtoken"].as_str().context("bootstrap.json has no authtoken")?.to_owned();
+        let secret = |name: &str| {
+            let secret = bootstrap[name].as_str().with_context(|| format!("bootstrap.json has no {name}"));
+            secret.map(str::to_owned)
+        };
+        (server.authtoken, server.api_key) = (secret("authtoken")?, secret("api_key")?);
         Ok(server)
     }
 
@@ -101,6 +107,19 @@ impl Server {
         &self.authtoken
     }
 
+    /// Where the REST API is, and a key for it.
+    pub(super) fn api(&self) -> Result<(&str, &str)> {
+        Ok((self.fact("api_url")?, &self.api_key))
+    }
+
+    /// Starts an agent of this program with one endpoint, whose service nobody visits.
+    pub(super) fn agent(&self, name: &str, folder: &Path) -> Result<Program> {
+        let mut command = self.command();
+        command.args(["http", "1", "--url", name, "--log", "stdout", "--connect-url", self.fact("connect_addr")?]);
+        command.arg("--ca").arg(self.ca()).env("PORTWAY_AUTHTOKEN", self.authtoken());
+        Program::start(&format!("agent-{name}"), folder, &mut command)
+    }
+
     pub(super) fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
@@ -121,6 +140,17 @@ impl Server {
     /// An address of the ready line; `None` when this server does not listen for that.
     pub(super) fn address(&self, field: &str) -> Option<SocketAddr> {
         self.ready[field].as_str()?.parse().ok()
+    }
+
+    /// How many endpoints are online, as the REST API says.
+    pub(super) fn endpoints(&self) -> Result<usize> {
+        let mut command = self.command();
+        command.args(["api", "endpoints", "list", "--quiet", "--data-dir"]).arg(self.data());
+        let output = command.output().context("starting portway api")?;
+        if !output.status.success() {
+            bail!("portway api: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).lines().count())
     }
 
     fn fact(&self, key: &str) -> Result<&str> {

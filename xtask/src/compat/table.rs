@@ -1,33 +1,43 @@
-//! What came out, as a table: a row for each scenario, a column for each SDK.
+//! What came out, as a table: a row for each scenario or resource, a column for each SDK or client.
 
 use std::collections::BTreeMap;
 
 use super::Counts;
-use super::scenario::Scenario;
 use super::stage::Outcome;
-use crate::sdk::Sdk;
 
-/// Outcomes by SDK and scenario.
+/// Narrowest column of the rows' names.
+const NAME_WIDTH: usize = 16;
+
+/// Outcomes by column and row.
 pub(super) struct Table {
-    sdks: Vec<&'static Sdk>,
-    scenarios: Vec<&'static Scenario>,
-    outcomes: BTreeMap<(&'static str, &'static str), Outcome>,
+    columns: Vec<String>,
+    rows: Vec<String>,
+    outcomes: BTreeMap<(String, String), Outcome>,
 }
 
 impl Table {
-    pub(super) fn new(sdks: &[&'static Sdk], scenarios: &[&'static Scenario]) -> Self {
-        Self { sdks: sdks.to_vec(), scenarios: scenarios.to_vec(), outcomes: BTreeMap::new() }
+    pub(super) fn new<'a>(columns: impl Iterator<Item = &'a str>, rows: impl Iterator<Item = &'a str>) -> Self {
+        let (columns, rows) = (columns.map(str::to_owned).collect(), rows.map(str::to_owned).collect());
+        Self { columns, rows, outcomes: BTreeMap::new() }
     }
 
     /// Enters an outcome.
-    pub(super) fn enter(&mut self, sdk: &'static str, scenario: &'static str, outcome: Outcome) {
-        self.outcomes.insert((sdk, scenario), outcome);
+    pub(super) fn enter(&mut self, column: &str, row: &str, outcome: Outcome) {
+        self.outcomes.insert((column.to_owned(), row.to_owned()), outcome);
     }
 
-    /// Enters that nothing of an SDK is run.
-    pub(super) fn skip(&mut self, sdk: &'static str, why: &str) {
-        for scenario in &self.scenarios {
-            self.outcomes.insert((sdk, scenario.name), Outcome::Skipped(why.to_owned()));
+    /// Enters that nothing of a column is run.
+    pub(super) fn skip(&mut self, column: &str, why: &str) {
+        for row in &self.rows {
+            self.outcomes.insert((column.to_owned(), row.clone()), Outcome::Skipped(why.to_owned()));
+        }
+    }
+
+    /// Enters that a column could not be prepared, which is a failure of its first row.
+    pub(super) fn unprepared(&mut self, column: &str, error: &anyhow::Error) {
+        self.skip(column, "it could not be prepared");
+        if let Some(row) = self.rows.first().cloned() {
+            self.enter(column, &row, Outcome::Failed(format!("{error:#}")));
         }
     }
 
@@ -36,24 +46,24 @@ impl Table {
         let mut text = String::new();
         let mut counts = Counts { passed: 0, failed: 0, skipped: Vec::new() };
         let mut failures = Vec::new();
-        let columns: Vec<&str> = self.sdks.iter().map(|sdk| sdk.name).collect();
-        text += &format!("{:<16}", "");
-        for column in &columns {
+        let width = self.rows.iter().map(String::len).max().unwrap_or_default().max(NAME_WIDTH);
+        text += &format!("{:<width$}", "");
+        for column in &self.columns {
             text += &format!(" {column:>13}");
         }
         text.push('\n');
-        for scenario in &self.scenarios {
-            text += &format!("{:<16}", scenario.name);
-            for column in &columns {
+        for row in &self.rows {
+            text += &format!("{row:<width$}");
+            for column in &self.columns {
                 let lost = Outcome::Failed("it was never run".to_owned());
-                let word = match self.outcomes.get(&(column, scenario.name)).unwrap_or(&lost) {
+                let word = match self.outcomes.get(&(column.clone(), row.clone())).unwrap_or(&lost) {
                     Outcome::Passed => {
                         counts.passed += 1;
                         "ok"
                     }
                     Outcome::Failed(why) => {
                         counts.failed += 1;
-                        failures.push(format!("failed: {column} {}: {why}", scenario.name));
+                        failures.push(format!("failed: {column} {row}: {why}"));
                         "FAILED"
                     }
                     Outcome::Missing => "-",
@@ -69,7 +79,7 @@ impl Table {
             }
             text.push('\n');
         }
-        text += "\n-: the SDK has nothing for it\n";
+        text += "\n-: there is nothing for it\n";
         for line in &failures {
             text += &format!("{line}\n");
         }
@@ -82,20 +92,17 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scenario::SCENARIOS;
     use super::*;
-    use crate::sdk::SDKS;
 
     #[test]
     fn outcomes_are_counted() {
-        let (sdks, scenarios): (Vec<_>, Vec<_>) = (SDKS.iter().take(2).collect(), SCENARIOS.iter().take(3).collect());
-        let mut table = Table::new(&sdks, &scenarios);
-        table.skip(sdks[1].name, "needs x; install it");
-        table.enter(sdks[0].name, scenarios[0].name, Outcome::Passed);
-        table.enter(sdks[0].name, scenarios[1].name, Outcome::Missing);
+        let mut table = Table::new(["one", "two"].into_iter(), ["first", "second", "third"].into_iter());
+        table.skip("two", "needs x; install it");
+        table.enter("one", "first", Outcome::Passed);
+        table.enter("one", "second", Outcome::Missing);
         let (text, counts) = table.finish();
         // What was not entered is a failure.
         assert_eq!((counts.passed, counts.failed, counts.skipped.len()), (1, 1, 1));
-        assert!(text.contains(&format!("failed: {} {}: it was never run", sdks[0].name, scenarios[2].name)), "{text}");
+        assert!(text.contains("failed: one third: it was never run"), "{text}");
     }
 }

@@ -54,8 +54,8 @@ impl Upstream {
     }
 }
 
-/// A CA, a certificate for every name below `domain`, and one for a client.
-fn make_keys(folder: &Path, domain: &str) -> Result<()> {
+/// Makes a CA, a certificate for every name below `domain`, and one for a client.
+pub(super) fn make_keys(folder: &Path, domain: &str) -> Result<()> {
     fs::create_dir_all(folder).context("creating a folder")?;
     let subject = ["-subj", "/CN=compat CA", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem"];
     openssl(folder, &[&["req", "-x509"], KEY, &subject].concat())?;

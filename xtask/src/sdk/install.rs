@@ -14,6 +14,9 @@ use crate::workspace::Workspace;
 /// A program and its first arguments.
 type Run = (PathBuf, Vec<PathBuf>);
 
+/// What the module proxy says of a module that it does not give out, which nobody here could change.
+const NOT_PUBLISHED: &str = "This module version is not available";
+
 /// How the programs of languages are built that know a difference.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Build {
@@ -33,17 +36,22 @@ pub(crate) fn install(workspace: &Workspace, sdk: &'static Sdk, build: Build) ->
     if sdk.language == Language::Python && !can_make_environments() {
         return Ok(Err("needs the module venv of Python; install it with apt-get install python3-venv".to_owned()));
     }
+    if sdk.language == Language::Terraform && ["tofu", "terraform"].into_iter().all(|tool| setup::find(tool).is_none())
+    {
+        return Ok(Err("needs tofu or terraform".to_owned()));
+    }
     if sdk.needs_name && !can_name() {
         return Ok(Err("needs unshare(1) and the right to mount, so that the connect name resolves".to_owned()));
     }
-    let source = workspace.root().join("compat").join(sdk.language.name());
-    let folder = workspace.target()?.join("compat").join(sdk.language.name());
+    let source = workspace.root().join("compat").join(sdk.home);
+    let folder = workspace.target()?.join("compat").join(sdk.home);
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let run = match sdk.language {
         Language::Python => python(&source, &folder, sdk),
         Language::Node => node(&source, &folder, sdk),
         Language::Rust => rust(workspace, &source, &folder, sdk, build),
         Language::Go => go(&source, &folder, sdk),
+        Language::Terraform => terraform(&source, &folder, sdk),
         Language::Ssh => Ok(("python3".into(), vec![source.join("program.py")])),
         // Its native half is not published everywhere, which nobody here could change.
         Language::Java => match java(&source, &folder) {
@@ -51,6 +59,9 @@ pub(crate) fn install(workspace: &Workspace, sdk: &'static Sdk, build: Build) ->
             Err(error) => return Ok(Err(format!("{} {} is incomplete: {error:#}", sdk.package, sdk.version))),
         },
     };
+    if matches!(&run, Err(error) if format!("{error:#}").contains(NOT_PUBLISHED)) {
+        return Ok(Err(format!("{} {} is not in the module proxy", sdk.package, sdk.version)));
+    }
     let (program, arguments) = run.with_context(|| format!("preparing {} {}", sdk.package, sdk.version))?;
     Ok(Ok(Installed { sdk, program, arguments }))
 }
@@ -64,6 +75,9 @@ fn needs(language: Language) -> &'static [(&'static str, &'static str)] {
         }
         Language::Rust => &[],
         Language::Go => &[("go", "install Go 1.25.7 or newer")],
+        Language::Terraform => {
+            &[("go", "install Go 1.26 or newer"), ("python3", "install it with apt-get install python3")]
+        }
         Language::Java => &[
             ("javac", "install it with apt-get install default-jdk-headless"),
             ("mvn", "install it with apt-get install maven"),
@@ -126,6 +140,13 @@ fn go(source: &Path, folder: &Path, sdk: &Sdk) -> Result<Run> {
     }
     succeed(build.arg("-o").arg(&program).arg(".").current_dir(module).env("GOFLAGS", "").env("GOWORK", "off"))?;
     Ok((program, Vec::new()))
+}
+
+fn terraform(source: &Path, folder: &Path, sdk: &Sdk) -> Result<Run> {
+    let mut install = Command::new("go");
+    install.arg("install").arg(format!("{}@{}", sdk.package, sdk.version));
+    succeed(install.current_dir(folder).env("GOBIN", folder).env("GOFLAGS", "").env("GOWORK", "off"))?;
+    Ok(("python3".into(), vec![source.join("program.py"), folder.to_path_buf()]))
 }
 
 fn java(source: &Path, folder: &Path) -> Result<Run> {

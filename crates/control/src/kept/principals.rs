@@ -6,7 +6,7 @@
 use std::fmt;
 
 use portway_api::{DeveloperRole, TeamRole};
-use portway_names::{AccountId, ApiKeyId, CredentialId, IdError, ServiceUserId, SshCredentialId, UserId};
+use portway_names::{AccountId, ApiKeyId, BotUserId, CredentialId, IdError, ServiceUserId, SshCredentialId, UserId};
 use portway_store::{Digest, Resource, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ pub(crate) struct CredentialBody {
     /// Rules in their text form; empty means no restriction.
     pub(crate) acl: Vec<String>,
     pub(crate) digest: Digest,
-    /// `usr_…` or `service_…`. Those that the operator made on the server's host have no owner.
+    /// `usr_…`, `service_…` or `bot_…`, as whoever made it called the owner. Those that the operator made on the server's host have none.
     pub(crate) owner_id: Option<String>,
     /// The membership by which a user owns it; it refers to that, and so goes with it.
     #[serde(default)]
@@ -64,7 +64,7 @@ pub(crate) struct ApiKeyBody {
     pub(crate) description: String,
     pub(crate) metadata: String,
     pub(crate) digest: Digest,
-    /// `usr_…` or `service_…`.
+    /// `usr_…`, `service_…` or `bot_…`, as whoever made it called the owner.
     pub(crate) owner_id: String,
     /// The membership by which a user owns it; it refers to that, and so goes with it.
     #[serde(default)]
@@ -166,7 +166,13 @@ pub(crate) fn known_as(id: &CredentialId) -> [(&'static str, String); 2] {
 
 /// What something refers to that has this owner.
 pub(crate) fn owner_ref(owner: Option<&String>, membership: Option<&String>) -> Vec<String> {
-    membership.or(owner).into_iter().cloned().collect()
+    membership.cloned().or_else(|| owner.map(|owner| stored_owner(owner))).into_iter().collect()
+}
+
+/// The id under which an owner is kept: service users also have their older name.
+pub(crate) fn stored_owner(named: &str) -> String {
+    let bot = named.parse::<BotUserId>().ok();
+    bot.map_or_else(|| named.to_owned(), |bot| ServiceUserId::new(*bot.ksuid()).to_string())
 }
 
 /// The key of the membership of a user in an account.
@@ -185,9 +191,10 @@ pub(crate) async fn caller(store: &Store, digest: &Digest) -> Result<Principal, 
     if store.account(&found.account).await?.is_none_or(|account| account.suspended) {
         return Err(NoCaller::AccountSuspended);
     }
-    match key.owner_id.parse() {
+    let owner = stored_owner(&key.owner_id);
+    match owner.parse() {
         Ok(id) => service_user(store, &found, id).await,
-        Err(_) => member(store, &found, key.owner_id.parse()?).await,
+        Err(_) => member(store, &found, owner.parse()?).await,
     }
 }
 

@@ -7,13 +7,15 @@ use portway_store::Resource;
 use super::call::Call;
 use super::kind::{Draft, Kind};
 use super::refusal::{damaged, unreadable};
-use crate::kept::principals::{MEMBERSHIP, SERVICE_USER, ServiceUserBody, USER, UserBody, membership_key};
+use crate::kept::principals::{
+    MEMBERSHIP, SERVICE_USER, ServiceUserBody, USER, UserBody, membership_key, stored_owner,
+};
 use crate::kept::read;
 
 /// Who is to own something, as far as it is known before it is made.
 #[derive(Debug)]
 pub(crate) struct NewOwner {
-    /// What replies say: a user or service user.
+    /// What replies say: a user, a service user or a bot user, as the request called it. Clients compare it with what they asked for.
     pub(crate) id: String,
     /// What the owned refers to: the service user, or the user's membership in the account.
     pub(crate) refers_to: String,
@@ -22,7 +24,7 @@ pub(crate) struct NewOwner {
 impl NewOwner {
     /// The membership, when it is a user.
     pub(crate) fn membership(&self) -> Option<String> {
-        (self.refers_to != self.id).then(|| self.refers_to.clone())
+        self.id.starts_with("usr_").then(|| self.refers_to.clone())
     }
 }
 
@@ -44,20 +46,21 @@ pub(crate) async fn find(
     let id = match (id, email) {
         (Some(OwnerId::User(id)), _) => id.to_string(),
         (Some(OwnerId::Service(id)), _) => id.to_string(),
-        (Some(OwnerId::Bot(id)), _) => portway_names::ServiceUserId::new(*id.ksuid()).to_string(),
+        (Some(OwnerId::Bot(id)), _) => id.to_string(),
         (None, Some(email)) => {
             let found = call.inner.store.resource_by_key(USER, &email.as_str().to_lowercase()).await;
             found.map_err(unreadable)?.ok_or_else(|| none(email.as_str()))?.id
         }
         (None, None) => own.clone(),
     };
-    if id != own && call.caller.permission < Permission::Admin {
+    let stored = stored_owner(&id);
+    if stored != own && call.caller.permission < Permission::Admin {
         return Err(Code::ERR_NGROK_630.plain());
     }
     let (store, account) = (&call.inner.store, &call.caller.account);
     let found = match id.starts_with("usr_") {
         true => store.resource_by_key(MEMBERSHIP, &membership_key(account, &id)).await,
-        false => store.resource(account, SERVICE_USER, &id).await,
+        false => store.resource(account, SERVICE_USER, &stored).await,
     };
     let found = found.map_err(unreadable)?.ok_or_else(|| none(&id))?;
     Ok(NewOwner { id, refers_to: found.id })

@@ -18,6 +18,7 @@ mod rest_events;
 mod rest_ingresses;
 mod rest_ip;
 mod rest_names;
+mod rest_owners;
 mod rest_portway;
 mod rest_roles;
 mod rest_ssh;
