@@ -89,7 +89,7 @@ async fn unknown_name_is_a_page_with_a_code() -> Result<()> {
     assert_eq!((response.status, response.header("ngrok-error-code")), (404, "ERR_NGROK_3200"));
     let url = cluster.url("https", "nobody");
     assert!(response.text().contains(&url), "the page names {url} as the visitor wrote it: {}", response.text());
-    let response = cluster.client().get(&cluster.url("https", "api")).await?;
+    let response = cluster.client().get(&cluster.url("https", "dashboard")).await?;
     assert_eq!((response.status, response.header("ngrok-error-code")), (404, "ERR_NGROK_3209"));
     assert!(response.text().contains("keeps for itself"), "{}", response.text());
     Ok(())

@@ -12,6 +12,7 @@ use super::call::{Answer, Call, time};
 use super::crud;
 use super::kind::{Draft, Kept, Kind, Row, set};
 use super::owner::{self, NewOwner};
+use super::refusal::unreadable;
 use crate::kept::principals::{
     API_KEY, ApiKeyBody, CREDENTIAL, CredentialBody, SSH_CREDENTIAL, SshCredentialBody, owner_ref,
 };
@@ -50,12 +51,18 @@ pub(crate) async fn ssh_keys(call: &Call<'_>) -> Result<Answer, PublicError> {
     }
     let body: SshCredentialCreate = read_body(call.body)?;
     let owner = owner::find(call, body.owner_id, body.owner_email, None).await?;
-    let description = body.description.into_string();
+    let digest = random::digest_of(&body.public_key.key.secret());
+    // Before SSH keys were a kind of their own, those of the command line were kept as authtokens.
+    let older = call.inner.store.resource_by_key(CREDENTIAL, &digest.to_string()).await.map_err(unreadable)?;
+    if let Some(older) = older {
+        let own = older.account == call.caller.account;
+        return Err(SshCredentialBody::taken("", own.then_some(older.id.as_str())));
+    }
     let kept = SshCredentialBody {
-        description,
+        description: body.description.into_string(),
         metadata: body.metadata.into_string(),
         acl: body.acl.rules().collect(),
-        digest: random::digest_of(&body.public_key.key.secret()),
+        digest,
         owner_id: Some(owner.id.clone()),
         membership_id: owner.membership(),
         public_key: body.public_key.text,
