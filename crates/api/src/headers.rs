@@ -13,6 +13,9 @@ use crate::{Body, Operation};
 /// The request header with the version of the interface.
 pub const VERSION: HeaderName = HeaderName::from_static("ngrok-version");
 
+/// The request header that asks for a change although it locks its maker out of the interface.
+pub const FORCE: HeaderName = HeaderName::from_static("portway-force");
+
 /// The version of the interface that is served.
 pub const SERVED_VERSION: &str = "2";
 
@@ -32,6 +35,11 @@ pub fn check_version(headers: &HeaderMap) -> Result<(), PublicError> {
         Some(version) if version == SERVED_VERSION.as_bytes() => Ok(()),
         Some(_) => Err(Code::ERR_NGROK_217.plain()),
     }
+}
+
+/// Whether a request is to be done although it locks its maker out: only `true` says so.
+pub fn is_forced(headers: &HeaderMap) -> bool {
+    headers.get(FORCE).is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"true"))
 }
 
 /// Checks that a body, if there is one, is expected and JSON. A client that names a type without sending a body is left alone.
@@ -135,6 +143,14 @@ mod tests {
         for version in ["1", "3", "2.0", "two"] {
             assert_eq!(check_version(&headers(VERSION, version)).unwrap_err().code, Code::ERR_NGROK_217);
         }
+    }
+
+    #[test]
+    fn only_true_forces() {
+        for (value, forced) in [("true", true), (" True ", true), ("", false), ("false", false), ("1", false)] {
+            assert_eq!(is_forced(&headers(FORCE, value)), forced, "{value:?}");
+        }
+        assert!(!is_forced(&HeaderMap::new()));
     }
 
     #[test]

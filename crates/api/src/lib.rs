@@ -43,7 +43,7 @@ pub use error_body::{ErrorBody, OPERATION_ID};
 pub use event_types::EventType;
 pub use fault::{Fault, FaultKind};
 pub use filter::{Filter, FilterField, FilterScope, FilterText, MAX_FILTER_DEPTH, MAX_FILTER_LEN};
-pub use headers::{SERVED_VERSION, VERSION, api_key, check_content, check_version};
+pub use headers::{FORCE, SERVED_VERSION, VERSION, api_key, check_content, check_version, is_forced};
 pub use ids::{OwnerId, read_id};
 pub use keys::{CertificatePem, PrivateKeyPem, ShownOnce, SshPublicKey};
 pub use network::Network;

@@ -827,6 +827,8 @@ catalogue! {
         "Other resources need this one. Change or delete those first.";
     ERR_PORTWAY_40904 40904 409 "Operator's account"
         "The installation's first account cannot be suspended or deleted. Its members can be changed.";
+    ERR_PORTWAY_40905 40905 409 "Would lock you out"
+        "After this change your own address could not use the API. Allow it first, or send the header Portway-Force: true (`portway api --force`) to do it all the same.";
     ERR_PORTWAY_41301 41301 413 "Request body too large"
         "The endpoint has to read the whole body of a request before it forwards it, and this one is larger than allowed. Send less.";
     ERR_PORTWAY_41302 41302 413 "Body too large"

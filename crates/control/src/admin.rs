@@ -3,18 +3,21 @@
 //! Works beside a running server: the database allows it, and the server's edges follow within half a second.
 
 mod authtoken_id;
+mod restrictions;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use authtoken_id::AuthtokenId;
 use portway_access::{Acl, AclError, SshKey, SshKeyError};
-use portway_names::{AccountId, CredentialId, SshCredentialId};
+pub use portway_api::RestrictionType;
+use portway_names::{AccountId, CredentialId, IpRestrictionId, SshCredentialId};
 pub use portway_store::BackupError;
 use portway_store::{
     Audit, Content, DatabaseUrl, Digest, InUse, NewResource, PAGE_MAX, Resource, ResourceError, Store, StoreError,
     Timestamp,
 };
+pub use restrictions::Restriction;
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -70,6 +73,19 @@ pub enum AdminError {
     /// No authtoken has this id.
     #[error("there is no authtoken {0}; `portway admin authtokens list` shows those there are")]
     UnknownAuthtoken(AuthtokenId),
+    /// No IP restriction has this id.
+    #[error("there is no IP restriction {0}; `portway admin restrictions list` shows those there are")]
+    UnknownRestriction(IpRestrictionId),
+    /// The account has no IP restriction of this type.
+    #[error(
+        "the account {account} has no IP restriction of the type {kind}; `portway admin restrictions list` shows those there are"
+    )]
+    NoRestriction {
+        /// Of which account.
+        account: AccountId,
+        /// Of which type.
+        kind: RestrictionType,
+    },
     /// A rule that cannot be understood.
     #[error(transparent)]
     Acl(#[from] AclError),
@@ -314,6 +330,11 @@ impl Admin {
         Err(AdminError::UnknownAuthtoken(id))
     }
 
+    async fn first_account(&self) -> Result<AccountId, AdminError> {
+        let account = self.store.operator_account().await?;
+        Ok(account.ok_or_else(|| AdminError::NoAccount(self.store.name().to_owned()))?.id)
+    }
+
     /// Adds something that opens sessions to the first account. It has no owner: the operator of the host made it.
     async fn add(
         &self,
@@ -324,8 +345,7 @@ impl Admin {
         audit: &Audit,
         now: Timestamp,
     ) -> Result<(), AdminError> {
-        let account = self.store.operator_account().await?;
-        let account = account.ok_or_else(|| AdminError::NoAccount(self.store.name().to_owned()))?.id;
+        let account = self.first_account().await?;
         let content = Content { body, keys: vec![digest.to_string()], ..Content::default() };
         let new = NewResource { id, kind: kind.to_owned(), account, followed: true, content };
         self.store.create_resource(&new, audit, now).await?;

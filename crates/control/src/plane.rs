@@ -115,6 +115,7 @@ impl Control {
             lease_ttl: config.lease_ttl,
             data_dir: config.data_dir,
             members: tokio::sync::Mutex::default(),
+            restrictions: tokio::sync::Mutex::default(),
             closing: CancellationToken::new(),
         };
         let service = ControlService { inner: Arc::new(inner) };

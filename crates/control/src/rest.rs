@@ -5,6 +5,7 @@
 mod abuse;
 mod accounts;
 mod addrs;
+mod admission;
 mod audit_log;
 mod backups;
 mod call;
@@ -21,6 +22,7 @@ mod ingresses;
 mod installation;
 mod ip;
 mod kind;
+mod lockout;
 mod online;
 mod owner;
 mod page;
@@ -50,6 +52,7 @@ use portway_store::Timestamp;
 use crate::ControlService;
 use crate::random;
 use crate::service::Inner;
+use admission::Admission;
 use call::Call;
 pub(crate) use kind::Kept;
 use rate::Budgets;
@@ -67,6 +70,7 @@ pub struct RestApi {
 #[derive(Debug)]
 struct Shared {
     inner: Arc<Inner>,
+    admission: Admission,
     budgets: Budgets,
     /// The document as it was asked for last: making one takes milliseconds, and anybody may ask.
     openapi: Mutex<Option<(BaseUrl, Bytes)>>,
@@ -76,7 +80,8 @@ impl RestApi {
     /// The interface. `rate` is for calls from elsewhere than this host.
     pub fn new(service: &ControlService, rate: RateLimit) -> RestApi {
         let (inner, budgets) = (Arc::clone(&service.inner), Budgets::new(rate));
-        RestApi { shared: Arc::new(Shared { inner, budgets, openapi: Mutex::default() }) }
+        let shared = Shared { inner, admission: Admission::new(), budgets, openapi: Mutex::default() };
+        RestApi { shared: Arc::new(shared) }
     }
 
     /// Bytes of the longest body that is looked at; a carrier need not read more.
@@ -117,8 +122,9 @@ impl RestApi {
             Route::OtherMethods(_) => return Err(Code::ERR_PORTWAY_40501.plain()),
             Route::Nowhere => return Err(not_found()),
         };
-        let Shared { inner, budgets, .. } = &*self.shared;
+        let Shared { inner, admission, budgets, .. } = &*self.shared;
         let caller = caller::find(inner, &api_key(request.headers())?).await?;
+        admission.admit(&inner.store, caller.account, peer).await?;
         budgets.spend(caller.account, peer)?;
         check_version(request.headers())?;
         check_content(request.headers(), operation, request.body())?;

@@ -61,11 +61,13 @@ pub(crate) struct Inner {
     pub(crate) certificates: Certificates,
     pub(crate) names: Arc<NamePolicy>,
     pub(crate) lease_ttl: Duration,
-    /// Cancelled when the control plane closes: clones of the service may live on in connections.
     /// Where backups go.
     pub(crate) data_dir: PathBuf,
     /// Changes of who administers an account follow each other, so that no two take the last ones.
     pub(crate) members: tokio::sync::Mutex<()>,
+    /// Changes of IP restrictions and rules follow each other, so that each sees whom the one before lets in.
+    pub(crate) restrictions: tokio::sync::Mutex<()>,
+    /// Cancelled when the control plane closes: clones of the service may live on in connections.
     pub(crate) closing: CancellationToken,
 }
 

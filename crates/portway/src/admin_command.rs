@@ -1,5 +1,7 @@
 //! `portway admin`: work on a server's data directory, on the server's host.
 
+mod restrictions;
+
 use std::io::{Write as _, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +20,7 @@ use serde_json::json;
   portway admin authtokens list --json
   portway admin authtokens revoke cr_2a…
 
+  portway admin restrictions lift --type api
   portway admin backup portway-$(date +%F).db
 
 These commands, all but restore, work beside a running server; it follows within a second.")]
@@ -49,6 +52,16 @@ enum Command {
   portway admin authtokens revoke cr_2a…"
     )]
     Authtokens(Authtokens),
+    /// IP restrictions of accounts, for when one of them keeps everybody from the API
+    #[command(
+        subcommand,
+        visible_alias = "restriction",
+        after_help = "Examples:
+  portway admin restrictions list
+  portway admin restrictions lift --type api
+  portway admin restrictions lift ipx_2a…"
+    )]
+    Restrictions(restrictions::Command),
     /// Write the database to a new file, beside a running server; keep master.key of the data directory with it
     Backup {
         /// The file to make
@@ -118,6 +131,8 @@ pub(crate) async fn run(args: Args) -> ExitCode {
                 AdminError::Backup(BackupError::Server | BackupError::Exists(_) | BackupError::Unusable { .. })
                 | AdminError::NoDataDir(_)
                 | AdminError::Acl(_)
+                | AdminError::UnknownRestriction(_)
+                | AdminError::NoRestriction { .. }
                 | AdminError::SshKey(_)
                 | AdminError::File { .. } => ExitCode::from(2),
                 _ => ExitCode::FAILURE,
@@ -154,6 +169,7 @@ async fn execute(args: Args) -> Result<String, AdminError> {
             open().await?.revoke(id).await?;
             Ok(if json { line(&json!({ "revoked": id.to_string() })) } else { format!("{id} is revoked\n") })
         }
+        Command::Restrictions(command) => restrictions::run(&open().await?, command, json).await,
         Command::Accounts(Accounts::List) => list_accounts(&open().await?, json).await,
         Command::Backup { .. } | Command::Restore { .. } if database_url.is_some() => Err(BackupError::Server.into()),
         Command::Backup { file } => {

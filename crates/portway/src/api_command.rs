@@ -16,8 +16,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Command, FromArgMatches, ValueEnum};
+use http::HeaderValue;
 use percent_encoding::percent_decode_str;
-use portway_api::{Answer, BaseUrl, Body, Call, CallError, ReplyError, Spec, read_reply};
+use portway_api::{Answer, BaseUrl, Body, Call, CallError, FORCE, ReplyError, Spec, read_reply};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -50,6 +51,9 @@ struct Common {
     #[arg(long = "config", value_name = "FILE", value_delimiter = ',', env = "PORTWAY_CONFIG", hide_env_values = true)]
     #[arg(global = true, help_heading = "API")]
     config: Vec<PathBuf>,
+    /// Do it even if your own address cannot use the API afterwards
+    #[arg(long, global = true, help_heading = "API")]
+    force: bool,
     /// How the reply is printed [default: table on a terminal, else json]
     #[arg(long, short, value_enum, global = true, help_heading = "Output")]
     output: Option<Format>,
@@ -148,8 +152,8 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 
 async fn execute(args: Args, terminal: bool) -> Result<Printed, Failure> {
     let (spec, matches) = commands::chosen(&args.matches).expect("clap asks for a group and a verb");
-    let Common { api_key, api_url, data_dir, ca, config, output, quiet } = args.common;
-    let request = Request::read(spec, matches)?;
+    let Common { api_key, api_url, data_dir, ca, config, force, output, quiet } = args.common;
+    let request = Request { force, ..Request::read(spec, matches)? };
     let server = Server::find(Wanted { api_url, api_key, ca, data_dir, config }, |name| std::env::var(name).ok())?;
     let mut reply = request.send(&server, None).await?;
     if let (Some(list), true) = (spec.answer.list(), request.all) {
@@ -207,6 +211,8 @@ struct Request {
     body: Option<Value>,
     /// Every page.
     all: bool,
+    /// Although the caller is locked out by it.
+    force: bool,
 }
 
 impl Request {
@@ -225,7 +231,7 @@ impl Request {
             Body::None | Body::Empty => None,
         };
         let all = spec.query().contains(&"before_id") && matches.get_flag("all");
-        Ok(Self { spec, parameters: spec.parameters().map(parameter).collect(), query, body, all })
+        Ok(Self { spec, parameters: spec.parameters().map(parameter).collect(), query, body, all, force: false })
     }
 
     /// What is sent; of a list, what is older than `before`, when that is given.
@@ -241,7 +247,11 @@ impl Request {
         let query: Vec<(&str, &str)> = query.collect();
         let call =
             Call { operation: self.spec.operation, parameters: &parameters, query: &query, body: self.body.as_ref() };
-        call.request(base, key)
+        let mut request = call.request(base, key)?;
+        if self.force {
+            request.headers_mut().insert(FORCE, HeaderValue::from_static("true"));
+        }
+        Ok(request)
     }
 
     async fn send(&self, server: &Server, before: Option<&str>) -> Result<Value, Failure> {

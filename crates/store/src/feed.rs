@@ -1,7 +1,7 @@
 //! The numbered feed of changes that edges follow.
 
 use crate::error::Fault;
-use crate::row::{parsed, signed, unsigned};
+use crate::row::{parsed, signed, text, unsigned};
 use crate::sql::{Connection, query};
 use crate::{Store, StoreError, Timestamp};
 
@@ -10,6 +10,7 @@ const BEGIN: &str = "INSERT INTO feed (id, epoch, version, floor) VALUES (1, $1,
 const RESTART: &str = "UPDATE feed SET epoch = $1, floor = version WHERE id = 1";
 const RAISE: &str = "UPDATE feed SET version = version + $1 WHERE id = 1 RETURNING version";
 const APPEND: &str = "INSERT INTO outbox (version, resource, changed_ms) VALUES ($1, $2, $3)";
+const SINCE: &str = "SELECT version, resource FROM outbox WHERE version > $1 ORDER BY version LIMIT $2";
 const PRUNE: &str = "DELETE FROM outbox WHERE version <= $1";
 const RAISE_FLOOR: &str = "UPDATE feed SET floor = $1 WHERE id = 1";
 
@@ -33,6 +34,24 @@ impl Store {
         self.named(async {
             let mut tx = self.reader().await?;
             state(&mut tx).await
+        })
+        .await
+    }
+
+    /// Ids of what changed after `version` of `epoch`, oldest change first, at most `limit` of them, and the version reached with them. None
+    /// when the feed does not reach back that far, or is another one.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn changed_ids(
+        &self,
+        epoch: &str,
+        version: u64,
+        limit: u32,
+    ) -> Result<Option<(u64, Vec<String>)>, StoreError> {
+        self.named(async {
+            let mut tx = self.read().await?;
+            changed_ids(&mut tx, epoch, version, limit).await
         })
         .await
     }
@@ -96,6 +115,21 @@ impl Store {
 pub(crate) async fn state(connection: &mut Connection) -> Result<Feed, Fault> {
     let row = query(STATE).fetch_one(connection).await?;
     Ok(Feed { epoch: parsed(&row, "epoch")?, version: unsigned(&row, "version")?, floor: unsigned(&row, "floor")? })
+}
+
+pub(crate) async fn changed_ids(
+    tx: &mut Connection,
+    epoch: &str,
+    version: u64,
+    limit: u32,
+) -> Result<Option<(u64, Vec<String>)>, Fault> {
+    let feed = state(tx).await?;
+    if feed.epoch != epoch || version < feed.floor || version > feed.version {
+        return Ok(None);
+    }
+    let rows = query(SINCE).bind(signed(version)).bind(i64::from(limit)).fetch_all(tx).await?;
+    let reached = rows.last().map(|row| unsigned(row, "version")).transpose()?.unwrap_or(version);
+    Ok(Some((reached, rows.iter().map(|row| text(row, "resource")).collect::<Result<_, _>>()?)))
 }
 
 /// Writes down that these resources changed, in the caller's transaction. Returns the version of the last of them.

@@ -5,13 +5,10 @@ use std::collections::BTreeSet;
 use portway_names::HostName;
 
 use crate::error::Fault;
-use crate::row::{signed, text, unsigned};
-use crate::sql::{Connection, query};
+use crate::sql::Connection;
 use crate::{
     Certificate, Followed, Lease, Store, StoreError, certificates, connect_names, feed, leases, resources, settings,
 };
-
-const SINCE: &str = "SELECT version, resource FROM outbox WHERE version > $1 ORDER BY version LIMIT $2";
 
 /// One thing an edge follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,16 +97,11 @@ impl Store {
     pub async fn changes_since(&self, epoch: &str, version: u64, limit: u32) -> Result<Changes, StoreError> {
         self.named(async {
             let mut tx = self.read().await?;
-            let feed = feed::state(&mut tx).await?;
-            if feed.epoch != epoch || version < feed.floor || version > feed.version {
+            let Some((reached, ids)) = feed::changed_ids(&mut tx, epoch, version, limit).await? else {
                 return Ok(Changes::Unknown);
-            }
-            let query = query(SINCE).bind(signed(version)).bind(i64::from(limit));
-            let rows = query.fetch_all(&mut tx).await?;
-            let reached = rows.last().map(|row| unsigned(row, "version")).transpose()?.unwrap_or(version);
-            let ids = rows.iter().map(|row| text(row, "resource")).collect::<Result<BTreeSet<_>, _>>()?;
+            };
             let (mut changed, mut removed) = (Vec::new(), Vec::new());
-            for id in ids {
+            for id in BTreeSet::from_iter(ids) {
                 match record(&mut tx, &id).await? {
                     Some(record) => changed.push(record),
                     None => removed.push(id),

@@ -34,6 +34,9 @@ const BY_ID: &str = select!("WHERE r.id = $1");
 const BY_KEY: &str = select!("JOIN resource_keys k ON k.id = r.id WHERE k.kind = $1 AND k.key = $2");
 const FIRST_PAGE: &str = select!("WHERE r.account_id = $1 AND r.kind = $2 ORDER BY r.id DESC LIMIT $3");
 const PAGE_BEFORE: &str = select!("WHERE r.account_id = $1 AND r.kind = $2 AND r.id < $4 ORDER BY r.id DESC LIMIT $3");
+const NEEDING: &str = select!(
+    "JOIN resource_refs f ON f.id = r.id WHERE f.target = $1 AND r.kind = $2 AND f.id > $3 ORDER BY f.id LIMIT $4"
+);
 const FOLLOWED: &str = select_followed!("WHERE TRUE");
 const FOLLOWED_BY_ID: &str = select_followed!("WHERE r.id = $1");
 const FOLLOWED_BY_KEY: &str = select_followed!("JOIN resource_keys k ON k.id = r.id WHERE k.kind = $1 AND k.key = $2");
@@ -151,6 +154,25 @@ impl Store {
                 Some(before) => page(PAGE_BEFORE).bind(before),
             };
             page.fetch_all(&mut self.reader().await?).await?.iter().map(resource).collect()
+        })
+        .await
+    }
+
+    /// The resources of this kind, of whatever account, that need the one with the id `target`, in the order of ids: those above the id
+    /// `after`, which is empty for the first page; at most `limit` and [`PAGE_MAX`].
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn resources_needing(
+        &self,
+        target: &str,
+        kind: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Resource>, StoreError> {
+        self.named(async {
+            let query = query(NEEDING).bind(target).bind(kind).bind(after).bind(i64::from(limit.min(PAGE_MAX)));
+            query.fetch_all(&mut self.reader().await?).await?.iter().map(resource).collect()
         })
         .await
     }

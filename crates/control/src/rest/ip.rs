@@ -2,19 +2,44 @@
 
 use portway_api::{
     IpPolicyCreate, IpPolicyRuleCreate, IpPolicyRuleUpdate, IpPolicyUpdate, IpRestrictionCreate, IpRestrictionUpdate,
-    Several,
+    Permission, RestrictionType, Several,
 };
 use portway_codes::{Code, PublicError};
 use portway_names::{AccountId, IpPolicyId, IpPolicyRuleId, IpRestrictionId};
 use portway_store::{InUse, Referrer};
 
-use super::call::{Call, time};
+use super::call::{Answer, Call, time};
 use super::kind::{Kept, Kind, Row, set};
+use super::{crud, lockout};
 use crate::kept::ip::{IpPolicy, IpPolicyRule, IpRestriction};
 
 pub(crate) static POLICY: Kind = Kind::of::<IpPolicy>();
 pub(crate) static RULE: Kind = Kind::of::<IpPolicyRule>();
 pub(crate) static RESTRICTION: Kind = Kind::of::<IpRestriction>();
+
+/// Performs an operation of rules.
+pub(crate) async fn rules(call: &Call<'_>) -> Result<Answer, PublicError> {
+    if is_read(call) {
+        return crud::perform(call, &RULE).await;
+    }
+    let _one_at_a_time = call.inner.restrictions.lock().await;
+    lockout::check_rule(call).await?;
+    crud::perform(call, &RULE).await
+}
+
+/// Performs an operation of restrictions.
+pub(crate) async fn restrictions(call: &Call<'_>) -> Result<Answer, PublicError> {
+    if is_read(call) {
+        return crud::perform(call, &RESTRICTION).await;
+    }
+    let _one_at_a_time = call.inner.restrictions.lock().await;
+    lockout::check_restriction(call).await?;
+    crud::perform(call, &RESTRICTION).await
+}
+
+fn is_read(call: &Call<'_>) -> bool {
+    call.operation.spec().permission == Permission::Read
+}
 
 impl Kept for IpPolicy {
     const KIND: &'static str = "ip_policy";
@@ -161,7 +186,7 @@ impl Kept for IpRestriction {
     }
 
     fn keys(&self, account: &AccountId) -> Vec<String> {
-        vec![format!("{account} {}", self.r#type)]
+        vec![IpRestriction::key(account, self.r#type)]
     }
 
     fn refs(&self) -> Vec<String> {
@@ -176,6 +201,13 @@ impl Kept for IpRestriction {
 
     fn no_target(target: &str) -> PublicError {
         Code::ERR_NGROK_1801.with(format!("There is no IP policy {target}."))
+    }
+}
+
+impl IpRestriction {
+    /// The key of an account's restriction of this type.
+    pub(crate) fn key(account: &AccountId, r#type: RestrictionType) -> String {
+        format!("{account} {type}")
     }
 }
 

@@ -12,6 +12,7 @@ mod following_ip;
 mod postgres;
 mod reports;
 mod rest;
+mod rest_admission;
 mod rest_certificates;
 mod rest_entry;
 mod rest_events;

@@ -1,5 +1,7 @@
 //! The REST interface: what holds for every call.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request, Response, StatusCode};
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 use crate::Running;
 
 /// An address of the documentation's range: not this host.
-const ELSEWHERE: [u8; 4] = [203, 0, 113, 7];
+pub(crate) const ELSEWHERE: [u8; 4] = [203, 0, 113, 7];
 
 impl Running {
     /// A call by the first account's key, with its status and body; null when there is none.
@@ -36,23 +38,31 @@ impl Running {
     }
 
     pub(crate) async fn call_as(&self, key: &str, method: &str, target: &str, body: Value) -> Response<Bytes> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(target)
-            .header(AUTHORIZATION, format!("Bearer {key}"))
-            .header("ngrok-version", "2");
-        let body = if body.is_null() {
-            Bytes::new()
-        } else {
-            request = request.header(CONTENT_TYPE, "application/json");
-            body.to_string().into()
-        };
-        self.answer(request.body(body).unwrap()).await
+        self.answer(request(key, method, target, body)).await
     }
 
     pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        self.rest.answer(ELSEWHERE.into(), &"https://api.example.com".parse().unwrap(), request).await
+        self.answer_from(ELSEWHERE.into(), request).await
     }
+
+    pub(crate) async fn answer_from(&self, peer: IpAddr, request: Request<Bytes>) -> Response<Bytes> {
+        self.rest.answer(peer, &"https://api.example.com".parse().unwrap(), request).await
+    }
+}
+
+pub(crate) fn request(key: &str, method: &str, target: &str, body: Value) -> Request<Bytes> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(target)
+        .header(AUTHORIZATION, format!("Bearer {key}"))
+        .header("ngrok-version", "2");
+    let body = if body.is_null() {
+        Bytes::new()
+    } else {
+        request = request.header(CONTENT_TYPE, "application/json");
+        body.to_string().into()
+    };
+    request.body(body).unwrap()
 }
 
 fn code(response: &Response<Bytes>) -> String {

@@ -62,6 +62,19 @@ fn the_example_of_every_operation_makes_its_request() {
 }
 
 #[test]
+fn force_is_asked_for_in_so_many_words() {
+    let words = ["ip-restrictions", "update", "ipx_1", "--enforced"];
+    assert!(!parse(&words).unwrap().common.force);
+    assert!(parse(&[&words[..], &["--force"]].concat()).unwrap().common.force);
+    let sent = |force| {
+        let request = Request { force, ..request(&words).unwrap() };
+        let sent = request.to_http(&"https://api.example.com".parse().unwrap(), &"key".into(), None).unwrap();
+        portway_api::is_forced(sent.headers())
+    };
+    assert_eq!((sent(false), sent(true)), (false, true));
+}
+
+#[test]
 fn fields_become_a_body() {
     let domain = ["reserved-domains", "create", "--domain", "app.example.com"];
     let with = |more: &[&str]| body(&[&domain[..], more].concat());

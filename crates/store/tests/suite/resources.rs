@@ -116,6 +116,46 @@ async fn a_stale_version_changes_nothing_and_a_fresh_one_replaces_everything(eng
     assert_eq!(store.resource_referrers("rd_t", 10).await.unwrap(), []);
 }
 
+async fn what_needs_a_resource_comes_in_pages(engine: Engine) {
+    let store = engine.filled().await;
+    create(&store, new("rd_t", 1, content("{}", &[], &[]))).await;
+    let wanted: Vec<String> = (0..25).map(|n| format!("rd_{n:02}")).collect();
+    for id in &wanted {
+        create(&store, new(id, 1, content(id, &[], &["rd_t"]))).await;
+    }
+    let other = NewResource { kind: "address".to_owned(), ..new("ra_1", 1, content("{}", &[], &["rd_t"])) };
+    create(&store, other).await;
+    for limit in [1, 7, 25, 100] {
+        let (mut found, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = store.resources_needing("rd_t", "domain", &after, limit).await.unwrap();
+            assert!(page.len() <= limit as usize);
+            let Some(last) = page.last() else { break };
+            after = last.id.clone();
+            found.extend(page.into_iter().map(|resource| (resource.id, resource.body)));
+        }
+        assert_eq!(found, wanted.iter().map(|id| (id.clone(), id.clone())).collect::<Vec<_>>(), "{limit}");
+    }
+}
+
+async fn the_ids_of_what_changed_are_known_as_far_as_the_feed_reaches_back(engine: Engine) {
+    let store = engine.filled().await;
+    let followed = |id: &str| NewResource { followed: true, ..new(id, 1, content("{}", &[], &[])) };
+    for id in ["rd_1", "rd_2", "rd_3"] {
+        create(&store, followed(id)).await;
+    }
+    create(&store, new("rd_4", 1, content("{}", &[], &[]))).await;
+    let since = async |epoch, version, limit| store.changed_ids(epoch, version, limit).await.unwrap();
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    assert_eq!(since("first", 0, 10).await, Some((3, ids(&["rd_1", "rd_2", "rd_3"]))));
+    assert_eq!(since("first", 1, 1).await, Some((2, ids(&["rd_2"]))));
+    assert_eq!(since("first", 3, 10).await, Some((3, vec![])));
+    store.prune_feed(1).await.unwrap();
+    for (epoch, version) in [("other", 3), ("first", 1), ("first", 4)] {
+        assert_eq!(since(epoch, version, 10).await, None, "{epoch} {version}");
+    }
+}
+
 async fn what_is_in_use_is_not_deleted_unless_the_caller_insists(engine: Engine) {
     let store = engine.filled().await;
     create(&store, new("rd_t", 1, content("{}", &["t"], &[]))).await;
@@ -254,6 +294,8 @@ on_every_engine!(
     pages_go_by_the_bytes_of_ids_and_do_not_move,
     a_key_that_is_taken_is_named_with_its_owner_and_nothing_stays,
     a_stale_version_changes_nothing_and_a_fresh_one_replaces_everything,
+    what_needs_a_resource_comes_in_pages,
+    the_ids_of_what_changed_are_known_as_far_as_the_feed_reaches_back,
     what_is_in_use_is_not_deleted_unless_the_caller_insists,
     every_change_is_in_the_log_of_its_account,
     edges_hear_of_the_kinds_they_follow,
