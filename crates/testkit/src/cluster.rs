@@ -157,10 +157,22 @@ impl Cluster {
     /// # Errors
     /// When the address does not answer, or answers with what is no JSON.
     pub async fn api_at(&self, base: &str, method: &str, path: &str, body: Value) -> Result<(u16, Value)> {
+        self.call(self.api_key.expose_secret(), base, method, path, body).await
+    }
+
+    /// The same, with the key of somebody else.
+    ///
+    /// # Errors
+    /// When the address does not answer, or answers with what is no JSON.
+    pub async fn api_as(&self, key: &str, method: &str, path: &str, body: Value) -> Result<(u16, Value)> {
+        self.call(key, &self.ready.api_url, method, path, body).await
+    }
+
+    async fn call(&self, key: &str, base: &str, method: &str, path: &str, body: Value) -> Result<(u16, Value)> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{base}{path}"))
-            .header("authorization", format!("Bearer {}", self.api_key.expose_secret()))
+            .header("authorization", format!("Bearer {key}"))
             .header("ngrok-version", "2");
         if !body.is_null() {
             request = request.header("content-type", "application/json");

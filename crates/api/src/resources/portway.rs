@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::object::{body, reply};
-use crate::{Description, DeveloperRole, Ref, TeamRole, Timestamp, Word};
+use crate::{Description, DeveloperRole, Ref, ShownOnce, TeamRole, Timestamp, Word};
 
 body! {
     /// An account to create.
@@ -16,6 +16,8 @@ body! {
         name: Word<255>;
         /// What a person wants to say about the account.
         description: Description;
+        /// The user who administers it first; the caller when it is left out.
+        administrator_id: Option<UserId>;
     }
 
     /// A change of an account.
@@ -115,6 +117,8 @@ reply! {
         user_mfa_required: bool;
         /// Whether bodies and headers of requests are kept for inspection.
         traffic_full_capture: bool;
+        /// An API key of the account's first administrator, in the reply to its creation only.
+        token: Option<ShownOnce>;
     }
 
     /// A user.

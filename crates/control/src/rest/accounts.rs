@@ -1,14 +1,19 @@
 //! Accounts. Only the operator's account, which is the installation's first, sees the others.
 
-use portway_api::{AccountCreate, AccountUpdate, SERVED_VERSION, not_found, read_body};
+use portway_api::{
+    AccountCreate, AccountUpdate, DeveloperRole, SERVED_VERSION, ShownOnce, TeamRole, not_found, read_body,
+};
 use portway_codes::{Code, PublicError};
-use portway_names::AccountId;
-use portway_store::{Account, AccountChange, ResourceError};
+use portway_names::{AccountId, ApiKeyId, MembershipId};
+use portway_store::{Account, AccountChange, Content, NewResource, ResourceError};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::call::{Answer, Call, time};
 use super::kind::as_json;
 use super::page::{Found, page};
 use super::refusal::{unreadable, unwritable};
+use crate::kept::principals::{API_KEY, ApiKeyBody, MEMBERSHIP, MembershipBody, Owner, USER, membership_key};
+use crate::kept::written;
 use crate::random;
 
 const COLLECTION: &str = "/portway/v1/accounts";
@@ -47,9 +52,59 @@ async fn create(call: &Call<'_>) -> Result<Answer, PublicError> {
         suspended: false,
         created: call.now,
     };
-    let reply = as_json(&shown(call, &account));
+    let user = match (body.administrator_id, call.caller.owner) {
+        (Some(user), _) | (None, Owner::User(user)) => user.to_string(),
+        // Only users are administrators.
+        (None, Owner::ServiceUser(_)) => return Err(operators_only()),
+    };
+    let known = call.inner.store.resource(&call.caller.account, USER, &user).await.map_err(unreadable)?;
+    if known.is_none() {
+        return Err(Code::ERR_NGROK_634.with(format!("There is no user {user}.")));
+    }
+    let mut reply = as_json(&shown(call, &account));
     call.inner.store.add_account(&account, &call.audit(None, Some(&reply))).await.map_err(refused)?;
+    let token = first_key(call, &account.id, user).await.map_err(refused)?;
+    reply["token"] = as_json(&ShownOnce::from(token));
     Ok(Answer::Object(reply))
+}
+
+/// Makes a user the administrator of a new account, and an API key for them: without one nobody could do anything there. A call that is
+/// broken off in between leaves an account without members, which can be deleted.
+async fn first_key(call: &Call<'_>, account: &AccountId, user: String) -> Result<SecretString, ResourceError> {
+    let token = SecretString::from(random::token(call.now));
+    let digest = random::token_digest(token.expose_secret());
+    let membership = MembershipId::new(random::ksuid(call.now)).to_string();
+    let member = MembershipBody {
+        user_id: user.clone(),
+        developer: DeveloperRole::ReadWrite,
+        team: TeamRole::Manager,
+        administrator: true,
+    };
+    let key = ApiKeyBody {
+        description: "made with the account".to_owned(),
+        metadata: String::new(),
+        digest,
+        owner_id: user.clone(),
+        membership_id: Some(membership.clone()),
+    };
+    let member = Content {
+        body: written(&member),
+        keys: vec![membership_key(account, &user)],
+        outside_refs: vec![user],
+        ..Content::default()
+    };
+    let key = Content {
+        body: written(&key),
+        keys: vec![digest.to_string()],
+        refs: vec![membership.clone()],
+        ..Content::default()
+    };
+    let id = ApiKeyId::new(random::ksuid(call.now)).to_string();
+    for (id, kind, content) in [(membership, MEMBERSHIP, member), (id, API_KEY, key)] {
+        let new = NewResource { id, kind: kind.to_owned(), account: *account, followed: false, content };
+        call.inner.store.create_resource(&new, &call.audit(None, None), call.now).await?;
+    }
+    Ok(token)
 }
 
 async fn list(call: &Call<'_>, operator: bool) -> Result<Answer, PublicError> {
@@ -128,6 +183,7 @@ pub(crate) fn shown(call: &Call<'_>, account: &Account) -> portway_api::Account 
         min_agent_version: String::new(),
         user_mfa_required: false,
         traffic_full_capture: false,
+        token: None,
     }
 }
 

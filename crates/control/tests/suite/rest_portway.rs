@@ -139,3 +139,33 @@ async fn regions_are_there_before_an_edge_is() {
     );
     assert_eq!(running.done("GET", "/portway/v1/edges", Value::Null).await["edges"], json!([]));
 }
+
+#[tokio::test]
+async fn an_account_has_an_administrator_from_the_start_who_sees_it_alone() {
+    let running = Running::start().await;
+    let made = running.done("POST", "/portway/v1/accounts", json!({"name": "acme"})).await;
+    let key = made["token"].as_str().unwrap();
+    let call = async |method: &str, target: &str, body: Value| {
+        let response = running.call_as(key, method, target, body).await;
+        let reply: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        (response.status().as_u16(), reply)
+    };
+    let (_, me) = call("GET", "/self", Value::Null).await;
+    assert_eq!((&me["account"]["id"], me["account"]["token"].is_null()), (&made["id"], true));
+    let (_, accounts) = call("GET", "/portway/v1/accounts", Value::Null).await;
+    assert_eq!((accounts["accounts"].as_array().unwrap().len(), &accounts["accounts"][0]["id"]), (1, &made["id"]));
+    let (_, members) = call("GET", "/portway/v1/memberships", Value::Null).await;
+    assert_eq!(members["memberships"][0]["administrator"], true);
+    for (method, target, body) in [
+        ("POST", "/portway/v1/accounts", json!({"name": "more"})),
+        ("POST", "/portway/v1/users", json!({"email": "c@example.com", "name": "C"})),
+        ("POST", "/portway/v1/backups", Value::Null),
+        ("GET", "/portway/v1/edges", Value::Null),
+    ] {
+        let (status, error) = call(method, target, body).await;
+        assert_eq!((status, error["error_code"].as_str()), (403, Some("ERR_NGROK_1220")), "{method} {target}");
+    }
+    assert_eq!(call("GET", "/portway/v1/users", Value::Null).await.1["users"], json!([]));
+    let log = running.done("GET", "/portway/v1/audit_log", Value::Null).await.to_string();
+    assert!(log.contains("accounts create") && !log.contains(key), "{log}");
+}
