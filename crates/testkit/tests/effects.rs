@@ -144,6 +144,8 @@ async fn a_member_who_leaves_takes_their_tokens_along() -> Result<()> {
     assert_eq!(world.status_of(&key).await?, 401);
     world.cluster.done("PATCH", &format!("/portway/v1/users/{user}"), json!({"active": true})).await?;
     assert_eq!(world.status_of(&key).await?, 200);
+    let (again, url) = (world.agent(&token).await?, world.cluster.url("https", "again"));
+    let _endpoint = world.serve(&again, &url).await?;
     until(&world.client, &url, 200).await?;
     world.cluster.done("DELETE", &format!("/portway/v1/memberships/{}", text(&member, "id")), Value::Null).await?;
     until(&world.client, &url, 404).await?;
@@ -162,6 +164,8 @@ async fn a_suspended_account_is_offline_until_it_is_not() -> Result<()> {
     until(&world.client, &url, 404).await?;
     assert_eq!(world.status_of(&key).await?, 401);
     world.cluster.done("PATCH", &account, json!({"suspended": false})).await?;
+    let (again, url) = (world.agent(&token).await?, world.cluster.url("https", "again"));
+    let _endpoint = world.serve(&again, &url).await?;
     until(&world.client, &url, 200).await?;
     assert_eq!(world.status_of(&key).await?, 200);
     world.cluster.done("DELETE", &account, Value::Null).await?;
