@@ -22,7 +22,7 @@ fn a_reply_has_every_member() {
         }),
         certificate_management_status: None,
         acme_challenge_cname_target: None,
-        resolves_to: Vec::new(),
+        resolves_to: None,
         http_endpoint_configuration: None,
         https_endpoint_configuration: None,
         error_redirect_url: None,
@@ -33,7 +33,7 @@ fn a_reply_has_every_member() {
         "description": "", "metadata": "", "domain": "app.example.com", "region": "", "cname_target": null,
         "certificate": {"id": "cert_1", "uri": "https://api.example.com/tls_certificates/cert_1"},
         "certificate_management_policy": {"authority": "letsencrypt", "private_key_type": "ecdsa"},
-        "certificate_management_status": null, "acme_challenge_cname_target": null, "resolves_to": [],
+        "certificate_management_status": null, "acme_challenge_cname_target": null, "resolves_to": null,
         "http_endpoint_configuration": null, "https_endpoint_configuration": null, "error_redirect_url": null, "is_dev": false,
     });
     assert_eq!(serde_json::to_value(&domain).unwrap(), written);

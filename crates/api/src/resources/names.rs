@@ -184,8 +184,8 @@ reply! {
         certificate_management_status: Option<ManagedStatus>;
         /// What the CNAME record of _acme-challenge in front of it should point to; for wildcards only.
         acme_challenge_cname_target: Option<String>;
-        /// The places that it is resolved to.
-        resolves_to: Vec<ResolvedPlace>;
+        /// The places that it is resolved to; null when it is left to the installation.
+        resolves_to: Option<Vec<ResolvedPlace>>;
         /// Always null; older clients look for it.
         http_endpoint_configuration: Option<Ref>;
         /// Always null; older clients look for it.

@@ -135,7 +135,9 @@ impl Kept for ReservedDomain {
             certificate_management_status: policy.map(|_| unserved(time(row.created))),
             acme_challenge_cname_target: (foreign && self.domain.is_wildcard())
                 .then(|| format!("{}.acme-challenge.{base}", label(row.id, TARGET_LEN))),
-            resolves_to: self.resolves_to.iter().map(|value| ResolvedPlace { value: value.clone() }).collect(),
+            // The Terraform provider reads an empty list as null, and then takes the difference for a fault of its own.
+            resolves_to: (!self.resolves_to.is_empty())
+                .then(|| self.resolves_to.iter().map(|value| ResolvedPlace { value: value.clone() }).collect()),
             http_endpoint_configuration: None,
             https_endpoint_configuration: None,
             error_redirect_url: None,
