@@ -39,7 +39,7 @@ pub struct Settings {
     /// REST API, plain HTTP [default: 127.0.0.1:4400]
     #[arg(long, value_name = "IP:PORT", env = "PORTWAY_API_ADDR")]
     pub api_addr: Option<SocketAddr>,
-    /// Where the REST API is reached, as its replies say it, for example https://api.example.com [default: as each caller called it]
+    /// Where the REST API is reached, as its replies say it, for example `https://api.example.com` [default: as each caller called it]
     #[arg(long, value_name = "URL", env = "PORTWAY_API_URL")]
     #[serde(default, deserialize_with = "parsed")]
     pub api_url: Option<BaseUrl>,
