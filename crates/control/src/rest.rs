@@ -36,10 +36,11 @@ mod vaults;
 mod visitors;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use portway_api::{
     BaseUrl, ErrorBody, MAX_BODY_LEN, OPERATION_ID, Query, Route, api_key, check_content, check_version, cors_headers,
@@ -61,6 +62,9 @@ pub use rate::RateLimit;
 /// Where the OpenAPI document is found. It says nothing about the installation, so nobody has to sign in for it.
 const OPENAPI_PATH: &str = "/openapi.json";
 
+/// Stands in the OpenAPI document where the address of the interface belongs.
+const NOWHERE: &str = "https://nowhere.invalid";
+
 /// The REST interface of a control plane. Cheap to clone; all clones count calls together.
 #[derive(Debug, Clone)]
 pub struct RestApi {
@@ -72,39 +76,43 @@ struct Shared {
     inner: Arc<Inner>,
     admission: Admission,
     budgets: Budgets,
-    /// The document as it was asked for last: making one takes milliseconds, and anybody may ask.
-    openapi: Mutex<Option<(BaseUrl, Bytes)>>,
+    /// The document for [`NOWHERE`]: making one takes milliseconds, and anybody may ask.
+    openapi: OnceLock<String>,
 }
 
 impl RestApi {
     /// The interface. `rate` is for calls from elsewhere than this host.
     pub fn new(service: &ControlService, rate: RateLimit) -> RestApi {
         let (inner, budgets) = (Arc::clone(&service.inner), Budgets::new(rate));
-        let shared = Shared { inner, admission: Admission::new(), budgets, openapi: Mutex::default() };
+        let shared = Shared { inner, admission: Admission::new(), budgets, openapi: OnceLock::new() };
         RestApi { shared: Arc::new(shared) }
     }
 
     /// Bytes of the longest body that is looked at; a carrier need not read more.
     pub const MAX_BODY_LEN: usize = MAX_BODY_LEN;
 
-    /// Answers a request that came from `peer`. The body is whole. `base` is where the interface is reached, and stands in every address that
-    /// it gives out.
+    /// Answers a request that came from `peer`. The body is what a future yields, whole; it is waited for when the caller is known and may
+    /// call, so that strangers have nothing read. `base` is where the interface is reached, and stands in every address that it gives out.
     ///
     /// # Cancel safety
-    /// A change that was begun happens or does not; whoever drops the future does not learn which.
-    pub async fn answer(&self, peer: IpAddr, base: &BaseUrl, request: Request<Bytes>) -> Response<Bytes> {
+    /// A change that was begun happens or does not, and what follows from it may not: run it to its end.
+    pub async fn answer<B>(&self, peer: IpAddr, base: &BaseUrl, request: Request<B>) -> Response<Bytes>
+    where
+        B: Future<Output = Result<Bytes, PublicError>>,
+    {
         let now = Timestamp::now();
         let id = OperationId::new(random::ksuid(now));
-        let (method, path) = (request.method(), request.uri().path());
-        let mut response = match preflight(method, path, request.headers()) {
+        let (head, body) = request.into_parts();
+        let (method, path) = (&head.method, head.uri.path());
+        let mut response = match preflight(method, path, &head.headers) {
             Some(headers) => empty(StatusCode::NO_CONTENT, headers),
-            None if path == OPENAPI_PATH && method == Method::GET => self.openapi(base),
-            None => match self.perform(peer, base, &request, id, now).await {
+            None if path == OPENAPI_PATH && *method == Method::GET => self.openapi(base),
+            None => match self.perform(peer, base, &head, body, id, now).await {
                 Ok(response) => response,
                 Err(error) => refusal(&error, id, method, path),
             },
         };
-        finish(&mut response, id, request.headers());
+        finish(&mut response, id, &head.headers);
         response
     }
 
@@ -112,25 +120,27 @@ impl RestApi {
         &self,
         peer: IpAddr,
         base: &BaseUrl,
-        request: &Request<Bytes>,
+        head: &Parts,
+        body: impl Future<Output = Result<Bytes, PublicError>>,
         id: OperationId,
         now: Timestamp,
     ) -> Result<Response<Bytes>, PublicError> {
-        let uri = request.uri();
-        let (operation, parameters) = match route(request.method(), uri.path()) {
+        let (uri, headers) = (&head.uri, &head.headers);
+        let (operation, parameters) = match route(&head.method, uri.path()) {
             Route::Found(operation, parameters) => (operation, parameters),
             Route::OtherMethods(_) => return Err(Code::ERR_PORTWAY_40501.plain()),
             Route::Nowhere => return Err(not_found()),
         };
         let Shared { inner, admission, budgets, .. } = &*self.shared;
-        let caller = caller::find(inner, &api_key(request.headers())?).await?;
+        let caller = caller::find(inner, &api_key(headers)?).await?;
         admission.admit(&inner.store, caller.account, peer).await?;
         budgets.spend(caller.account, peer)?;
-        check_version(request.headers())?;
-        check_content(request.headers(), operation, request.body())?;
+        check_version(headers)?;
+        let body = &body.await?;
+        check_content(headers, operation, body)?;
         let query = Query::read(operation, uri.query().unwrap_or(""))?;
         caller.permit(operation.spec().permission)?;
-        let (path, headers, body) = (uri.path(), request.headers(), request.body());
+        let path = uri.path();
         let calls_per_minute = budgets.calls;
         let call = Call {
             calls_per_minute,
@@ -156,21 +166,15 @@ impl RestApi {
     }
 
     fn openapi(&self, base: &BaseUrl) -> Response<Bytes> {
-        let mut last = self.shared.openapi.lock().unwrap_or_else(PoisonError::into_inner);
-        let document = match &*last {
-            Some((made_for, document)) if made_for == base => document.clone(),
-            _ => {
-                let document = serde_json::to_vec(&openapi(base, env!("CARGO_PKG_VERSION")));
-                let document = Bytes::from(document.expect("a value is JSON"));
-                *last = Some((base.clone(), document.clone()));
-                document
-            }
-        };
-        json(StatusCode::OK, document)
+        let document = self.shared.openapi.get_or_init(|| {
+            let nowhere = NOWHERE.parse().expect("a valid constant");
+            openapi(&nowhere, env!("CARGO_PKG_VERSION")).to_string()
+        });
+        json(StatusCode::OK, document.replace(NOWHERE, &base.to_string()).into())
     }
 
     /// The answer to a request whose body could not be had whole, or that names no host.
-    pub fn refuse(&self, head: &http::request::Parts, error: &PublicError) -> Response<Bytes> {
+    pub fn refuse(&self, head: &Parts, error: &PublicError) -> Response<Bytes> {
         let id = OperationId::new(random::ksuid(Timestamp::now()));
         let mut response = refusal(error, id, &head.method, head.uri.path());
         finish(&mut response, id, &head.headers);

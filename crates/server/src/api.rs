@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use portway_codes::Code;
+use portway_codes::{Code, PublicError};
 use portway_control::{BaseUrl, RestApi};
 use portway_edge::OwnVisitor;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections at once. Others wait to be accepted: a call is short, a program keeps a few connections.
 const CONNECTIONS_MAX: usize = 1024;
+/// How long a client may take for its first byte.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take for the head of a request, and be silent between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may take for the body of a request; the longest has [`RestApi::MAX_BODY_LEN`] bytes.
@@ -76,17 +78,32 @@ async fn serve(
     stop: CancellationToken,
 ) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (speaking, mut spoken) = mpsc::channel(1);
     loop {
-        let accepted = async {
+        let socket = async {
             let slot = Arc::clone(&slots).acquire_owned().await.expect("it is never closed");
+            Arrival::Socket(slot, listener.accept().await)
+        };
+        let accepted = async {
             tokio::select! {
-                accepted = listener.accept() => Arrival::Socket(slot, accepted),
+                arrival = socket => arrival,
+                Some((slot, stream, peer)) = spoken.recv() => Arrival::Spoken(slot, stream, peer),
+                // The edge counts it among its own connections: it needs no slot.
                 Some(visitor) = visitors.recv() => Arrival::Visitor(visitor),
             }
         };
         match stop.run_until_cancelled(accepted).await {
             None => break,
             Some(Arrival::Socket(slot, Ok((stream, peer)))) => {
+                let speaking = speaking.clone();
+                tokio::spawn(async move {
+                    // A slot is not for those who say nothing: no timeout of a protocol runs before it is known which one it is.
+                    if timeout(FIRST_BYTE_TIMEOUT, stream.readable()).await.is_ok_and(|ready| ready.is_ok()) {
+                        let _ = speaking.send((slot, stream, peer)).await;
+                    }
+                });
+            }
+            Some(Arrival::Spoken(slot, stream, peer)) => {
                 let _ = stream.set_nodelay(true);
                 connections.serve("http", stream, peer, slot);
             }
@@ -94,7 +111,6 @@ async fn serve(
                 tracing::warn!(%error, "the REST interface cannot accept a connection");
                 sleep(ACCEPT_PAUSE).await;
             }
-            // The edge counts it among its own connections.
             Some(Arrival::Visitor(OwnVisitor { stream, peer, held })) => {
                 connections.serve("https", stream, peer, held);
             }
@@ -107,6 +123,8 @@ async fn serve(
 /// Where a connection comes from.
 enum Arrival {
     Socket(OwnedSemaphorePermit, io::Result<(TcpStream, SocketAddr)>),
+    /// The same, when its first byte is there.
+    Spoken(OwnedSemaphorePermit, TcpStream, SocketAddr),
     Visitor(OwnVisitor),
 }
 
@@ -146,7 +164,7 @@ impl Connections {
     }
 }
 
-/// Reads the body and has the call answered.
+/// Has the call answered. It is performed to its end although the client goes away: what follows from a change follows.
 async fn answer(
     rest: RestApi,
     peer: IpAddr,
@@ -154,18 +172,28 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let body = timeout(BODY_TIMEOUT, Limited::new(body, RestApi::MAX_BODY_LEN).collect()).await;
-    let response = match (base, body) {
-        (None, _) => rest.refuse(&head, &Code::ERR_PORTWAY_40002.plain()),
-        (Some(base), Ok(Ok(body))) => rest.answer(peer, &base, Request::from_parts(head, body.to_bytes())).await,
-        (_, Err(_)) => rest.refuse(&head, &Code::ERR_PORTWAY_40801.plain()),
-        (_, Ok(Err(error))) if error.is::<LengthLimitError>() => {
-            let text = format!("The body of the request is longer than {} bytes.", RestApi::MAX_BODY_LEN);
-            rest.refuse(&head, &Code::ERR_PORTWAY_41302.with(text))
-        }
-        (_, Ok(Err(_))) => rest.refuse(&head, &Code::ERR_NGROK_212.plain()),
-    };
+    let Some(base) = base else { return Ok(rest.refuse(&head, &Code::ERR_PORTWAY_40002.plain()).map(Full::new)) };
+    let (about, request) = (head.clone(), Request::from_parts(head, whole(body)));
+    let asked = rest.clone();
+    let answered = tokio::spawn(async move { asked.answer(peer, &base, request).await }).await;
+    let response = answered.unwrap_or_else(|error| {
+        tracing::error!(%error, "a call of the REST interface ended badly");
+        rest.refuse(&about, &Code::ERR_NGROK_802.plain())
+    });
     Ok(response.map(Full::new))
+}
+
+/// Reads a body whole, within its limits.
+async fn whole(body: Incoming) -> Result<Bytes, PublicError> {
+    match timeout(BODY_TIMEOUT, Limited::new(body, RestApi::MAX_BODY_LEN).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Err(_) => Err(Code::ERR_PORTWAY_40801.plain()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let text = format!("The body of the request is longer than {} bytes.", RestApi::MAX_BODY_LEN);
+            Err(Code::ERR_PORTWAY_41302.with(text))
+        }
+        Ok(Err(_)) => Err(Code::ERR_NGROK_212.plain()),
+    }
 }
 
 /// The origin that a caller called.

@@ -43,6 +43,11 @@ pub(crate) async fn find(
         return Err(none(scim.as_str()));
     }
     let own = call.caller.owner.to_string();
+    let asked = email.as_ref().map(|email| email.as_str().to_owned());
+    // Before anybody is looked for: who has an address is not for everybody to find out.
+    if email.is_some() && call.caller.permission < Permission::Admin {
+        return Err(Code::ERR_NGROK_630.plain());
+    }
     let id = match (id, email) {
         (Some(OwnerId::User(id)), _) => id.to_string(),
         (Some(OwnerId::Service(id)), _) => id.to_string(),
@@ -62,7 +67,7 @@ pub(crate) async fn find(
         true => store.resource_by_key(MEMBERSHIP, &membership_key(account, &id)).await,
         false => store.resource(account, SERVICE_USER, &stored).await,
     };
-    let found = found.map_err(unreadable)?.ok_or_else(|| none(&id))?;
+    let found = found.map_err(unreadable)?.ok_or_else(|| none(asked.as_ref().unwrap_or(&id)))?;
     Ok(NewOwner { id, refers_to: found.id })
 }
 

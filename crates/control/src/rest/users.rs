@@ -50,6 +50,7 @@ async fn create_user(call: &Call<'_>) -> Result<Answer, PublicError> {
 async fn update_user(call: &Call<'_>) -> Result<Answer, PublicError> {
     let body: UserUpdate = read_body(call.body)?;
     let id = call.parameters.get("id");
+    crud::find(call, &USERS, id).await?;
     let hash = hashed(body.password).await?;
     let address = body.email.map(|address| email(address.as_str())).transpose()?;
     let _one_at_a_time = call.inner.members.lock().await;

@@ -46,6 +46,8 @@ impl Running {
     }
 
     pub(crate) async fn answer_from(&self, peer: IpAddr, request: Request<Bytes>) -> Response<Bytes> {
+        let (head, body) = request.into_parts();
+        let request = Request::from_parts(head, std::future::ready(Ok(body)));
         self.rest.answer(peer, &"https://api.example.com".parse().unwrap(), request).await
     }
 }
@@ -128,4 +130,14 @@ async fn browsers_may_call_and_the_document_is_open_to_all() {
     let document: Value = serde_json::from_slice(response.body()).unwrap();
     assert_eq!((response.status(), document["openapi"].as_str()), (StatusCode::OK, Some("3.1.0")));
     assert_eq!(document["servers"][0]["url"], "https://api.example.com");
+}
+
+#[tokio::test]
+async fn the_body_of_a_stranger_is_not_waited_for() {
+    let running = Running::start().await;
+    let request = Request::post("/ip_policies").header("ngrok-version", "2");
+    let request = request.body(std::future::pending()).unwrap();
+    let base = "https://api.example.com".parse().unwrap();
+    let response = running.rest.answer(ELSEWHERE.into(), &base, request).await;
+    assert_eq!((response.status(), code(&response).as_str()), (StatusCode::UNAUTHORIZED, "ERR_NGROK_200"));
 }
