@@ -217,15 +217,23 @@ fn from_sqlite(database: String, engine: sqlx::Error) -> StoreError {
         },
         Some(8 | 14) => StoreError::ReadOnly { database },
         Some(11 | 26) => StoreError::Corrupt { database, detail: engine.to_string() },
-        Some(5 | 6) => StoreError::Busy { database },
+        Some(BUSY | LOCKED) => StoreError::Busy { database },
         _ => StoreError::Engine { database, source: Box::new(engine) },
     }
+}
+
+/// Whether SQLite gave up because of another writer.
+pub(crate) fn is_busy(engine: &sqlx::Error) -> bool {
+    matches!(result_code(engine).map(|code| code & 0xff), Some(BUSY | LOCKED))
 }
 
 fn out_of_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// SQLITE_BUSY and SQLITE_LOCKED: somebody else holds what this needs.
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
 /// SQLITE_IOERR_SHMSIZE: the shared index of the write-ahead log could not grow.
 const IOERR_SHMSIZE: i32 = 4874;
 /// SQLITE_IOERR_WRITE, _FSYNC, _DIR_FSYNC, _TRUNCATE, _SHMOPEN and _SHMMAP: what else a write meets on a full or failing disk.

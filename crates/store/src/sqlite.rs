@@ -4,17 +4,19 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
 use crate::StoreError;
-use crate::error::Fault;
+use crate::error::{Fault, is_busy};
 
 /// How long a writer waits for another process. Transactions are short; this is long enough for a backup that holds the lock.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two tries of one whom SQLite does not let wait.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Readers at a time. Reads are short and the machine has few disks; more connections only cost memory.
 const READERS: u32 = 4;
 /// Pages that each connection keeps, in KiB (negative by SQLite's rule): the inner nodes of all trees at a million resources, which the default
@@ -44,9 +46,8 @@ impl Pools {
             .test_before_acquire(false)
             .after_release(|connection, _| Box::pin(usable(connection)))
             .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.clone())
-            .await?;
+            .max_lifetime(None);
+        let writer = when_free(|| writer.clone().connect_with(options.clone())).await?;
         let reader = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY_TIMEOUT)
@@ -161,6 +162,21 @@ pub(crate) fn beside(path: &Path, more: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(more);
     name.into()
+}
+
+/// Connects, and tries again as long as the file is busy and the busy timeout lasts. Of two that turn a new file to write-ahead logging at
+/// once, SQLite refuses one without the wait: that one holds the lock for readers already, and waiting could last for ever.
+async fn when_free<T, F>(connect: impl Fn() -> F) -> Result<T, sqlx::Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let give_up = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match connect().await {
+            Err(error) if is_busy(&error) && Instant::now() < give_up => tokio::time::sleep(BUSY_PAUSE).await,
+            done => return done,
+        }
+    }
 }
 
 /// Whether a connection may be used again. After some failures, a full disk among them, SQLite undoes the whole transaction by itself; the

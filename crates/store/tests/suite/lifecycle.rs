@@ -212,14 +212,16 @@ async fn two_stores_on_one_database_see_each_other(engine: Engine) {
     assert_eq!(server.feed().await.unwrap().version, before + 21);
 }
 
-async fn two_that_open_an_empty_database_at_once_make_one_schema(engine: Engine) {
-    let (first, second) = tokio::join!(engine.open(), engine.open());
+async fn some_that_open_an_empty_database_at_once_make_one_schema(engine: Engine) {
+    let (first, second, third, fourth) = tokio::join!(engine.open(), engine.open(), engine.open(), engine.open());
     fill(&first).await;
-    assert_eq!(second.accounts().await.unwrap().len(), 2);
+    for store in [second, third, fourth] {
+        assert_eq!(store.accounts().await.unwrap().len(), 2);
+    }
 }
 
 on_every_engine!(
     file: an_operation_dropped_half_way_is_whole_or_nothing_and_blocks_nobody,
     two_stores_on_one_database_see_each_other,
-    two_that_open_an_empty_database_at_once_make_one_schema,
+    some_that_open_an_empty_database_at_once_make_one_schema,
 );
