@@ -5,6 +5,7 @@
 //! of the API clients, which share a table of resources.
 
 mod api;
+mod document;
 mod endpoints;
 mod middleware;
 mod raw;
@@ -33,7 +34,7 @@ use self::stage::{Stage, World};
 use self::table::Table;
 use self::upstream::Upstream;
 use crate::program::end_on_signals;
-use crate::sdk::{API_CLIENTS, Build, Installed, SDKS, Sdk, install};
+use crate::sdk::{API_CLIENTS, Build, Installed, SCHEMATHESIS, SDKS, Sdk, install};
 use crate::setup;
 use crate::workspace::Workspace;
 
@@ -46,7 +47,7 @@ const API: &str = "api";
 /// Options of `cargo xtask compat`.
 #[derive(Args, Default)]
 pub(crate) struct Options {
-    /// Languages, SDKs or API clients to run, such as python, go-v2-oldest, api or api-node; all of them when left out
+    /// Languages, SDKs or API clients to run, such as python, go-v2-oldest, api, api-node or schemathesis; all of them when left out
     languages: Vec<String>,
     /// List SDKs, API clients and scenarios, and run nothing
     #[arg(long)]
@@ -54,6 +55,9 @@ pub(crate) struct Options {
     /// Run this scenario only (repeatable)
     #[arg(long, value_name = "NAME")]
     scenario: Vec<String>,
+    /// Let schemathesis look for differences between the API and its description for so long, instead of with a few calls of each kind
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<u32>,
     /// Keep the folder with logs and the server's data, and say where it is
     #[arg(long)]
     keep: bool,
@@ -98,6 +102,7 @@ pub(crate) fn check(workspace: &Workspace, options: &Options) -> Result<Counts> 
     end_on_signals(folder.path().to_path_buf())?;
     let mut counts = Counts { passed: 0, failed: 0, skipped: Vec::new() };
     let ran = check_in(workspace, folder.path(), &program, (&sdks, &clients, &scenarios), &mut counts);
+    let ran = ran.and_then(|()| check_document(workspace, folder.path(), &program, options, &mut counts));
     if options.keep {
         println!("logs and data are in {}", folder.keep().display());
     }
@@ -129,6 +134,24 @@ fn check_in(
         }
         counts.add(finish(table));
     }
+    Ok(())
+}
+
+fn check_document(
+    workspace: &Workspace,
+    folder: &Path,
+    program: &Path,
+    options: &Options,
+    counts: &mut Counts,
+) -> Result<()> {
+    if !is_document_chosen(options) {
+        return Ok(());
+    }
+    let mut table = Table::new([SCHEMATHESIS.name].into_iter(), [document::ROW].into_iter());
+    if let [tool] = &install_all(workspace, &[SCHEMATHESIS], &mut table)[..] {
+        document::run(folder, program, tool, options.seconds, &mut table)?;
+    }
+    counts.add(finish(table));
     Ok(())
 }
 
@@ -194,8 +217,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn chosen_sdks(options: &Options) -> Result<Vec<&'static Sdk>> {
     let named = |name: &String, sdk: &Sdk| sdk.language.name() == name || sdk.name == name;
     for name in &options.languages {
-        if !SDKS.iter().any(|sdk| named(name, sdk)) && !API_CLIENTS.iter().any(|sdk| is_client(name, sdk)) {
-            let names: Vec<_> = SDKS.iter().chain(API_CLIENTS).map(|sdk| sdk.name).collect();
+        let is_other = name == SCHEMATHESIS.name || API_CLIENTS.iter().any(|sdk| is_client(name, sdk));
+        if !is_other && !SDKS.iter().any(|sdk| named(name, sdk)) {
+            let names: Vec<_> = SDKS.iter().chain(API_CLIENTS).chain([SCHEMATHESIS]).map(|sdk| sdk.name).collect();
             bail!("there is no SDK {name}; there are: {}", names.join(", "));
         }
     }
@@ -209,6 +233,12 @@ fn chosen_clients(options: &Options) -> Vec<&'static Sdk> {
     }
     let wanted = |sdk: &&Sdk| options.languages.is_empty() || options.languages.iter().any(|name| is_client(name, sdk));
     API_CLIENTS.iter().filter(wanted).collect()
+}
+
+fn is_document_chosen(options: &Options) -> bool {
+    let by_scenario = options.scenario.is_empty() || options.scenario.iter().any(|name| name == API);
+    let named = |name: &String| name == API || name == SCHEMATHESIS.name;
+    by_scenario && (options.languages.is_empty() || options.languages.iter().any(named))
 }
 
 fn is_client(name: &str, sdk: &Sdk) -> bool {
@@ -227,7 +257,12 @@ fn chosen_scenarios(options: &Options) -> Result<Vec<&'static Scenario>> {
 }
 
 fn list() {
-    for (title, sdks) in [("SDKs", SDKS), ("API clients", API_CLIENTS)] {
+    let groups = [
+        ("SDKs", SDKS),
+        ("API clients", API_CLIENTS),
+        ("the API against its description", std::slice::from_ref(SCHEMATHESIS)),
+    ];
+    for (title, sdks) in groups {
         println!("{title}");
         for sdk in sdks {
             println!("  {:<14} {} {}", sdk.name, sdk.package, sdk.version);

@@ -200,6 +200,10 @@ pub(crate) const API_CLIENTS: &[Sdk] = &[
     ),
 ];
 
+/// What compares the REST API with its own description.
+pub(crate) const SCHEMATHESIS: &Sdk =
+    &api("schemathesis", Language::Python, "PyPI schemathesis", "4.32.5", ("api/schemathesis", "newest"));
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,8 +15,7 @@ fn check(arn: &str, service: &str, resource: &str) -> Result<(), Fault> {
     let [start, partition, its_service, region, account, its_resource] = parts[..] else {
         return Err(Fault::coded(Code::ERR_NGROK_5120, "it is not an ARN"));
     };
-    // Roles and buckets belong to no region, buckets not even to an account.
-    let (regional, owned) = (!matches!(service, "iam" | "s3"), service != "s3");
+    let (regional, owned) = shape(service);
     let account_fits =
         if owned { account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) } else { account.is_empty() };
     if arn.len() > MAX_ARN_LEN || start != "arn" || region.is_empty() == regional || !account_fits {
@@ -34,6 +33,11 @@ fn check(arn: &str, service: &str, resource: &str) -> Result<(), Fault> {
     }
 }
 
+/// Whether names of a service have a region and an account. Roles and buckets belong to no region, buckets not even to an account.
+fn shape(service: &str) -> (bool, bool) {
+    (!matches!(service, "iam" | "s3"), service != "s3")
+}
+
 macro_rules! arns {
     ($($(#[doc = $doc:literal])+ $name:ident $service:literal $resource:literal $example:literal;)+) => {$(
         $(#[doc = $doc])+
@@ -49,7 +53,12 @@ macro_rules! arns {
 
         impl Described for $name {
             fn schema(_: &mut Schemas) -> Value {
-                json!({"type": "string", "pattern": concat!("^arn:[a-z-]+:", $service, ":"), "examples": [$example]})
+                let (region, account) = shape($service);
+                let (region, account) =
+                    (if region { "[^:\\s]+" } else { "" }, if account { "[0-9]{12}" } else { "" });
+                let pattern =
+                    format!("^arn:(aws|aws-cn|aws-us-gov):{}:{region}:{account}:{}\\S+$", $service, $resource);
+                json!({"type": "string", "pattern": pattern, "maxLength": MAX_ARN_LEN, "examples": [$example]})
             }
         }
 

@@ -14,7 +14,7 @@ pub struct Domain(pub HostPattern);
 
 impl Described for Domain {
     fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "string", "minLength": 1, "examples": ["app.example.com", "*.example.com"]})
+        json!({"type": "string", "format": "domain-pattern", "minLength": 1, "examples": ["app.example.com", "*.example.com"]})
     }
 }
 
@@ -63,7 +63,7 @@ pub struct IngressDomain(pub portway_names::HostName);
 
 impl Described for IngressDomain {
     fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "string", "minLength": 1, "examples": ["connect.example.com"]})
+        json!({"type": "string", "format": "domain", "minLength": 1, "examples": ["connect.example.com"]})
     }
 }
 

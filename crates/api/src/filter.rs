@@ -144,7 +144,7 @@ impl FilterText {
 
 impl Described for FilterText {
     fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "string", "maxLength": MAX_FILTER_LEN, "examples": ["ev.conn.server_port == 443"]})
+        json!({"type": "string", "format": "event-filter", "maxLength": MAX_FILTER_LEN, "examples": ["ev.conn.server_port == 443"]})
     }
 }
 

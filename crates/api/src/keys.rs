@@ -15,7 +15,7 @@ const MAX_CERTIFICATES_LEN: usize = 64 * 1024;
 impl Described for Acl {
     fn schema(_: &mut Schemas) -> Value {
         let rules = ["bind:app.example.com", "bind:*.example.com", "bind:tcp.example.com:20000", "bind:key=value"];
-        json!({"type": "array", "items": {"type": "string", "pattern": "^(\\*|bind:.+)$"}, "examples": [rules]})
+        json!({"type": "array", "items": {"type": "string", "format": "acl-rule", "pattern": "^(\\*|bind:.+)$"}, "examples": [rules]})
     }
 }
 
@@ -46,7 +46,7 @@ pub struct SshPublicKey {
 
 impl Described for SshPublicKey {
     fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "string", "minLength": 1, "maxLength": 8192})
+        json!({"type": "string", "format": "ssh-public-key", "minLength": 1, "maxLength": 8192})
     }
 }
 
@@ -64,7 +64,7 @@ pub struct CertificatePem(pub String);
 
 impl Described for CertificatePem {
     fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "string", "minLength": 1, "maxLength": MAX_CERTIFICATES_LEN})
+        json!({"type": "string", "format": "pem-certificates", "minLength": 1, "maxLength": MAX_CERTIFICATES_LEN})
     }
 }
 
@@ -93,7 +93,9 @@ pub struct PrivateKeyPem(pub SecretString);
 
 impl Described for PrivateKeyPem {
     fn schema(schemas: &mut Schemas) -> Value {
-        SecretString::schema(schemas)
+        let mut schema = SecretString::schema(schemas);
+        schema["format"] = "pem-private-key".into();
+        schema
     }
 }
 

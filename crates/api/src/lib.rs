@@ -10,6 +10,7 @@
 mod arn;
 mod call;
 mod choice;
+mod contact;
 mod cors;
 mod domain;
 mod error_body;
@@ -27,6 +28,7 @@ mod operation;
 mod query;
 mod resources;
 mod route;
+mod schema;
 mod table;
 mod timestamp;
 mod uri;
@@ -37,6 +39,7 @@ pub use call::{Call, CallError, ReplyError, read_reply};
 pub use choice::{
     Authority, DeveloperRole, EventFormat, ManagedKeyType, RestrictionType, RuleAction, SshKeyType, TeamRole,
 };
+pub use contact::{Email, Url, WebUrl};
 pub use cors::{cors_headers, method_list, preflight};
 pub use domain::{Domain, IngressDomain};
 pub use error_body::{ErrorBody, OPERATION_ID};
@@ -67,6 +70,6 @@ pub use table::Operation;
 pub use timestamp::Timestamp;
 pub use uri::{BaseUrl, BaseUrlError, Ref};
 pub use value::{
-    Described, Description, Input, MAX_BODY_LEN, MAX_LIST_LEN, MAX_SECRET_LEN, Metadata, Schemas, Several, Text, Word,
-    read_body,
+    Described, Description, Input, MAX_BODY_LEN, MAX_LIST_LEN, MAX_SECRET_LEN, Metadata, Schemas, Several, Text,
+    Unserved, Word, read_body,
 };

@@ -29,7 +29,7 @@ impl fmt::Display for Network {
 
 impl Described for Network {
     fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "string", "examples": ["203.0.113.0/24", "2001:db8::/32"]})
+        json!({"type": "string", "format": "cidr", "examples": ["203.0.113.0/24", "2001:db8::/32"]})
     }
 }
 

@@ -1,12 +1,13 @@
 //! Objects: one description of the fields makes the type, its reading, its writing and its schema.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use portway_codes::Code;
 
 use crate::fault::FaultKind;
+use crate::schema::plain;
 use crate::value::wrong_type;
-use crate::{Fault, Input, Schemas};
+use crate::{Fault, Input};
 
 /// What a field of a request says beyond its type.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,7 +32,8 @@ impl Rules {
 /// whether it must be there (`T`), may be absent (`Option<T>`, `Vec<T>`), or has a value when it is (`T = value`).
 ///
 /// After the fields may stand: `ignored` names that are accepted and not looked at, `refused` names with a code of their own, and
-/// `empty`, the code for a body that sets nothing; `check` is a function for rules about several fields.
+/// `empty`, the code for a body that sets nothing; `check` is a function for rules about several fields, and `says` gives the same rules
+/// as schemas.
 macro_rules! body {
     ($(
         $(#[doc = $doc:literal])+
@@ -46,6 +48,7 @@ macro_rules! body {
         $(refused $($refused:literal $refusal:ident),+;)?
         $(empty $empty:ident;)?
         $(check $check:path;)?
+        $(says $($says:expr),+;)?
     )+) => {$(
         $(#[doc = $doc])+
         #[derive(Clone, Debug)]
@@ -55,11 +58,18 @@ macro_rules! body {
 
         impl $crate::Described for $name {
             fn schema(schemas: &mut $crate::Schemas) -> serde_json::Value {
-                $crate::object::define(stringify!($name), concat!($($doc),+), schemas, |_schemas, _object| {$(
-                    let default = $crate::object::default!($type $(, $default)?);
-                    let required = default.is_none() && <$type as $crate::Input>::absent().is_err();
-                    _object.field(stringify!($field), concat!($($help),+), <$type as $crate::Described>::schema(_schemas), required);
-                )*})
+                $crate::schema::define(stringify!($name), concat!($($doc),+), schemas, |_schemas, _object| {
+                    $({
+                        let default = $crate::object::default!($type $(, $default)?);
+                        let required = default.is_none() && <$type as $crate::Input>::absent().is_err();
+                        let schema = <$type as $crate::Described>::schema(_schemas);
+                        let unset = (!required).then_some(<$type as $crate::Input>::is_unset as fn(&_) -> _);
+                        _object.input(stringify!($field), concat!($($help),+), schema, unset);
+                    })*
+                    _object.close(&[$($($ignored),+)?], &[$($($refused),+)?]);
+                    $crate::object::only_when!(_object.sets_something() $(, $empty)?);
+                    $($(_object.rule($says);)+)?
+                })
             }
         }
 
@@ -100,8 +110,8 @@ macro_rules! reply {
 
         impl $crate::Described for $name {
             fn schema(schemas: &mut $crate::Schemas) -> serde_json::Value {
-                $crate::object::define(stringify!($name), concat!($($doc),+), schemas, |_schemas, _object| {$(
-                    _object.field(stringify!($field), concat!($($help),+), <$type as $crate::Described>::schema(_schemas), true);
+                $crate::schema::define(stringify!($name), concat!($($doc),+), schemas, |_schemas, _object| {$(
+                    _object.field(stringify!($field), concat!($($help),+), <$type as $crate::Described>::schema(_schemas));
                 )*})
             }
         }
@@ -118,47 +128,15 @@ macro_rules! default {
     };
 }
 
-pub(crate) use {body, default, reply};
-
-/// The schema of an object in the making.
-#[derive(Default)]
-pub(crate) struct Object {
-    properties: Map<String, Value>,
-    required: Vec<String>,
+/// Does something when there is one more word.
+macro_rules! only_when {
+    ($done:expr) => {};
+    ($done:expr, $word:ident) => {
+        $done
+    };
 }
 
-impl Object {
-    pub(crate) fn field(&mut self, name: &str, help: &str, schema: Value, required: bool) {
-        // A reference stands alone in older readers of schemas, so its description goes around it.
-        let mut schema = if schema.get("$ref").is_some() { json!({"allOf": [schema]}) } else { schema };
-        schema["description"] = help.trim().into();
-        self.properties.insert(plain(name).to_owned(), schema);
-        if required {
-            self.required.push(plain(name).to_owned());
-        }
-    }
-}
-
-/// Puts a named object into the schemas and gives the reference to it.
-pub(crate) fn define(
-    name: &'static str,
-    help: &str,
-    schemas: &mut Schemas,
-    fields: impl FnOnce(&mut Schemas, &mut Object),
-) -> Value {
-    if !schemas.contains_key(name) {
-        // Known before its fields, so that an object may hold others of its kind.
-        schemas.insert(name, Value::Null);
-        let mut object = Object::default();
-        fields(schemas, &mut object);
-        let mut schema = json!({"type": "object", "description": help.trim(), "properties": object.properties});
-        if !object.required.is_empty() {
-            schema["required"] = object.required.into();
-        }
-        schemas.insert(name, schema);
-    }
-    json!({"$ref": format!("#/components/schemas/{name}")})
-}
+pub(crate) use {body, default, only_when, reply};
 
 /// The members of an object of a request, of which each field takes its own.
 pub(crate) struct Members(Map<String, Value>);
@@ -226,11 +204,6 @@ pub(crate) fn refuse_empty(sets_nothing: bool, code: &[Code]) -> Result<(), Faul
         [code] if sets_nothing => Err(Fault::coded(*code, "it sets no field")),
         _ => Ok(()),
     }
-}
-
-/// A field's name as it stands in JSON: Rust writes some with `r#`.
-fn plain(name: &str) -> &str {
-    name.trim_start_matches("r#")
 }
 
 /// Enough of a stranger's word to find it again.

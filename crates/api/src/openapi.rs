@@ -2,13 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::query::known;
+use crate::ids::{schema_in, schema_in_query};
+use crate::query::{MAX_VALUES, known};
+use crate::resources::names::REGION;
 use crate::{
-    Answer, BaseUrl, Body, Described, ErrorBody, List, MAX_PAGE, Operation, Permission, SERVED_VERSION, Schemas, Spec,
+    Answer, BaseUrl, Body, Described, ErrorBody, EventType, List, MAX_FILTER_LEN, MAX_PAGE, Operation, Permission,
+    SERVED_VERSION, Schemas, Spec,
 };
 
-/// The document (OpenAPI 3.1) of the interface at `base`, for version `release` of the server.
-pub fn openapi(base: &BaseUrl, release: &str) -> Value {
+/// The document (OpenAPI 3.1) of the interface at `base`, for version `release` of a server with these regions.
+pub fn openapi(base: &BaseUrl, release: &str, regions: &[&str]) -> Value {
     let mut schemas = Schemas::new();
     let mut paths: Map<String, Value> = Map::new();
     let mut groups: Vec<&str> = Vec::new();
@@ -20,6 +23,7 @@ pub fn openapi(base: &BaseUrl, release: &str) -> Value {
         }
     }
     let error = ErrorBody::schema(&mut schemas);
+    schemas.insert(REGION, json!({"type": "string", "enum": regions, "description": "A region."}));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -71,28 +75,48 @@ fn operation(spec: &Spec, schemas: &mut Schemas) -> Value {
     });
     let schema = match spec.body {
         Body::None => return operation,
-        Body::Empty => json!({"type": "object"}),
+        Body::Empty => json!({"description": "Not looked at."}),
         Body::Json(kind) => (kind.schema)(schemas),
     };
-    let required = !matches!(spec.body, Body::Empty);
+    // No body is the empty object.
+    let required = spec.check_body(b"").is_err();
     operation["requestBody"] = json!({"required": required, "content": {"application/json": {"schema": schema}}});
     operation
 }
 
 fn parameters(spec: &Spec) -> Vec<Value> {
-    let in_path = spec
-        .parameters()
-        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
+    let in_path = spec.parameters().map(|name| {
+        let schema = match name {
+            "type" => EventType::schema(&mut Schemas::new()),
+            _ => schema_in(collection(spec)),
+        };
+        json!({"name": name, "in": "path", "required": true, "schema": schema})
+    });
     let in_query = known(spec.operation).iter().map(|name| {
         let schema = match *name {
-            "limit" => json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": MAX_PAGE}),
-            "id" | "url" => json!({"type": "array", "items": {"type": "string"}}),
-            _ => json!({"type": "string"}),
+            "limit" => {
+                let number = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE});
+                json!({"anyOf": [number, {"const": ""}], "default": MAX_PAGE})
+            }
+            "id" => json!({"type": "array", "items": schema_in(spec.path), "maxItems": MAX_VALUES}),
+            "url" => json!({"type": "array", "items": {"type": "string"}, "maxItems": MAX_VALUES}),
+            "before_id" => schema_in_query(listed(spec)),
+            _ => json!({"type": "string", "format": "list-filter", "maxLength": MAX_FILTER_LEN}),
         };
         json!({"name": name, "in": "query", "description": help(name, spec), "schema": schema})
     });
     let version = json!({"$ref": "#/components/parameters/version"});
     std::iter::once(version).chain(in_path).chain(in_query).collect()
+}
+
+/// The collection that the id in the path is of.
+fn collection(spec: &Spec) -> &'static str {
+    spec.path.split_once("/{").map_or(spec.path, |(collection, _)| collection)
+}
+
+/// The collection that a list is of.
+fn listed(spec: &Spec) -> &'static str {
+    if spec.operation == Operation::VaultsListSecrets { "/vault_secrets" } else { spec.path }
 }
 
 fn help(parameter: &str, spec: &Spec) -> String {

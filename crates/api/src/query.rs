@@ -18,7 +18,7 @@ pub const MAX_PAGE: usize = 100;
 const MAX_QUERY_LEN: usize = 16 * 1024;
 
 /// Most values of a parameter that may be repeated.
-const MAX_VALUES: usize = 100;
+pub(crate) const MAX_VALUES: usize = 100;
 
 /// Characters that stay as they are in a query (RFC 3986 section 2.3).
 pub(crate) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
 use crate::Fault;
+use crate::schema::or_null;
 
 /// Longest body of a request in bytes: a certificate with a long chain and its key fit several times.
 pub const MAX_BODY_LEN: usize = 256 * 1024;
@@ -185,7 +186,7 @@ impl<const MAX: usize> Input for Word<MAX> {
 /// A secret that is taken and never given back.
 impl Described for SecretString {
     fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "string", "format": "password", "writeOnly": true, "maxLength": MAX_SECRET_LEN})
+        json!({"type": "string", "format": "password", "writeOnly": true, "minLength": 1, "maxLength": MAX_SECRET_LEN})
     }
 }
 
@@ -222,28 +223,58 @@ impl Input for bool {
     }
 }
 
+/// A switch for what this version does not do: it can only be off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unserved;
+
+impl Described for Unserved {
+    fn schema(_: &mut Schemas) -> Value {
+        json!({"type": "boolean", "enum": [false]})
+    }
+}
+
+impl Input for Unserved {
+    fn read(value: Value) -> Result<Self, Fault> {
+        match bool::read(value)? {
+            false => Ok(Unserved),
+            true => Err(Fault::invalid("this version of the server does not serve it; leave it out, or false")),
+        }
+    }
+
+    fn absent() -> Result<Self, Fault> {
+        Ok(Unserved)
+    }
+}
+
+/// A whole number, which may be written as 5.0.
+fn whole(value: &Value) -> Result<u64, Fault> {
+    // Above this, numbers with a fraction have no place for one.
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    let written = value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..=EXACT).contains(number));
+    match value.as_u64().or(written.map(|number| number as u64)) {
+        Some(number) => Ok(number),
+        None if value.is_number() => Err(Fault::invalid("it is not a whole number, or out of range")),
+        None => Err(wrong_type("a number", value)),
+    }
+}
+
 macro_rules! numbers {
-    ($($type:ty, $schema:literal, $from:ident;)+) => {$(
+    ($($type:ty)+) => {$(
         impl Described for $type {
             fn schema(_: &mut Schemas) -> Value {
-                json!({"type": $schema})
+                json!({"type": "integer", "minimum": 0, "maximum": <$type>::MAX})
             }
         }
 
         impl Input for $type {
             fn read(value: Value) -> Result<Self, Fault> {
-                let Some(number) = value.$from() else { return Err(wrong_type("a number", &value)) };
-                number.try_into().map_err(|_| Fault::invalid("the number is too large"))
+                whole(&value)?.try_into().map_err(|_| Fault::invalid("the number is too large"))
             }
         }
     )+};
 }
 
-numbers! {
-    u64, "integer", as_u64;
-    u32, "integer", as_u64;
-    u16, "integer", as_u64;
-}
+numbers!(u64 u32 u16);
 
 impl Described for f64 {
     fn schema(_: &mut Schemas) -> Value {
@@ -259,13 +290,7 @@ impl Described for String {
 
 impl<T: Described> Described for Option<T> {
     fn schema(schemas: &mut Schemas) -> Value {
-        let mut schema = T::schema(schemas);
-        let kind = schema.get("type").filter(|_| schema.get("enum").is_none()).cloned();
-        if let Some(kind @ Value::String(_)) = kind {
-            schema["type"] = json!([kind, "null"]);
-            return schema;
-        }
-        json!({"anyOf": [schema, {"type": "null"}]})
+        or_null(T::schema(schemas))
     }
 }
 
@@ -295,12 +320,7 @@ impl<T: Described> Described for Vec<T> {
 
 impl<T: Input> Input for Vec<T> {
     fn read(value: Value) -> Result<Self, Fault> {
-        let Value::Array(entries) = value else { return Err(wrong_type("a list", &value)) };
-        if entries.len() > MAX_LIST_LEN {
-            return Err(Fault::invalid(format!("it has more than {MAX_LIST_LEN} entries")));
-        }
-        let read = |(index, entry)| T::read(entry).map_err(|fault: Fault| fault.at(index));
-        entries.into_iter().enumerate().map(read).collect()
+        entries(value, MAX_LIST_LEN)
     }
 
     fn absent() -> Result<Self, Fault> {
@@ -308,11 +328,20 @@ impl<T: Input> Input for Vec<T> {
     }
 }
 
-/// A list with at least one entry. `[]` is the same as leaving it out: one client sends that in every change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Several<T>(Vec<T>);
+fn entries<T: Input>(value: Value, max: usize) -> Result<Vec<T>, Fault> {
+    let Value::Array(entries) = value else { return Err(wrong_type("a list", &value)) };
+    if entries.len() > max {
+        return Err(Fault::invalid(format!("it has more than {max} entries")));
+    }
+    let read = |(index, entry)| T::read(entry).map_err(|fault: Fault| fault.at(index));
+    entries.into_iter().enumerate().map(read).collect()
+}
 
-impl<T> Several<T> {
+/// A list with at least one entry and at most `MAX`. `[]` is the same as leaving it out: one client sends that in every change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Several<T, const MAX: usize = MAX_LIST_LEN>(Vec<T>);
+
+impl<T, const MAX: usize> Several<T, MAX> {
     /// The entries.
     pub fn into_vec(self) -> Vec<T> {
         self.0
@@ -324,15 +353,15 @@ impl<T> Several<T> {
     }
 }
 
-impl<T: Described> Described for Several<T> {
+impl<T: Described, const MAX: usize> Described for Several<T, MAX> {
     fn schema(schemas: &mut Schemas) -> Value {
-        json!({"type": "array", "items": T::schema(schemas)})
+        json!({"type": "array", "items": T::schema(schemas), "minItems": 1, "maxItems": MAX})
     }
 }
 
-impl<T: Input> Input for Several<T> {
+impl<T: Input, const MAX: usize> Input for Several<T, MAX> {
     fn read(value: Value) -> Result<Self, Fault> {
-        Vec::read(value).map(Several)
+        entries(value, MAX).map(Several)
     }
 
     fn is_unset(value: &Value) -> bool {

@@ -23,7 +23,7 @@ fn golden(name: &str, fresh: &str) {
 
 fn document() -> Value {
     let base: BaseUrl = "https://api.example.com".parse().expect("a base");
-    openapi(&base, "0.0.0")
+    openapi(&base, "0.0.0", &["global", "eu"])
 }
 
 #[test]

@@ -7,6 +7,9 @@ use portway_names::{EndpointUrl, HostName, HostPattern, Region, Scheme, is_reser
 
 use crate::DomainPolicy;
 
+/// Regions that ngrok's clients name.
+const OTHER_REGIONS: [&str; 8] = ["us", "eu", "ap", "au", "sa", "jp", "in", "us-cal-1"];
+
 /// Which names are the installation's own, and which are outside.
 #[derive(Debug)]
 pub(crate) struct NamePolicy {
@@ -74,6 +77,13 @@ impl NamePolicy {
             return Err(Code::ERR_NGROK_319.with(text));
         }
         Ok(())
+    }
+
+    /// Regions that names can be reserved in: the installation's own, and those that ngrok's clients name, which mean the same here.
+    pub(crate) fn regions(&self) -> Vec<&str> {
+        let mut regions = vec![self.region.as_str()];
+        regions.extend(OTHER_REGIONS.into_iter().filter(|other| *other != self.region.as_str()));
+        regions
     }
 
     /// Whether the name may be reserved by somebody.

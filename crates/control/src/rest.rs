@@ -168,7 +168,7 @@ impl RestApi {
     fn openapi(&self, base: &BaseUrl) -> Response<Bytes> {
         let document = self.shared.openapi.get_or_init(|| {
             let nowhere = NOWHERE.parse().expect("a valid constant");
-            openapi(&nowhere, env!("CARGO_PKG_VERSION")).to_string()
+            openapi(&nowhere, env!("CARGO_PKG_VERSION"), &self.shared.inner.names.regions()).to_string()
         });
         json(StatusCode::OK, document.replace(NOWHERE, &base.to_string()).into())
     }

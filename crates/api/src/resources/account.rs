@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::object::{body, reply};
-use crate::{Account, ApiKey, Metadata, Several, Timestamp, User, Word};
+use crate::{Account, ApiKey, Metadata, Several, Timestamp, Url, User};
+
+/// Most URLs of a report: its body holds that many of the longest.
+const MAX_REPORTED_URLS: usize = 64;
 
 body! {
     /// A report of abuse.
     AbuseReportCreate {
         /// The URLs where it was seen.
-        urls: Several<Word<2048>>;
+        urls: Several<Url, MAX_REPORTED_URLS>;
         /// What a program wants to keep with the report.
         metadata: Metadata;
     }

@@ -2,10 +2,13 @@
 
 use portway_access::Acl;
 use portway_codes::Code;
-use secrecy::SecretString;
 
 use crate::object::{body, reply};
-use crate::{Description, Fault, Metadata, OwnerId, ShownOnce, SshPublicKey, Timestamp, Word};
+use crate::schema::at_most_one;
+use crate::{Description, Email, Fault, Metadata, OwnerId, ShownOnce, SshPublicKey, Timestamp, Word};
+
+/// Ways to name an owner, of which one is enough.
+const OWNER: [&str; 3] = ["owner_id", "owner_email", "scim_user_id"];
 
 body! {
     /// An API key to create.
@@ -17,11 +20,12 @@ body! {
         /// Who owns it; the caller when it is left out.
         owner_id: Option<OwnerId>;
         /// The e-mail address of who owns it.
-        owner_email: Option<Word<255>>;
+        owner_email: Option<Email>;
         /// The id that the company's directory has for who owns it.
         scim_user_id: Option<Word<255>>;
     }
     check api_key_owner;
+    says at_most_one(&OWNER);
 
     /// A change of an API key.
     ApiKeyUpdate {
@@ -44,13 +48,13 @@ body! {
         /// Who owns it; the caller when it is left out.
         owner_id: Option<OwnerId>;
         /// The e-mail address of who owns it.
-        owner_email: Option<Word<255>>;
+        owner_email: Option<Email>;
         /// The id that the company's directory has for who owns it.
         scim_user_id: Option<Word<255>>;
-        /// The token, when it is not to be made by the server.
-        precomputed_token: Option<SecretString>;
     }
+    refused "precomputed_token" ERR_NGROK_638;
     check credential_owner;
+    says at_most_one(&OWNER);
 
     /// A change of an authtoken.
     CredentialUpdate {
@@ -77,9 +81,10 @@ body! {
         /// Who owns it; the caller when it is left out.
         owner_id: Option<OwnerId>;
         /// The e-mail address of who owns it.
-        owner_email: Option<Word<255>>;
+        owner_email: Option<Email>;
     }
     check ssh_credential_owner;
+    says at_most_one(&OWNER[..2]);
 
     /// A change of an SSH key.
     SshCredentialUpdate {

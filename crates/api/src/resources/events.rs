@@ -3,12 +3,18 @@
 use portway_codes::Code;
 use portway_names::EventDestinationId;
 use secrecy::SecretString;
+use serde_json::{Value, json};
 
+use crate::event_types::{HTTP_FIELDS, TCP_FIELDS};
 use crate::object::{body, reply};
+use crate::schema::{exactly_one, few};
 use crate::{
     BucketArn, Description, EventFormat, EventType, Fault, FilterScope, FilterText, FirehoseArn, LogGroupArn, Metadata,
-    Ref, RoleArn, Several, StreamArn, Text, Timestamp, Word,
+    Ref, RoleArn, Several, StreamArn, Text, Timestamp, Unserved, WebUrl, Word,
 };
+
+/// The members of a target, in the order of its fields.
+const TARGETS: [&str; 7] = ["firehose", "kinesis", "cloudwatch_logs", "datadog", "azure_logs_ingestion", "s3", "debug"];
 
 /// Most destinations of a subscription: every one of its events is sent to each of them.
 pub const MAX_DESTINATIONS: usize = 32;
@@ -36,6 +42,7 @@ body! {
         creds: Option<AwsCredentials>;
     }
     check one_auth;
+    says exactly_one(&["role", "creds"]);
 
     /// A Kinesis data stream.
     KinesisTarget {
@@ -82,13 +89,12 @@ body! {
         /// The secret of the application. In a change it may be left out to keep what is there.
         client_secret: Option<SecretString>;
         /// The address of the ingestion.
-        logs_ingestion_uri: Word<2048>, missing ERR_NGROK_5138;
+        logs_ingestion_uri: WebUrl<true>, missing ERR_NGROK_5138, invalid ERR_NGROK_5138;
         /// The id of the data collection rule.
         data_collection_rule_id: Word<255>, missing ERR_NGROK_5136;
         /// The name of the stream.
         data_collection_stream_name: Word<255>, missing ERR_NGROK_5137;
     }
-    check azure;
 
     /// An S3 bucket.
     S3Target {
@@ -111,9 +117,10 @@ body! {
         /// Whether events are written into the server's log.
         log: bool = false;
         /// The address that events are posted to.
-        callback_url: Option<Word<2048>>;
+        callback_url: Option<WebUrl<false>>, invalid ERR_NGROK_5140;
     }
     check callback;
+    says log_or_callback();
 
     /// Where events are sent: exactly one of the members.
     EventTarget {
@@ -133,6 +140,7 @@ body! {
         debug: Option<DebugTarget>;
     }
     check one_target;
+    says exactly_one(&TARGETS);
 
     /// An event destination to create.
     EventDestinationCreate {
@@ -145,9 +153,10 @@ body! {
         /// Where events are sent.
         target: EventTarget, missing ERR_NGROK_5100;
         /// Whether an event is sent at once, to see whether it arrives.
-        verify_with_test_event: bool = false;
+        verify_with_test_event: Unserved;
     }
     check with_secret;
+    says secrets_are_there();
 
     /// A change of an event destination. The target stays of its kind.
     EventDestinationUpdate {
@@ -160,7 +169,7 @@ body! {
         /// Where events are sent from now on.
         target: Option<EventTarget>;
         /// Whether an event is sent at once, to see whether it arrives.
-        verify_with_test_event: bool = false;
+        verify_with_test_event: Unserved;
     }
     ignored "id";
 
@@ -175,6 +184,7 @@ body! {
     }
     ignored "subscription_id", "uri";
     check source;
+    says fields_fit_type();
 
     /// A change of a source of a subscription.
     EventSourceUpdate {
@@ -197,6 +207,7 @@ body! {
         destination_ids: Vec<EventDestinationId>, invalid ERR_NGROK_5103;
     }
     check subscription;
+    says few("destination_ids", MAX_DESTINATIONS);
 
     /// A change of an event subscription.
     EventSubscriptionUpdate {
@@ -211,6 +222,7 @@ body! {
     }
     ignored "id";
     check subscription_update;
+    says few("destination_ids", MAX_DESTINATIONS);
 }
 
 reply! {
@@ -269,15 +281,15 @@ impl EventTarget {
 
     fn kinds(&self) -> impl Iterator<Item = &'static str> {
         let given = [
-            ("firehose", self.firehose.is_some()),
-            ("kinesis", self.kinesis.is_some()),
-            ("cloudwatch_logs", self.cloudwatch_logs.is_some()),
-            ("datadog", self.datadog.is_some()),
-            ("azure_logs_ingestion", self.azure_logs_ingestion.is_some()),
-            ("s3", self.s3.is_some()),
-            ("debug", self.debug.is_some()),
+            self.firehose.is_some(),
+            self.kinesis.is_some(),
+            self.cloudwatch_logs.is_some(),
+            self.datadog.is_some(),
+            self.azure_logs_ingestion.is_some(),
+            self.s3.is_some(),
+            self.debug.is_some(),
         ];
-        given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name)
+        TARGETS.into_iter().zip(given).filter(|(_, given)| *given).map(|(name, _)| name)
     }
 
     /// How AWS is logged in to, for targets there.
@@ -319,22 +331,29 @@ fn with_secret(body: &EventDestinationCreate) -> Result<(), Fault> {
     body.target.check_secret()
 }
 
-fn azure(target: &AzureLogsIngestionTarget) -> Result<(), Fault> {
-    if target.logs_ingestion_uri.as_str().starts_with("https://") {
-        return Ok(());
-    }
-    Err(Fault::coded(Code::ERR_NGROK_5138, "logs_ingestion_uri is no https URL"))
+fn secrets_are_there() -> Value {
+    let needs =
+        |secret: &str| json!({"required": [secret], "properties": {secret: {"type": "string", "minLength": 1}}});
+    let aws = json!({"properties": {"auth": {"properties": {"creds": needs("aws_secret_access_key")}}}});
+    let target = json!({"properties": {
+        "datadog": needs("api_key"), "azure_logs_ingestion": needs("client_secret"),
+        "firehose": aws, "kinesis": aws, "cloudwatch_logs": aws, "s3": aws,
+    }});
+    json!({"properties": {"target": target}})
 }
 
 fn callback(target: &DebugTarget) -> Result<(), Fault> {
-    let url = target.callback_url.as_ref().map(Word::as_str);
-    match url {
-        Some(url) if !url.starts_with("http://") && !url.starts_with("https://") => {
-            Err(Fault::coded(Code::ERR_NGROK_5140, "callback_url is no http or https URL"))
-        }
-        None if !target.log => Err(Fault::coded(Code::ERR_NGROK_5140, "it needs log or callback_url")),
-        _ => Ok(()),
+    if !target.log && target.callback_url.is_none() {
+        return Err(Fault::coded(Code::ERR_NGROK_5140, "it needs log or callback_url"));
     }
+    Ok(())
+}
+
+fn log_or_callback() -> Value {
+    json!({"anyOf": [
+        {"required": ["log"], "properties": {"log": {"const": true}}},
+        {"required": ["callback_url"], "properties": {"callback_url": {"type": "string", "minLength": 1}}},
+    ]})
 }
 
 fn source(body: &EventSourceCreate) -> Result<(), Fault> {
@@ -367,6 +386,23 @@ pub fn check_source(kind: &EventType, fields: &[&str], filter: Option<&FilterTex
         Some(filter) => FilterScope::event(kind).check(filter.as_str()).map(drop),
         None => Ok(()),
     }
+}
+
+/// What [`check_source`] says, as a schema.
+fn fields_fit_type() -> Value {
+    let traffic = [("http_request_complete.v0", HTTP_FIELDS), ("tcp_connection_closed.v0", TCP_FIELDS)];
+    let whole: Vec<String> =
+        EventType::all().into_iter().filter(|kind| traffic.iter().all(|(name, _)| kind != name)).collect();
+    let mut kinds = vec![json!({"properties": {
+        "type": {"enum": whole}, "fields": {"maxItems": 0}, "filter": {"enum": [null, ""]},
+    }})];
+    kinds.extend(traffic.map(|(name, fields)| {
+        let names: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
+        json!({"required": ["fields"], "properties": {
+            "type": {"const": name}, "fields": {"type": "array", "minItems": 1, "items": {"enum": names}},
+        }})
+    }));
+    json!({"anyOf": kinds})
 }
 
 fn subscription(body: &EventSubscriptionCreate) -> Result<(), Fault> {

@@ -7,15 +7,21 @@ use portway_names::{Region, TlsCertificateId};
 use serde_json::{Value, json};
 
 use crate::object::{body, reply};
+use crate::schema::{at_most_one, different};
 use crate::value::text;
 use crate::{
     Authority, Described, Description, Domain, Fault, IngressDomain, Input, ManagedKeyType, Metadata, Ref, Schemas,
     Several, Timestamp,
 };
 
+/// The name of the schema of regions.
+pub(crate) const REGION: &str = "Region";
+
 impl Described for Region {
-    fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "string", "pattern": "^[a-z0-9-]{0,32}$"})
+    fn schema(schemas: &mut Schemas) -> Value {
+        // The words are those of the installation: see `openapi`.
+        schemas.entry(REGION).or_insert_with(|| json!({"type": "string", "enum": []}));
+        json!({"$ref": format!("#/components/schemas/{REGION}")})
     }
 }
 
@@ -24,6 +30,9 @@ impl Input for Region {
         text(value)?.parse().map_err(|error: portway_names::TokenError| Fault::invalid(error.to_string()))
     }
 }
+
+/// What a domain is served with, one or the other.
+const CERTIFICATE: [&str; 2] = ["certificate_id", "certificate_management_policy"];
 
 body! {
     /// How certificates for a domain are managed.
@@ -59,6 +68,7 @@ body! {
     }
     ignored "http_endpoint_configuration_id", "https_endpoint_configuration_id", "error_redirect_url";
     check domain_create;
+    says at_most_one(&CERTIFICATE), different("resolves_to");
 
     /// A change of a reserved domain.
     ReservedDomainUpdate {
@@ -77,6 +87,7 @@ body! {
     refused "region" ERR_NGROK_451;
     empty ERR_NGROK_422;
     check domain_update;
+    says at_most_one(&CERTIFICATE), different("resolves_to");
 
     /// A TCP address to reserve.
     ReservedAddrCreate {
@@ -253,8 +264,8 @@ pub enum Place {
 }
 
 impl Described for Place {
-    fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "string", "minLength": 1, "examples": ["global", "eu", "203.0.113.7:443"]})
+    fn schema(schemas: &mut Schemas) -> Value {
+        json!({"anyOf": [Region::schema(schemas), {"const": "global"}]})
     }
 }
 

@@ -3,11 +3,60 @@
 use std::collections::BTreeMap;
 
 use portway_names::UserId;
-use secrecy::SecretString;
-use serde_json::Value;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
 
 use crate::object::{body, reply};
-use crate::{Description, DeveloperRole, Ref, ShownOnce, TeamRole, Timestamp, Word};
+use crate::{
+    Described, Description, DeveloperRole, Email, Fault, Input, MAX_SECRET_LEN, Ref, Schemas, ShownOnce, TeamRole,
+    Timestamp, Unserved, Word,
+};
+
+/// A password that a user chose.
+#[derive(Clone, Debug)]
+pub struct Password(pub SecretString);
+
+/// Shortest password that is taken, in characters (NIST SP 800-63B section 5.1.1.1).
+const MIN_PASSWORD_LEN: usize = 8;
+
+impl Described for Password {
+    fn schema(_: &mut Schemas) -> Value {
+        let lengths = (MIN_PASSWORD_LEN, MAX_SECRET_LEN);
+        json!({"type": "string", "format": "password", "writeOnly": true, "minLength": lengths.0, "maxLength": lengths.1})
+    }
+}
+
+impl Input for Password {
+    fn read(value: Value) -> Result<Self, Fault> {
+        let chosen = SecretString::read(value)?;
+        if chosen.expose_secret().chars().count() < MIN_PASSWORD_LEN {
+            return Err(Fault::invalid(format!("it is shorter than {MIN_PASSWORD_LEN} characters")));
+        }
+        Ok(Password(chosen))
+    }
+}
+
+/// Days for which an audit log is kept: at most ten years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetentionDays(pub u32);
+
+const MAX_RETENTION_DAYS: u32 = 3653;
+
+impl Described for RetentionDays {
+    fn schema(_: &mut Schemas) -> Value {
+        json!({"type": "integer", "minimum": 1, "maximum": MAX_RETENTION_DAYS})
+    }
+}
+
+impl Input for RetentionDays {
+    fn read(value: Value) -> Result<Self, Fault> {
+        let days = u32::read(value)?;
+        if !(1..=MAX_RETENTION_DAYS).contains(&days) {
+            return Err(Fault::invalid(format!("it must be between 1 and {MAX_RETENTION_DAYS}")));
+        }
+        Ok(RetentionDays(days))
+    }
+}
 
 body! {
     /// An account to create.
@@ -34,11 +83,11 @@ body! {
     /// A user to create.
     UserCreate {
         /// The e-mail address, which is also the name to log in with.
-        email: Word<255>;
+        email: Email;
         /// The name.
         name: Word<255>;
         /// The password; without one the user logs in by single sign-on.
-        password: Option<SecretString>;
+        password: Option<Password>;
         /// Whether the user may log in.
         active: bool = true;
     }
@@ -46,11 +95,11 @@ body! {
     /// A change of a user.
     UserUpdate {
         /// The e-mail address from now on.
-        email: Option<Word<255>>;
+        email: Option<Email>;
         /// The name from now on.
         name: Option<Word<255>>;
         /// The password from now on.
-        password: Option<SecretString>;
+        password: Option<Password>;
         /// Whether the user may log in from now on.
         active: Option<bool>;
     }
@@ -82,13 +131,13 @@ body! {
     /// A change of the settings of the caller's account.
     SettingsUpdate {
         /// Whether users need a second factor to log in.
-        user_mfa_required: Option<bool>;
+        user_mfa_required: Unserved;
         /// Whether users can log in by single sign-on only.
-        enforce_sso: Option<bool>;
+        enforce_sso: Unserved;
         /// Whether bodies and headers of requests are kept for inspection.
-        traffic_full_capture: Option<bool>;
+        traffic_full_capture: Unserved;
         /// Days that lines of the audit log are kept.
-        audit_retention_days: Option<u32>;
+        audit_retention_days: Option<RetentionDays>;
     }
 }
 

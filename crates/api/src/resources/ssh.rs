@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::choice::choices;
 use crate::object::{body, reply};
-use crate::value::wrong_type;
 use crate::{Described, Description, Fault, Input, Metadata, Schemas, SshKeyType, SshPublicKey, Text, Timestamp, Word};
 
 choices! {
@@ -29,23 +28,21 @@ pub struct RsaSize(pub u32);
 
 impl Described for RsaSize {
     fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "integer", "examples": [2048, 4096]})
+        json!({"type": "integer", "enum": [2048, 4096]})
     }
 }
 
 impl Input for RsaSize {
     fn read(value: Value) -> Result<Self, Fault> {
-        match value.as_u64() {
-            Some(2048) => Ok(RsaSize(2048)),
-            Some(4096) => Ok(RsaSize(4096)),
-            Some(_) => Err(Fault::invalid("it must be 2048 or 4096")),
-            None => Err(wrong_type("a number", &value)),
+        match u32::read(value)? {
+            size @ (2048 | 4096) => Ok(RsaSize(size)),
+            _ => Err(Fault::invalid("it must be 2048 or 4096")),
         }
     }
 
-    /// One client sends zero for what its user left out.
+    /// Clients send zero, or an empty text, for what their user left out.
     fn is_unset(value: &Value) -> bool {
-        *value == 0
+        *value == 0 || *value == ""
     }
 }
 
@@ -64,6 +61,7 @@ body! {
         key_size: Option<RsaSize>, invalid ERR_NGROK_1939;
     }
     check key_options;
+    says options_fit_key();
 
     /// A change of an SSH certificate authority.
     SshCertificateAuthorityUpdate {
@@ -213,6 +211,15 @@ reply! {
         /// The certificate, as the file that ends in -cert.pub.
         certificate: String;
     }
+}
+
+fn options_fit_key() -> Value {
+    let none = json!({"enum": [null, "", 0]});
+    json!({"anyOf": [
+        {"required": ["private_key_type"], "properties": {"private_key_type": {"const": "rsa"}, "elliptic_curve": none}},
+        {"required": ["private_key_type"], "properties": {"private_key_type": {"const": "ecdsa"}, "key_size": none}},
+        {"properties": {"elliptic_curve": none, "key_size": none}},
+    ]})
 }
 
 fn key_options(body: &SshCertificateAuthorityCreate) -> Result<(), Fault> {

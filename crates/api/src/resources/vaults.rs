@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::object::{body, reply};
+use crate::schema::at_least_one;
 use crate::value::text;
 use crate::{Described, Description, Fault, Input, Metadata, Ref, Schemas, Timestamp, Word};
 
@@ -80,6 +81,7 @@ body! {
         vault_name: Option<Word<128>>;
     }
     check has_vault;
+    says at_least_one(&["vault_id", "vault_name"]);
 
     /// A change of a secret.
     SecretUpdate {

@@ -1,8 +1,7 @@
 //! Reports of abuse. They are kept for the operator, who looks at them in the database.
 
-use http::Uri;
 use portway_api::{AbuseReportCreate, AbuseReportHostname, not_found};
-use portway_codes::{Code, PublicError};
+use portway_codes::PublicError;
 use portway_names::AbuseReportId;
 
 use super::call::{Call, time};
@@ -29,16 +28,12 @@ impl Kept for AbuseReport {
             status: PENDING.to_owned(),
             hostnames: Vec::new(),
         };
-        for (index, url) in body.urls.into_vec().into_iter().enumerate() {
-            let hostname = hostname(url.as_str()).ok_or_else(|| {
-                Code::ERR_NGROK_215.with(format!(
-                    "The field \"urls[{index}]\" cannot be used: it is no URL with a host, as https://app.example.com/x."
-                ))
-            })?;
+        for url in body.urls.into_vec() {
+            let hostname = url.host().to_ascii_lowercase();
             if report.hostnames.iter().all(|other| other.hostname != hostname) {
                 report.hostnames.push(AbuseReportHostname { hostname, status: PENDING.to_owned() });
             }
-            report.urls.push(url.into_string());
+            report.urls.push(url.as_str().to_owned());
         }
         Ok(report)
     }
@@ -59,10 +54,4 @@ impl Kept for AbuseReport {
             hostnames: self.hostnames.clone(),
         }
     }
-}
-
-fn hostname(url: &str) -> Option<String> {
-    let uri: Uri = url.parse().ok()?;
-    uri.scheme()?;
-    uri.host().filter(|host| !host.is_empty()).map(str::to_ascii_lowercase)
 }

@@ -39,9 +39,8 @@ async fn create(call: &Call<'_>) -> Result<Answer, PublicError> {
     let body: ReservedAddrCreate = read_body(call.body)?;
     let names = &call.inner.names;
     let region = body.region.unwrap_or_else(|| names.region.clone());
-    if region != names.region {
-        let text = format!("There is no region {region} for reserved addresses; there is {}.", names.region);
-        return Err(Code::ERR_NGROK_500.with(text));
+    if !names.regions().contains(&region.as_str()) {
+        return Err(Code::ERR_NGROK_500.with(format!("There is no region {region}. Leave it out.")));
     }
     let (description, metadata) = (body.description.into_string(), body.metadata.into_string());
     // From a port that nobody can guess, so that two calls at once do not try the same ones.

@@ -28,9 +28,6 @@ pub(crate) async fn authtokens(call: &Call<'_>) -> Result<Answer, PublicError> {
         return crud::perform(call, &AUTHTOKEN).await;
     }
     let body: CredentialCreate = read_body(call.body)?;
-    if body.precomputed_token.is_some() {
-        return Err(Code::ERR_NGROK_638.plain());
-    }
     let owner = owner::find(call, body.owner_id, body.owner_email, body.scim_user_id).await?;
     let token = SecretString::from(random::token(call.now));
     let kept = CredentialBody {

@@ -21,8 +21,6 @@ pub(crate) static DOMAIN: Kind = Kind::of::<ReservedDomain>();
 const TARGET_LEN: usize = 17;
 /// Characters of the label that stands for an account.
 const ACCOUNT_LEN: usize = 8;
-/// Regions that ngrok's clients name; here they mean nothing.
-const OTHER_REGIONS: [&str; 8] = ["us", "eu", "ap", "au", "sa", "jp", "in", "us-cal-1"];
 
 /// Performs an operation of reserved domains.
 pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
@@ -206,7 +204,7 @@ fn unserved(since: portway_api::Timestamp) -> ManagedStatus {
 }
 
 fn check_region(call: &Call<'_>, region: &str) -> Result<(), PublicError> {
-    let known = region.is_empty() || OTHER_REGIONS.contains(&region) || call.inner.names.region.as_str() == region;
+    let known = region.is_empty() || call.inner.names.regions().contains(&region);
     if known { Ok(()) } else { Err(no_region(region)) }
 }
 

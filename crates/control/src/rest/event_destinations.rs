@@ -21,7 +21,6 @@ impl Kept for EventDestination {
     type Reply = portway_api::EventDestination;
 
     fn create(call: &Call<'_>, id: &str, body: EventDestinationCreate) -> Result<Self, PublicError> {
-        refuse_test_event(body.verify_with_test_event)?;
         Ok(EventDestination {
             description: body.description.into_string(),
             metadata: body.metadata.into_string(),
@@ -32,7 +31,6 @@ impl Kept for EventDestination {
     }
 
     fn update(&mut self, call: &Call<'_>, id: &str, body: EventDestinationUpdate) -> Result<(), PublicError> {
-        refuse_test_event(body.verify_with_test_event)?;
         if let Some(target) = body.target {
             let (was, wanted) = (member(&self.target), target.kind());
             if was != wanted {
@@ -88,13 +86,4 @@ fn member(target: &EventTargetReply) -> String {
     let members = as_json(target);
     let there = members.as_object().and_then(|members| members.iter().find(|(_, member)| !member.is_null()));
     there.map_or_else(String::new, |(name, _)| name.clone())
-}
-
-fn refuse_test_event(wanted: bool) -> Result<(), PublicError> {
-    if wanted {
-        let text =
-            "The field \"verify_with_test_event\" cannot be used: this server sends no test events. Leave it out.";
-        return Err(Code::ERR_NGROK_215.with(text));
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Who owns what is made: authtokens, SSH keys, API keys.
 
-use portway_api::{OwnerId, Permission, Word};
+use portway_api::{Email, OwnerId, Permission, Word};
 use portway_codes::{Code, PublicError};
 use portway_store::Resource;
 
@@ -32,7 +32,7 @@ impl NewOwner {
 pub(crate) async fn find(
     call: &Call<'_>,
     id: Option<OwnerId>,
-    email: Option<Word<255>>,
+    email: Option<Email>,
     scim: Option<Word<255>>,
 ) -> Result<NewOwner, PublicError> {
     let none = |who: &str| {
@@ -53,7 +53,7 @@ pub(crate) async fn find(
         (Some(OwnerId::Service(id)), _) => id.to_string(),
         (Some(OwnerId::Bot(id)), _) => id.to_string(),
         (None, Some(email)) => {
-            let found = call.inner.store.resource_by_key(USER, &email.as_str().to_lowercase()).await;
+            let found = call.inner.store.resource_by_key(USER, email.as_str()).await;
             found.map_err(unreadable)?.ok_or_else(|| none(email.as_str()))?.id
         }
         (None, None) => own.clone(),

@@ -13,9 +13,6 @@ use super::refusal::{damaged, unreadable, unwritable};
 use crate::kept::settings::{AccountSettings, SETTINGS, settings_id};
 use crate::kept::{read, written};
 
-/// Days for which an audit log may be kept, at most: ten years.
-const RETENTION_MAX: u32 = 3653;
-
 /// Performs an operation of settings.
 pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
     let (store, account) = (&call.inner.store, &call.caller.account);
@@ -25,7 +22,7 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
     if call.verb() == "get" {
         return Ok(Answer::Object(shown(call, &before)));
     }
-    let after = changed(&before, read_body(call.body)?)?;
+    let after = changed(&before, read_body(call.body)?);
     let reply = shown(call, &after);
     let audit = call.audit(Some(&shown(call, &before)), Some(&reply));
     let content = Content { body: written(&after), ..Content::default() };
@@ -45,25 +42,9 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
     }
 }
 
-fn changed(before: &AccountSettings, body: SettingsUpdate) -> Result<AccountSettings, PublicError> {
-    for (name, wanted) in [
-        ("user_mfa_required", body.user_mfa_required),
-        ("enforce_sso", body.enforce_sso),
-        ("traffic_full_capture", body.traffic_full_capture),
-    ] {
-        if wanted == Some(true) {
-            let text =
-                format!("The setting \"{name}\" is not served by this version of the server. Leave it out, or false.");
-            return Err(Code::ERR_PORTWAY_50101.with(text));
-        }
-    }
-    let audit_retention_days = body.audit_retention_days.unwrap_or(before.audit_retention_days);
-    if !(1..=RETENTION_MAX).contains(&audit_retention_days) {
-        let text =
-            format!("The field \"audit_retention_days\" cannot be used: it must be between 1 and {RETENTION_MAX}.");
-        return Err(Code::ERR_NGROK_215.with(text));
-    }
-    Ok(AccountSettings { audit_retention_days })
+fn changed(before: &AccountSettings, body: SettingsUpdate) -> AccountSettings {
+    let audit_retention_days = body.audit_retention_days.map_or(before.audit_retention_days, |days| days.0);
+    AccountSettings { audit_retention_days }
 }
 
 fn shown(call: &Call<'_>, settings: &AccountSettings) -> Value {

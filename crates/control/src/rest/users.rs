@@ -1,10 +1,9 @@
 //! Users of the installation, and their memberships in accounts.
 
-use portway_api::{MembershipCreate, MembershipUpdate, UserCreate, UserUpdate, read_body};
+use portway_api::{MembershipCreate, MembershipUpdate, Password, UserCreate, UserUpdate, read_body};
 use portway_codes::{Code, PublicError};
 use portway_names::{AccountId, MembershipId, UserId};
 use portway_store::{Following, InUse, PAGE_MAX};
-use secrecy::{ExposeSecret, SecretString};
 
 use super::accounts::{self, is_operator, operators_only};
 use super::call::{Answer, Call, time};
@@ -39,10 +38,10 @@ async fn create_user(call: &Call<'_>) -> Result<Answer, PublicError> {
     }
     let body: UserCreate = read_body(call.body)?;
     let kept = UserBody {
-        email: email(body.email.as_str())?,
+        email: body.email.into_string(),
         name: body.name.into_string(),
         active: body.active,
-        password_hash: hashed(body.password).await?.unwrap_or_default(),
+        password_hash: hashed(body.password).await.unwrap_or_default(),
     };
     crud::insert(call, &USERS, Draft::new(call, (USERS.fresh_id)(random::ksuid(call.now)), &kept)).await
 }
@@ -51,14 +50,15 @@ async fn update_user(call: &Call<'_>) -> Result<Answer, PublicError> {
     let body: UserUpdate = read_body(call.body)?;
     let id = call.parameters.get("id");
     crud::find(call, &USERS, id).await?;
-    let hash = hashed(body.password).await?;
-    let address = body.email.map(|address| email(address.as_str())).transpose()?;
+    let hash = hashed(body.password).await;
     let _one_at_a_time = call.inner.members.lock().await;
     if body.active == Some(false) {
         keeps_an_administrator(call, |user, _| user != id).await?;
     }
     let change = |user: &mut UserBody| {
-        user.email = address.unwrap_or(std::mem::take(&mut user.email));
+        if let Some(email) = body.email {
+            user.email = email.into_string();
+        }
         if let Some(name) = body.name {
             user.name = name.into_string();
         }
@@ -112,29 +112,8 @@ async fn keeps_an_administrator(call: &Call<'_>, stays: impl Fn(&str, &str) -> b
     }
 }
 
-/// An address as it is compared: its mailbox is looked at no further, only who owns it can say.
-fn email(text: &str) -> Result<String, PublicError> {
-    let text = text.trim().to_lowercase();
-    let plausible = text.split_once('@').is_some_and(|(name, host)| {
-        !name.is_empty() && !host.is_empty() && !host.contains('@') && !text.contains(char::is_whitespace)
-    });
-    if plausible {
-        Ok(text)
-    } else {
-        Err(Code::ERR_NGROK_215.with("The field \"email\" cannot be used: it is no e-mail address."))
-    }
-}
-
-/// Shortest password that is taken: NIST SP 800-63B section 5.1.1.1.
-const PASSWORD_MIN: usize = 8;
-
-async fn hashed(chosen: Option<SecretString>) -> Result<Option<String>, PublicError> {
-    let Some(chosen) = chosen else { return Ok(None) };
-    if chosen.expose_secret().chars().count() < PASSWORD_MIN {
-        let text = format!("The field \"password\" cannot be used: it is shorter than {PASSWORD_MIN} characters.");
-        return Err(Code::ERR_NGROK_215.with(text));
-    }
-    Ok(Some(password::hash_chosen(chosen).await))
+async fn hashed(chosen: Option<Password>) -> Option<String> {
+    Some(password::hash_chosen(chosen?.0).await)
 }
 
 impl Kept for UserBody {

@@ -109,10 +109,7 @@ async fn settings_are_kept_and_what_is_not_served_is_refused() {
     running.done("PATCH", path, json!({"audit_retention_days": 31})).await;
     assert_eq!(running.done("GET", path, Value::Null).await["audit_retention_days"], 31);
     assert_eq!(running.refused("PATCH", path, json!({"audit_retention_days": 0})).await.1, "ERR_NGROK_215");
-    assert_eq!(
-        running.refused("PATCH", path, json!({"enforce_sso": true})).await,
-        (501, "ERR_PORTWAY_50101".to_owned())
-    );
+    assert_eq!(running.refused("PATCH", path, json!({"enforce_sso": true})).await, (400, "ERR_NGROK_215".to_owned()));
 }
 
 #[tokio::test]

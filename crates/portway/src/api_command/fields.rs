@@ -90,6 +90,10 @@ fn collect<'a>(
     let mut members: Vec<_> = object["properties"].as_object().into_iter().flatten().collect();
     members.sort_by_key(|(name, _)| !needed(name));
     for (name, member) in members {
+        // It says nothing, or is refused.
+        if member["deprecated"] == true {
+            continue;
+        }
         path.push(name.clone());
         let inner = reference(member);
         let kind = kind(resolved(inner, schemas), schemas);
@@ -128,10 +132,10 @@ fn kind(schema: &Value, schemas: &Schemas) -> Kind {
     } else if of_type("integer") || of_type("number") {
         Kind::Number
     } else if of_type("array") {
-        let entry = resolved(&schema["items"], schemas);
+        let entry = resolved(reference(&schema["items"]), schemas);
         if entry["type"] == "object" { Kind::Objects } else { Kind::List }
     } else if of_type("object") {
-        if schema.get("additionalProperties").is_some() { Kind::Map } else { Kind::Object }
+        if schema["additionalProperties"].is_object() { Kind::Map } else { Kind::Object }
     } else if schema["writeOnly"] == true {
         Kind::File { secret: true }
     } else if schema["maxLength"].as_u64() > Some(LONG_TEXT) {
