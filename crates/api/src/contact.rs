@@ -8,6 +8,9 @@ use crate::{Described, Fault, Input, Schemas, Text};
 /// Longest e-mail address in bytes (RFC 5321 section 4.5.3.1.3, without its brackets).
 const MAX_EMAIL_LEN: usize = 254;
 
+/// One `@`, and neither space nor control characters.
+const EMAIL: &str = "^[^@\\s\\u0000-\\u001f\\u007f-\\u009f]+@[^@\\s\\u0000-\\u001f\\u007f-\\u009f]+$";
+
 /// Longest URL in bytes.
 const MAX_URL_LEN: usize = 2048;
 
@@ -29,7 +32,7 @@ impl Email {
 
 impl Described for Email {
     fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$", "maxLength": MAX_EMAIL_LEN, "examples": ["me@example.com"]})
+        json!({"type": "string", "pattern": EMAIL, "maxLength": MAX_EMAIL_LEN, "examples": ["me@example.com"]})
     }
 }
 
@@ -37,7 +40,8 @@ impl Input for Email {
     fn read(value: Value) -> Result<Self, Fault> {
         let text = Text::<MAX_EMAIL_LEN>::read(value)?.into_string().trim().to_lowercase();
         let whole = text.split_once('@').is_some_and(|(name, host)| {
-            !name.is_empty() && !host.is_empty() && !host.contains('@') && !text.contains(char::is_whitespace)
+            let spaced = text.contains(|c: char| c.is_whitespace() || c.is_control());
+            !name.is_empty() && !host.is_empty() && !host.contains('@') && !spaced
         });
         if whole { Ok(Email(text)) } else { Err(Fault::invalid("it is no e-mail address")) }
     }

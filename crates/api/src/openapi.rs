@@ -98,7 +98,7 @@ fn parameters(spec: &Spec) -> Vec<Value> {
                 let number = json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE});
                 json!({"anyOf": [number, {"const": ""}], "default": MAX_PAGE})
             }
-            "id" => json!({"type": "array", "items": schema_in(spec.path), "maxItems": MAX_VALUES}),
+            "id" => json!({"type": "array", "items": schema_in_query(spec.path), "maxItems": MAX_VALUES}),
             "url" => json!({"type": "array", "items": {"type": "string"}, "maxItems": MAX_VALUES}),
             "before_id" => schema_in_query(listed(spec)),
             _ => json!({"type": "string", "format": "list-filter", "maxLength": MAX_FILTER_LEN}),

@@ -67,7 +67,7 @@ pub fn read_body<T: Input>(body: &[u8]) -> Result<T, portway_codes::PublicError>
             Code::ERR_PORTWAY_41302.with(format!("The body of the request is longer than {MAX_BODY_LEN} bytes."))
         );
     }
-    let value = if body.trim_ascii().is_empty() {
+    let value = if body.is_empty() {
         Value::Object(Map::new())
     } else {
         // The text of the error says where, and nothing of the body, which may hold secrets.
@@ -103,7 +103,7 @@ pub(crate) fn wrong_type(wanted: &str, value: &Value) -> Fault {
     Fault::invalid(format!("it is {found} instead of {wanted}"))
 }
 
-/// Free text of at most `MAX` bytes. Empty text is a value: it clears what was there.
+/// Free text of at most `MAX` bytes, without NUL. Empty text is a value: it clears what was there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<const MAX: usize>(String);
 
@@ -128,7 +128,7 @@ impl<const MAX: usize> Text<MAX> {
 impl<const MAX: usize> Described for Text<MAX> {
     fn schema(_: &mut Schemas) -> Value {
         // JSON schema counts characters; none is shorter than a byte, so longer ones are refused in any case.
-        json!({"type": "string", "maxLength": MAX})
+        json!({"type": "string", "maxLength": MAX, "pattern": "^[^\\u0000]*$"})
     }
 }
 
@@ -137,6 +137,8 @@ impl<const MAX: usize> Input for Text<MAX> {
         let text = text(value)?;
         match text.len() {
             len if len > MAX => Err(Fault::invalid(format!("it has {len} bytes, at most {MAX} are allowed"))),
+            // PostgreSQL keeps no such text.
+            _ if text.contains('\0') => Err(Fault::invalid("it has a NUL character")),
             _ => Ok(Text(text)),
         }
     }
@@ -150,7 +152,7 @@ impl<const MAX: usize> Input for Text<MAX> {
     }
 }
 
-/// Text that must not be empty, of at most `MAX` bytes.
+/// Text that must not be empty, of at most `MAX` bytes, without control characters: it stands in the lines of programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word<const MAX: usize>(String);
 
@@ -173,13 +175,17 @@ impl<const MAX: usize> Word<MAX> {
 
 impl<const MAX: usize> Described for Word<MAX> {
     fn schema(_: &mut Schemas) -> Value {
-        json!({"type": "string", "minLength": 1, "maxLength": MAX})
+        json!({"type": "string", "minLength": 1, "maxLength": MAX, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"})
     }
 }
 
 impl<const MAX: usize> Input for Word<MAX> {
     fn read(value: Value) -> Result<Self, Fault> {
-        Text::<MAX>::read(value).map(|text| Word(text.0))
+        let text = Text::<MAX>::read(value)?.0;
+        if text.contains(char::is_control) {
+            return Err(Fault::invalid("it has a control character"));
+        }
+        Ok(Word(text))
     }
 }
 

@@ -53,7 +53,7 @@ fn bodies_are_objects_in_json() {
     assert_eq!(read_body::<VaultUpdate>(deep.as_bytes()).map(drop).unwrap_err().code, Code::ERR_NGROK_213);
     let long = vec![b' '; MAX_BODY_LEN + 1];
     assert_eq!(read_body::<VaultUpdate>(&long).map(drop).unwrap_err().code, Code::ERR_PORTWAY_41302);
-    assert!(read_body::<VaultUpdate>(b" ").is_ok());
+    assert_eq!(read_body::<VaultUpdate>(b" ").unwrap_err().code, Code::ERR_NGROK_213);
 }
 
 #[test]
@@ -352,4 +352,12 @@ fn value() -> impl proptest::strategy::Strategy<Value = Value> {
                 .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
+}
+
+#[test]
+fn names_have_no_control_characters_and_texts_no_nul() {
+    refused::<ServiceUserCreate>(json!({"name": "a\u{1b}[2Jb"}), 215);
+    refused::<ServiceUserCreate>(json!({"name": "a\u{9b}2Jb"}), 215);
+    refused::<IpPolicyCreate>(json!({"description": "a\0b"}), 215);
+    assert_eq!(read::<IpPolicyCreate>(json!({"description": "a\n\tb"})).description.as_str(), "a\n\tb");
 }
