@@ -3,6 +3,7 @@
 //! Figures of a machine mean little by themselves, so every system is measured in every round, one after the other, and
 //! what counts are ratios inside one round. Everything runs on loopback and ends with the bench.
 
+mod api;
 mod goals;
 mod load;
 mod measure;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::load::Load;
@@ -43,6 +44,8 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask bench --quick
   cargo xtask bench --only direct,portway-tcp,rathole --rounds 3
+  cargo xtask bench api
+      calls of the REST API in a second on SQLite and PostgreSQL, and the time until the edge does what they say
   cargo xtask bench --agent node,go --rounds 3 --seconds 1
       the table for ngrok's SDKs of Node.js and Go, with ratios to Portway's own agent";
 
@@ -50,6 +53,9 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
+    /// What to measure instead of the way of visitors' bytes
+    #[arg(value_enum)]
+    subject: Option<Subject>,
     /// Rounds; each measures every system once
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -77,6 +83,13 @@ pub(crate) struct Options {
     programs: Option<PathBuf>,
 }
 
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Subject {
+    /// The REST API: calls in a second, and the time until the edge does what they say
+    Api,
+}
+
 /// Runs the bench.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let chosen = choose(&options.only, &options.agent)?;
@@ -87,12 +100,15 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if !options.no_build && options.programs.is_none() {
         build(workspace);
     }
-    let agents = chosen.iter().filter_map(|system| if let System::Sdk(agent) = system { Some(*agent) } else { None });
-    let sdks = Sdks::install(workspace, agents);
     allow_many_files();
     let scratch = tempfile::Builder::new().prefix("portway-bench-").tempdir().context("making a folder")?;
     let scratch = scratch.path();
     program::end_on_signals(scratch.to_path_buf())?;
+    if options.subject == Some(Subject::Api) {
+        return api::run(workspace, options, &programs, scratch);
+    }
+    let agents = chosen.iter().filter_map(|system| if let System::Sdk(agent) = system { Some(*agent) } else { None });
+    let sdks = Sdks::install(workspace, agents);
     let load = Load::new(scratch)?;
     let nginx = Nginx::new(scratch)?;
     let keys = KeyPair::make(scratch)?;

@@ -17,6 +17,9 @@ use crate::error::BindError;
 use crate::link::Link;
 use crate::status::EndpointState;
 
+/// Codes of an endpoint whose address or name was taken back from the account. Somebody wanted that, so it is not asked for again at once.
+const TAKEN_BACK: [&str; 3] = ["ERR_NGROK_307", "ERR_NGROK_318", "ERR_NGROK_319"];
+
 /// How the caller that asked for an endpoint learns the first answer.
 pub(crate) type Reply = oneshot::Sender<Result<(), BindError>>;
 
@@ -142,7 +145,8 @@ impl Registrations {
         self.handle_gone(link, closed.endpoint);
         if let Some(slot) = self.slots.values_mut().find(|slot| slot.handle == Some(closed.endpoint)) {
             slot.handle = None;
-            slot.offline(format!("{} {}", closed.text, closed.code), true);
+            let retryable = !TAKEN_BACK.contains(&closed.code.as_str());
+            slot.offline(format!("{} {}", closed.text, closed.code), retryable);
         }
     }
 

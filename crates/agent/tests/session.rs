@@ -287,6 +287,18 @@ async fn a_refused_rebind_is_tried_again_and_does_not_end_the_session() {
 }
 
 #[tokio::test]
+async fn what_was_taken_back_is_not_asked_for_at_once() {
+    let edge = FakeEdge::start().await;
+    let (agent, _endpoint, mut link, handle) = soon(online(&edge, &echo().await)).await;
+    let closed = EndpointClosed { endpoint: handle, code: "ERR_NGROK_319".to_owned(), text: "deleted".to_owned() };
+    link.say(edge_message::Message::EndpointClosed(closed)).await;
+    let asked = tokio::time::timeout(Duration::from_millis(500), link.bind()).await;
+    assert!(asked.is_err(), "{asked:?}");
+    let EndpointState::Refused { error } = agent.endpoints()[0].state.clone() else { panic!("it is not offline") };
+    assert_eq!(error, "deleted ERR_NGROK_319");
+}
+
+#[tokio::test]
 async fn go_away_moves_over_without_cutting_a_stream() {
     let edge = FakeEdge::start().await;
     let (_agent, _endpoint, mut old, handle) = soon(online(&edge, &echo().await)).await;

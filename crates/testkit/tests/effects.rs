@@ -210,8 +210,9 @@ async fn a_reserved_domain_is_its_accounts_with_everything_below() -> Result<()>
     let _endpoint = world.serve(&owner, &url).await?;
     until(&world.client, &url, 200).await?;
 
-    // It serves on as a name that nobody has reserved, until somebody else takes it.
+    // What is served there goes offline, and may come back as a name that nobody has reserved until somebody else takes it.
     world.cluster.done("DELETE", &format!("/reserved_domains/{}", text(&domain, "id")), Value::Null).await?;
+    assert!(until(&world.client, &url, 404).await?.contains("ERR_NGROK_3200"));
     let (status, _) =
         world.cluster.api_as(&key, "POST", "/reserved_domains", json!({"domain": "other.portway.localhost"})).await?;
     assert_eq!(status, 201);

@@ -63,12 +63,24 @@ impl Load {
 
     /// Sends requests over `connections` for `time`; with `close`, each over a connection of its own.
     pub(super) fn requests(&self, url: &str, connections: usize, time: Duration, close: bool) -> Result<Requests> {
+        let headers = if close { &["Connection: close".to_owned()][..] } else { &[] };
+        self.requests_with(url, connections, time, headers)
+    }
+
+    /// Sends requests with these headers over `connections` for `time`.
+    pub(super) fn requests_with(
+        &self,
+        url: &str,
+        connections: usize,
+        time: Duration,
+        headers: &[String],
+    ) -> Result<Requests> {
         let mut wrk = Command::new(&self.wrk);
         let threads = connections.min(2);
         wrk.arg(format!("-c{connections}")).arg(format!("-t{threads}")).arg(format!("-d{}s", time.as_secs().max(1)));
         wrk.arg("-s").arg(&self.script).args(["--timeout", "10s"]);
-        if close {
-            wrk.args(["-H", "Connection: close"]);
+        for header in headers {
+            wrk.args(["-H", header]);
         }
         let output = wrk.arg(url).output().context("starting wrk")?;
         let text = String::from_utf8_lossy(&output.stdout);
@@ -137,7 +149,7 @@ impl Load {
 }
 
 /// Whether an answer has arrived with as much body as its head says; one without a length is complete with its head.
-fn complete(answer: &[u8]) -> bool {
+pub(super) fn complete(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
     let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
     let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());

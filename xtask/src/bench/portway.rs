@@ -15,7 +15,7 @@ use crate::program::{Program, wait_for};
 /// How long the server may take until its ready line.
 const START: Duration = Duration::from_secs(30);
 /// How long idle agents may take until all of them are connected.
-const HELD: Duration = Duration::from_secs(60);
+const HELD: Duration = Duration::from_secs(120);
 /// Ports the server may use for TCP endpoints.
 const TCP_PORTS: u16 = 400;
 
@@ -73,6 +73,15 @@ pub(super) struct Portway {
 impl Portway {
     /// Starts `program server` on a data directory of its own and waits for the ready line.
     pub(super) fn start(program: &Path, scratch: &Path) -> Result<Self> {
+        Self::start_with(program, scratch, &[])
+    }
+
+    /// The same with its state in the database at `url`.
+    pub(super) fn start_on(program: &Path, scratch: &Path, url: &str) -> Result<Self> {
+        Self::start_with(program, scratch, &["--database-url", url])
+    }
+
+    fn start_with(program: &Path, scratch: &Path, flags: &[&str]) -> Result<Self> {
         let data = scratch.join("data");
         let first_tcp_port = free_range()?;
         let mut command = Self::command(program, scratch);
@@ -81,7 +90,7 @@ impl Portway {
             command.args([flag, "127.0.0.1:0"]);
         }
         command.arg("--tcp-ports").arg(format!("{first_tcp_port}-{}", first_tcp_port + TCP_PORTS - 1));
-        command.args(["--log-level", "warn"]);
+        command.args(["--log-level", "warn"]).args(flags);
         let mut server = Program::start("portway-server", scratch, &mut command)?;
         let ready = wait_for("the server of portway", START, || {
             server.alive()?;
@@ -135,9 +144,21 @@ impl Portway {
         Self::command(&self.program, &self.scratch)
     }
 
+    /// Starts an agent called `name` that publishes the port `upstream` at `url`.
+    pub(super) fn agent_of(&self, name: &str, authtoken: &str, url: &str, upstream: u16) -> Result<Program> {
+        let mut command = self.agent();
+        command.args(["http", &format!("127.0.0.1:{upstream}"), "--url", url]);
+        self.log_in_with(&mut command, authtoken)?;
+        Program::start(name, &self.scratch, &mut command)
+    }
+
     /// Flags that tell an agent where to go and who it is.
     fn log_in(&self, command: &mut Command) -> Result<()> {
-        command.args(["--authtoken", self.fact("authtoken")?, "--connect-url", self.fact("connect_addr")?]);
+        self.log_in_with(command, self.fact("authtoken")?)
+    }
+
+    fn log_in_with(&self, command: &mut Command, authtoken: &str) -> Result<()> {
+        command.args(["--authtoken", authtoken, "--connect-url", self.fact("connect_addr")?]);
         command.arg("--ca").arg(&self.ca).args(["--log", "stdout", "--log-format", "json"]);
         Ok(())
     }
@@ -159,7 +180,7 @@ impl Portway {
         self.facts[key].as_str().with_context(|| format!("neither bootstrap.json nor the ready line has {key}"))
     }
 
-    fn port(&self, key: &str) -> Result<u16> {
+    pub(super) fn port(&self, key: &str) -> Result<u16> {
         let address = self.fact(key)?;
         let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
         port.with_context(|| format!("{key} has no port: {address}"))
