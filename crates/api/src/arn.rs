@@ -11,6 +11,9 @@ const MAX_ARN_LEN: usize = 2048;
 
 /// Checks `arn:partition:service:region:account:resource`.
 fn check(arn: &str, service: &str, resource: &str) -> Result<(), Fault> {
+    if !arn.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Fault::coded(Code::ERR_NGROK_5120, "it has characters that no ARN has"));
+    }
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [start, partition, its_service, region, account, its_resource] = parts[..] else {
         return Err(Fault::coded(Code::ERR_NGROK_5120, "it is not an ARN"));
@@ -28,7 +31,7 @@ fn check(arn: &str, service: &str, resource: &str) -> Result<(), Fault> {
         return Err(Fault::coded(Code::ERR_NGROK_5119, format!("its service is not {service}")));
     }
     match its_resource.strip_prefix(resource) {
-        Some(name) if !name.is_empty() && !arn.contains(char::is_whitespace) => Ok(()),
+        Some(name) if !name.is_empty() => Ok(()),
         _ => Err(Fault::coded(Code::ERR_NGROK_5130, format!("its resource does not begin with \"{resource}\""))),
     }
 }
@@ -36,6 +39,14 @@ fn check(arn: &str, service: &str, resource: &str) -> Result<(), Fault> {
 /// Whether names of a service have a region and an account. Roles and buckets belong to no region, buckets not even to an account.
 fn shape(service: &str) -> (bool, bool) {
     (!matches!(service, "iam" | "s3"), service != "s3")
+}
+
+/// What [`check`] says, as a regular expression.
+fn pattern(service: &str, resource: &str) -> String {
+    let (regional, owned) = shape(service);
+    let region = if regional { "[!-9;-~]+" } else { "" };
+    let account = if owned { "[0-9]{12}" } else { "" };
+    format!("^arn:(aws|aws-cn|aws-us-gov):{service}:{region}:{account}:{resource}[!-~]+$")
 }
 
 macro_rules! arns {
@@ -53,12 +64,7 @@ macro_rules! arns {
 
         impl Described for $name {
             fn schema(_: &mut Schemas) -> Value {
-                let (region, account) = shape($service);
-                let (region, account) =
-                    (if region { "[^:\\s]+" } else { "" }, if account { "[0-9]{12}" } else { "" });
-                let pattern =
-                    format!("^arn:(aws|aws-cn|aws-us-gov):{}:{region}:{account}:{}\\S+$", $service, $resource);
-                json!({"type": "string", "pattern": pattern, "maxLength": MAX_ARN_LEN, "examples": [$example]})
+                json!({"type": "string", "pattern": pattern($service, $resource), "maxLength": MAX_ARN_LEN, "examples": [$example]})
             }
         }
 
