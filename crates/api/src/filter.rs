@@ -129,6 +129,11 @@ impl FilterScope {
         let there = self.barred.iter().any(|(barred, _)| *barred == name);
         Err(if there { FilterFault::Barred(short) } else { FilterFault::Unknown(short) })
     }
+
+    /// Whether there are fields with this name and more behind a dot.
+    fn has_below(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    }
 }
 
 /// A filter of events in a request. Its fields depend on the type of events, so it is checked with that.

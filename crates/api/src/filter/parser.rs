@@ -204,6 +204,8 @@ impl Parser<'_> {
             let Some(Token::Name(part)) = self.tokens.next() else { return Err(syntax("a dot has no name behind it")) };
             path = if path.is_empty() { part } else { format!("{path}.{part}") };
             match self.scope.field(&path) {
+                // Of a name that longer ones begin with, as ip_policy of ip_policy.id: no such field has methods.
+                Ok(_) if self.next_is(".") && self.scope.has_below(&path) => {}
                 Ok(field) => return Ok(Expression::Field(field)),
                 Err(fault) if !self.next_is(".") => return Err(fault),
                 Err(_) => {}
