@@ -14,8 +14,9 @@ const SCOPE: FilterScope = FilterScope::list(fields![
     "pooling_enabled",
     "bindings",
     "binding" = "bindings",
-    "principal" = "principal.id",
     "principal.id",
+    "credential" = "credential.id",
+    "credential.id",
     "region",
     "nothing",
 ]);
@@ -27,7 +28,7 @@ fn now() -> Timestamp {
 fn matches(filter: &str) -> bool {
     let object = json!({
         "id": "ep_1", "created_at": "2025-06-01T12:00:00Z", "metadata": "{\"a\": \"b\"}", "type": "ephemeral", "port": 443,
-        "pooling_enabled": true, "bindings": ["public"], "principal": {"id": "usr_1"}, "region": "eu", "nothing": null,
+        "pooling_enabled": true, "bindings": ["public"], "principal": {"id": "usr_1"}, "credential": {"id": "cr_1"}, "region": "eu", "nothing": null,
     });
     SCOPE.read(filter).unwrap_or_else(|error| panic!("{filter}: {error}")).matches(&object, now())
 }
@@ -59,7 +60,8 @@ fn what_holds() {
         "obj.created_at > timestamp(time.now).subtract(\"8d12h1s\")",
         "timestamp(time.now).add(\"1s\") > timestamp(time.now)",
         "obj.principal.id == \"usr_1\"",
-        "obj.principal == \"usr_1\"",
+        "obj.credential.id == \"cr_1\"",
+        "obj.credential == \"cr_1\"",
         "obj.type == \"agent\"",
         "obj.type == \"ephemeral\"",
         "obj.type in [\"cloud\", \"agent\"]",
