@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portway_bus::Topic;
-use portway_store::{Health, PAGE_MAX, Store, StoreError, Timestamp};
+use portway_store::{FORGOTTEN_AT_ONCE, Health, PAGE_MAX, Store, StoreError, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
@@ -39,8 +39,9 @@ const ABSENT_EVERY: Duration = Duration::from_secs(1);
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Changes remembered: an edge that was away for an hour of busy days continues without a snapshot. About 10 MB.
 const CHANGES_KEPT: u64 = 100_000;
-/// Entries of the audit log that are remembered: a year of a busy installation. About 2 GB at the very most that usual resources make.
-const AUDIT_KEPT: u64 = 1_000_000;
+/// Entries of an account's audit log that are remembered: half a thousand changes each day of a year. About 400 MB at the very most that
+/// usual resources make.
+const AUDIT_KEPT: u64 = 200_000;
 
 /// A control plane on its data directory.
 #[derive(Debug)]
@@ -331,7 +332,7 @@ impl Control {
         }
     }
 
-    /// Forgets what is older in the audit logs than their accounts want.
+    /// Forgets what is older in the audit logs than their accounts want, and what is more than any may have.
     async fn forget_audits(&self) -> Result<(), StoreError> {
         let store = &self.service.inner.store;
         let mut before = None;
@@ -341,7 +342,9 @@ impl Control {
                 let settings = store.resource(&account.id, SETTINGS, &settings_id(&account.id)).await?;
                 let settings: AccountSettings = settings.as_ref().and_then(|kept| read(kept).ok()).unwrap_or_default();
                 let days = Duration::from_secs(u64::from(settings.audit_retention_days) * 24 * 60 * 60);
-                store.forget_audit(&account.id, Timestamp::now() - days).await?;
+                let until = Timestamp::now() - days;
+                while store.forget_audit(&account.id, until).await? == FORGOTTEN_AT_ONCE {}
+                while store.prune_audit(&account.id, AUDIT_KEPT).await? == FORGOTTEN_AT_ONCE {}
             }
             match accounts.last() {
                 Some(last) if accounts.len() == PAGE_MAX as usize => before = Some(last.id),
@@ -359,9 +362,6 @@ impl Control {
             }
             if let Err(error) = self.service.inner.store.prune_feed(CHANGES_KEPT).await {
                 tracing::error!(%error, "old changes cannot be forgotten");
-            }
-            if let Err(error) = self.service.inner.store.prune_audit(AUDIT_KEPT).await {
-                tracing::error!(%error, "old entries of the audit log cannot be forgotten");
             }
         }
     }

@@ -22,15 +22,17 @@ const PAGE_BEFORE: &str = select!("WHERE account_id = $1 AND seq < $3 ORDER BY s
 // Writers follow each other, so that no two see the same maximum.
 const ADD: &str = "INSERT INTO audit (seq, account_id, at_ms, who, address, action, kind, id, before_json, after_json, credential, \
      operation) VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM audit), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-const NEWEST: &str = "SELECT coalesce(max(seq), 0) AS seq, coalesce(min(seq), 0) AS first FROM audit";
-const PRUNE: &str = "DELETE FROM audit WHERE seq <= $1";
+/// The newest of an account's entries behind the first $2.
+const SURPLUS: &str = "SELECT seq FROM audit WHERE account_id = $1 ORDER BY seq DESC LIMIT 1 OFFSET $2";
+const PRUNE: &str = "DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE account_id = $1 AND seq <= $2 \
+     AND seq < (SELECT max(seq) FROM audit) ORDER BY seq LIMIT $3)";
 
 const OLD: &str = "SELECT seq FROM audit WHERE account_id = $1 AND at_ms < $2 ORDER BY seq LIMIT $3";
 const FORGET: &str = "DELETE FROM audit WHERE seq IN (SELECT seq FROM audit WHERE account_id = $1 AND at_ms < $2 \
      AND seq < (SELECT max(seq) FROM audit) ORDER BY seq LIMIT $3)";
 
 /// Entries that are forgotten in one transaction: other writers wait for it.
-pub const FORGOTTEN_AT_ONCE: i64 = 10_000;
+pub const FORGOTTEN_AT_ONCE: u64 = 10_000;
 
 /// What the caller says of a change. The texts are kept as they are: what must not be read later, secrets first of all, does not belong
 /// into them.
@@ -101,7 +103,8 @@ impl Store {
     /// It happens or it does not.
     pub async fn forget_audit(&self, account: &AccountId, until: Timestamp) -> Result<u64, StoreError> {
         self.named(async {
-            let forget = |sql| query(sql).bind(account.to_string()).bind(until.millis()).bind(FORGOTTEN_AT_ONCE);
+            let forget =
+                |sql| query(sql).bind(account.to_string()).bind(until.millis()).bind(signed(FORGOTTEN_AT_ONCE));
             if forget(OLD).fetch_optional(&mut self.reader().await?).await?.is_none() {
                 return Ok(0);
             }
@@ -113,23 +116,23 @@ impl Store {
         .await
     }
 
-    /// Forgets all but the newest `keep` entries of the installation; at least the newest one stays, so that numbers go on.
+    /// Forgets the account's oldest entries beyond the newest `keep`, at most [`FORGOTTEN_AT_ONCE`] of them; returns how many. The newest
+    /// entry of the installation stays, so that numbers go on.
     ///
     /// # Errors
     /// When the database cannot be written.
     ///
     /// # Cancel safety
     /// It happens or it does not.
-    pub async fn prune_audit(&self, keep: u64) -> Result<(), StoreError> {
+    pub async fn prune_audit(&self, account: &AccountId, keep: u64) -> Result<u64, StoreError> {
         self.named(async {
-            let row = query(NEWEST).fetch_one(&mut self.reader().await?).await?;
-            let last = unsigned(&row, "seq")?.saturating_sub(keep.max(1));
-            if last < unsigned(&row, "first")?.max(1) {
-                return Ok(());
-            }
+            let surplus = query(SURPLUS).bind(account.to_string()).bind(signed(keep));
+            let Some(row) = surplus.fetch_optional(&mut self.reader().await?).await? else { return Ok(0) };
             let mut tx = self.write().await?;
-            query(PRUNE).bind(signed(last)).execute(&mut tx).await?;
-            tx.commit().await
+            let prune = query(PRUNE).bind(account.to_string()).bind(signed(unsigned(&row, "seq")?));
+            let forgotten = prune.bind(signed(FORGOTTEN_AT_ONCE)).execute(&mut tx).await?;
+            tx.commit().await?;
+            Ok(forgotten)
         })
         .await
     }

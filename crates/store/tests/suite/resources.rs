@@ -197,9 +197,10 @@ async fn every_change_is_in_the_log_of_its_account(engine: Engine) {
     let older = store.audit_log(&account_id(1), Some(log[1].seq), 10).await.unwrap();
     assert_eq!(older[0], log[2]);
     assert_eq!(store.audit_log(&account_id(2), None, 10).await.unwrap().len(), 1);
-    store.prune_audit(2).await.unwrap();
+    assert_eq!(store.prune_audit(&account_id(1), 2).await.unwrap(), 3);
     assert_eq!(store.audit_log(&account_id(1), None, 10).await.unwrap(), log[..2]);
-    store.prune_audit(0).await.unwrap();
+    assert_eq!(store.audit_log(&account_id(2), None, 10).await.unwrap().len(), 1, "others keep theirs");
+    assert_eq!(store.prune_audit(&account_id(1), 0).await.unwrap(), 1);
     create(&store, new("rd_3", 1, content("1", &[], &[]))).await;
     let log = store.audit_log(&account_id(1), None, 10).await.unwrap();
     assert_eq!(log.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [7, 6], "numbers go on");
