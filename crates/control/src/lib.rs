@@ -27,6 +27,7 @@ mod rest;
 mod seal;
 mod service;
 mod ssh_signing;
+mod turns;
 mod watch;
 mod x509;
 

@@ -134,7 +134,7 @@ impl RestApi {
         let Shared { inner, admission, budgets, .. } = &*self.shared;
         let caller = caller::find(inner, &api_key(headers)?).await?;
         admission.admit(&inner.store, caller.account, peer).await?;
-        budgets.spend(caller.account, peer)?;
+        let _under_way = budgets.spend(caller.account, peer)?;
         check_version(headers)?;
         let body = &body.await?;
         check_content(headers, operation, body)?;

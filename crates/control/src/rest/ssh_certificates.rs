@@ -1,6 +1,7 @@
 //! SSH certificate authorities, and the certificates that they sign for hosts and users.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use portway_api::{
     SshCertificateAuthorityCreate, SshCertificateAuthorityUpdate, SshHostCertificateCreate, SshHostCertificateUpdate,
@@ -9,7 +10,6 @@ use portway_api::{
 use portway_codes::{Code, PublicError};
 use portway_names::{SshCertificateAuthorityId, SshHostCertificateId, SshUserCertificateId};
 use portway_store::Referrer;
-use tokio::sync::Semaphore;
 
 use super::call::{Answer, Call, time};
 use super::crud;
@@ -18,6 +18,7 @@ use super::refusal::{damaged, unreadable};
 use crate::kept::ssh::{Signed, SshCertificateAuthority, SshHostCertificate, SshUserCertificate};
 use crate::random;
 use crate::ssh_signing::{KeyChoice, Order, make_key, read_key, sign};
+use crate::turns::Turns;
 
 static AUTHORITY: Kind = Kind::of::<SshCertificateAuthority>();
 static HOST: Kind = Kind::of::<SshHostCertificate>();
@@ -29,8 +30,8 @@ const USER_LIFETIME: i64 = 24 * 60 * 60;
 /// What users may do when nothing else is said.
 const USER_EXTENSIONS: [&str; 2] = ["permit-pty", "permit-user-rc"];
 
-/// Computations at once. A large RSA key takes a processor for seconds; visitors need the others.
-static COMPUTING: Semaphore = Semaphore::const_new(1);
+/// Computations happen one at a time: a large RSA key takes a processor for seconds, and visitors need the others.
+static COMPUTING: LazyLock<Turns> = LazyLock::new(Turns::default);
 
 pub(crate) async fn authorities(call: &Call<'_>) -> Result<Answer, PublicError> {
     if call.verb() != "create" {
@@ -39,7 +40,7 @@ pub(crate) async fn authorities(call: &Call<'_>) -> Result<Answer, PublicError> 
     let body: SshCertificateAuthorityCreate = read_body(call.body)?;
     let choice =
         KeyChoice { kind: body.private_key_type, curve: body.elliptic_curve, bits: body.key_size.map(|size| size.0) };
-    let key = compute(move || make_key(choice)).await?;
+    let key = compute(call, move || make_key(choice)).await?;
     let id = (AUTHORITY.fresh_id)(random::ksuid(call.now));
     let kept = SshCertificateAuthority {
         description: body.description.into_string(),
@@ -142,22 +143,23 @@ async fn signed<const D: usize, const M: usize>(
         principals,
         valid_after,
         valid_until,
-        certificate: compute(move || sign(&private, order)).await?,
+        certificate: compute(call, move || sign(&private, order)).await?,
     })
 }
 
 /// Computes away from the threads that serve.
 async fn compute<T: Send + 'static>(
+    call: &Call<'_>,
     work: impl FnOnce() -> Result<T, ssh_key::Error> + Send + 'static,
 ) -> Result<T, PublicError> {
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(%error, "an SSH key or certificate could not be made");
         Code::ERR_NGROK_802.plain()
     };
-    let alone = COMPUTING.acquire().await.map_err(|error| failed(&error))?;
+    let turn = COMPUTING.wait(call.caller.account).await;
     let work = move || {
         // It goes on when the caller is gone.
-        let _alone = alone;
+        let _turn = turn;
         work()
     };
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| failed(&error))?;
