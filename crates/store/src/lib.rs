@@ -53,5 +53,5 @@ pub use reserved::{HostConflict, RESERVED_ADDR, ReservedName};
 pub use resource_changes::{Change, Content, NewResource};
 pub use resource_error::ResourceError;
 pub use resource_limits::{RESOURCE_BODY_MAX, RESOURCE_KEYS_MAX, RESOURCE_REFS_MAX, RESOURCE_TEXT_MAX};
-pub use resources::{Followed, PAGE_MAX, Resource};
+pub use resources::{Followed, PAGE_MAX, Resource, WithNeeds};
 pub use timestamp::Timestamp;

@@ -32,6 +32,12 @@ macro_rules! select_followed {
 
 const BY_ID: &str = select!("WHERE r.id = $1");
 const BY_KEY: &str = select!("JOIN resource_keys k ON k.id = r.id WHERE k.kind = $1 AND k.key = $2");
+const WITH_NEEDS: &str = concat!(
+    "WITH RECURSIVE needs (id, depth) AS (SELECT k.id, 0 FROM resource_keys k WHERE k.kind = $1 AND k.key = $2 ",
+    "UNION SELECT f.target, n.depth + 1 FROM needs n JOIN resource_refs f ON f.id = n.id WHERE n.depth < 2) ",
+    "SELECT r.id, r.kind, r.account_id, r.version, r.body, r.followed, r.created_ms, r.updated_ms, a.suspended ",
+    "FROM needs n JOIN resources r ON r.id = n.id JOIN accounts a ON a.id = r.account_id ORDER BY n.depth"
+);
 const FIRST_PAGE: &str = select!("WHERE r.account_id = $1 AND r.kind = $2 ORDER BY r.id DESC LIMIT $3");
 const PAGE_BEFORE: &str = select!("WHERE r.account_id = $1 AND r.kind = $2 AND r.id < $4 ORDER BY r.id DESC LIMIT $3");
 const NEEDING: &str = select!(
@@ -73,6 +79,17 @@ pub struct Followed {
     pub resource: Resource,
     /// The name of its account.
     pub account_name: String,
+}
+
+/// A resource, and what has to be there with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithNeeds {
+    /// The resource.
+    pub resource: Resource,
+    /// Whether its account is suspended.
+    pub suspended: bool,
+    /// What it refers to, and what that refers to, whose ever they are.
+    pub needs: Vec<Resource>,
 }
 
 impl Store {
@@ -130,6 +147,24 @@ impl Store {
             let mut reader = self.reader().await?;
             let row = query(BY_KEY).bind(kind).bind(key).fetch_optional(&mut reader).await?;
             row.as_ref().map(resource).transpose()
+        })
+        .await
+    }
+
+    /// The resource of this kind that has this key, with everything that says whether it counts: one question to the database instead of one
+    /// for each of them.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn resource_by_key_with_needs(&self, kind: &str, key: &str) -> Result<Option<WithNeeds>, StoreError> {
+        self.named(async {
+            let rows = query(WITH_NEEDS).bind(kind).bind(key).fetch_all(&mut self.reader().await?).await?;
+            let Some((first, needs)) = rows.split_first() else { return Ok(None) };
+            Ok(Some(WithNeeds {
+                resource: resource(first)?,
+                suspended: first.get("suspended")?,
+                needs: needs.iter().map(resource).collect::<Result<_, _>>()?,
+            }))
         })
         .await
     }

@@ -182,6 +182,9 @@ where
 /// Whether a connection may be used again. After some failures, a full disk among them, SQLite undoes the whole transaction by itself; the
 /// ROLLBACK that follows then fails, and the driver believes for ever that a transaction is open and refuses to begin another.
 async fn usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if !connection.is_in_transaction() {
+        return Ok(true);
+    }
     // What dropping a transaction asked for comes before this.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())

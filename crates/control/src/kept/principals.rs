@@ -7,7 +7,8 @@ use std::fmt;
 
 use portway_api::{DeveloperRole, TeamRole};
 use portway_names::{AccountId, ApiKeyId, BotUserId, CredentialId, IdError, ServiceUserId, SshCredentialId, UserId};
-use portway_store::{Digest, Resource, Store, StoreError};
+use portway_store::{Digest, Store, StoreError, WithNeeds};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::kept::{BodyFault, read};
@@ -182,28 +183,27 @@ pub(crate) fn membership_key(account: &AccountId, user: &str) -> String {
 
 /// Whose the API key with this digest is. They are found when they may call at all: the owner is active, and so is the account.
 pub(crate) async fn caller(store: &Store, digest: &Digest) -> Result<Principal, NoCaller> {
-    let found = store.resource_by_key(API_KEY, &digest.to_string()).await?.ok_or(NoCaller::Unknown)?;
-    let key: ApiKeyBody = read(&found)?;
+    let found = store.resource_by_key_with_needs(API_KEY, &digest.to_string()).await?.ok_or(NoCaller::Unknown)?;
+    let key: ApiKeyBody = read(&found.resource)?;
     // The index found it by its beginning, in a time that says how long that is; from here on nothing does.
     if aws_lc_rs::constant_time::verify_slices_are_equal(key.digest.as_bytes(), digest.as_bytes()).is_err() {
         return Err(NoCaller::Unknown);
     }
-    if store.account(&found.account).await?.is_none_or(|account| account.suspended) {
+    if found.suspended {
         return Err(NoCaller::AccountSuspended);
     }
     let owner = stored_owner(&key.owner_id);
     match owner.parse() {
-        Ok(id) => service_user(store, &found, id).await,
-        Err(_) => member(store, &found, owner.parse()?).await,
+        Ok(id) => service_user(&found, id),
+        Err(_) => member(&found, owner.parse()?),
     }
 }
 
-async fn service_user(store: &Store, key: &Resource, id: ServiceUserId) -> Result<Principal, NoCaller> {
-    let found = store.resource(&key.account, SERVICE_USER, &id.to_string()).await?.ok_or(NoCaller::OwnerInactive)?;
-    let ServiceUserBody { active: true, .. } = read(&found)? else { return Err(NoCaller::OwnerInactive) };
+fn service_user(key: &WithNeeds, id: ServiceUserId) -> Result<Principal, NoCaller> {
+    let ServiceUserBody { active: true, .. } = needed(key, SERVICE_USER)? else { return Err(NoCaller::OwnerInactive) };
     Ok(Principal {
-        account: key.account,
-        api_key: key.id.parse()?,
+        account: key.resource.account,
+        api_key: key.resource.id.parse()?,
         owner: Owner::ServiceUser(id),
         // Programs have no roles: they do what a developer may do.
         developer: DeveloperRole::ReadWrite,
@@ -212,20 +212,23 @@ async fn service_user(store: &Store, key: &Resource, id: ServiceUserId) -> Resul
     })
 }
 
-async fn member(store: &Store, key: &Resource, id: UserId) -> Result<Principal, NoCaller> {
-    let user = store.resource_of_any_account(USER, &id.to_string()).await?.ok_or(NoCaller::OwnerInactive)?;
-    let UserBody { active: true, .. } = read(&user)? else { return Err(NoCaller::OwnerInactive) };
-    let membership = membership_key(&key.account, &user.id);
-    let membership = store.resource_by_key(MEMBERSHIP, &membership).await?.ok_or(NoCaller::OwnerInactive)?;
-    let membership: MembershipBody = read(&membership)?;
+fn member(key: &WithNeeds, id: UserId) -> Result<Principal, NoCaller> {
+    let UserBody { active: true, .. } = needed(key, USER)? else { return Err(NoCaller::OwnerInactive) };
+    let membership: MembershipBody = needed(key, MEMBERSHIP)?;
     Ok(Principal {
-        account: key.account,
-        api_key: key.id.parse()?,
+        account: key.resource.account,
+        api_key: key.resource.id.parse()?,
         owner: Owner::User(id),
         developer: membership.developer,
         team: membership.team,
         administrator: membership.administrator,
     })
+}
+
+/// What a key refers to: its owner, or the membership by which the owner has it and then the owner.
+fn needed<T: DeserializeOwned>(key: &WithNeeds, kind: &str) -> Result<T, NoCaller> {
+    let found = key.needs.iter().find(|needed| needed.kind == kind).ok_or(NoCaller::OwnerInactive)?;
+    Ok(read(found)?)
 }
 
 #[cfg(test)]

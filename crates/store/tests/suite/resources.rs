@@ -206,6 +206,18 @@ async fn every_change_is_in_the_log_of_its_account(engine: Engine) {
     assert_eq!(log.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [7, 6], "numbers go on");
 }
 
+async fn a_resource_is_found_with_what_it_needs(engine: Engine) {
+    let store = engine.filled().await;
+    create(&store, new("beyond", 1, content("beyond", &[], &[]))).await;
+    create(&store, new("far", 1, content("far", &[], &["beyond"]))).await;
+    create(&store, new("near", 1, content("near", &[], &["far"]))).await;
+    create(&store, new("key", 1, content("key", &["k"], &["near"]))).await;
+    let found = store.resource_by_key_with_needs("domain", "k").await.unwrap().unwrap();
+    let needs: Vec<&str> = found.needs.iter().map(|needed| needed.id.as_str()).collect();
+    assert_eq!((found.resource.id.as_str(), found.suspended, needs), ("key", false, vec!["near", "far"]));
+    assert_eq!(store.resource_by_key_with_needs("domain", "other").await.unwrap(), None);
+}
+
 async fn edges_hear_of_the_kinds_they_follow(engine: Engine) {
     let store = engine.filled().await;
     create(&store, new("rd_quiet", 1, content("{}", &[], &[]))).await;
@@ -299,6 +311,7 @@ on_every_engine!(
     the_ids_of_what_changed_are_known_as_far_as_the_feed_reaches_back,
     what_is_in_use_is_not_deleted_unless_the_caller_insists,
     every_change_is_in_the_log_of_its_account,
+    a_resource_is_found_with_what_it_needs,
     edges_hear_of_the_kinds_they_follow,
     what_is_too_long_is_named,
     no_update_is_lost_among_writers,

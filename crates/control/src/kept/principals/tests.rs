@@ -3,7 +3,7 @@
 use portway_api::{DeveloperRole, TeamRole};
 use portway_names::{AccountId, ApiKeyId, Ksuid, MembershipId, ServiceUserId, UserId};
 use portway_store::{
-    Account, AccountChange, Audit, Content, Digest, InUse, NewResource, ResourceError, Store, Timestamp,
+    Account, AccountChange, Audit, Content, Digest, InUse, NewResource, Resource, ResourceError, Store, Timestamp,
 };
 
 use super::*;
