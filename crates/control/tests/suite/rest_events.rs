@@ -169,7 +169,9 @@ async fn changes_at_the_same_time_do_not_undo_one_another() {
     let path = format!("/event_subscriptions/{}", subscription["id"].as_str().unwrap());
     let sources = &format!("{path}/sources");
     let types: Vec<String> = portway_api::EventType::all().into_iter().filter(|name| name.contains("ed.v0")).collect();
-    let types: Vec<&str> = types.iter().map(String::as_str).filter(|name| !name.starts_with("tcp_conn")).collect();
+    let types = types.iter().map(String::as_str).filter(|name| !name.starts_with("tcp_conn"));
+    // No more than an account may have under way.
+    let types: Vec<&str> = types.take(30).collect();
     let added = join_all(types.iter().map(|kind| running.call("POST", sources, json!({"type": kind})))).await;
     assert!(added.iter().all(|(status, _)| *status == 201), "{added:?}");
     let (gone, there) = types.split_at(types.len() / 2);
