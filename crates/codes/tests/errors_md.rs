@@ -63,11 +63,17 @@ fn collect(folder: &Path, names: &mut BTreeSet<String>) {
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             let text = fs::read_to_string(&path).expect("a source file");
             let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-            let word =
-                |rest: &str| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().map(str::to_owned);
-            names.extend(product.split("Code::").skip(1).filter_map(word));
+            let code = product.lines().filter(|line| !line.trim_start().starts_with("//"));
+            names.extend(code.flat_map(named));
         }
     }
+}
+
+/// The codes in a line, in the full form or as macros take them; what stands in a text is not sent by that.
+fn named(line: &str) -> impl Iterator<Item = String> + '_ {
+    let word = |rest: &str| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().map(str::to_owned);
+    let outside = |at: &usize| !line[..*at].ends_with(['"', '_', '`']);
+    line.match_indices("ERR_").map(|(at, _)| at).filter(outside).filter_map(move |at| word(&line[at..]))
 }
 
 #[test]
