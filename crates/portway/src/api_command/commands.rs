@@ -18,6 +18,8 @@ pub(super) fn groups() -> Vec<Command> {
     let group = |(name, specs): (&'static str, Vec<&'static Spec>)| {
         let verbs: Vec<&str> = specs.iter().map(|spec| spec.verb()).collect();
         Command::new(name)
+            // As in paths of the interface.
+            .aliases(name.contains('-').then(|| name.replace('-', "_")))
             .about(verbs.join(", "))
             .subcommand_required(true)
             .arg_required_else_help(true)
