@@ -1,6 +1,6 @@
 //! An endpoint as the agent's tasks share it, and the table from the edge's handles to endpoints.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ use crate::upstream::Upstream;
 
 /// A visitor's stream can overtake the answer to the bind it belongs to; it waits this long for it.
 const BOUND_PATIENCE: Duration = Duration::from_secs(5);
+/// Handles that are remembered after their end. What is on its way for them arrives within a round trip.
+const ENDED_KEPT: usize = 256;
 
 /// Where connections go.
 #[derive(Debug)]
@@ -91,8 +93,15 @@ impl Served {
 /// The handles of one session.
 #[derive(Debug)]
 pub(crate) struct Handles {
-    table: Mutex<HashMap<u32, Arc<Served>>>,
+    table: Mutex<Table>,
     changes: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    known: HashMap<u32, Arc<Served>>,
+    /// Those that were taken out last: streams that were on their way are for them.
+    ended: VecDeque<u32>,
 }
 
 impl Default for Handles {
@@ -103,24 +112,32 @@ impl Default for Handles {
 
 impl Handles {
     pub(crate) fn insert(&self, handle: u32, served: Arc<Served>) {
-        self.table().insert(handle, served);
+        self.table().known.insert(handle, served);
         self.changes.send_modify(|count| *count += 1);
     }
 
     pub(crate) fn remove(&self, handle: u32) -> Option<Arc<Served>> {
-        self.table().remove(&handle)
+        let mut table = self.table();
+        if table.ended.len() == ENDED_KEPT {
+            table.ended.pop_front();
+        }
+        table.ended.push_back(handle);
+        table.known.remove(&handle)
     }
 
-    /// The endpoint of a handle; waits a moment for a handle that is not known yet.
+    /// The endpoint of a handle; waits a moment for a handle that is not known yet, and not for one that was known.
     pub(crate) async fn wait_for(&self, handle: u32) -> Option<Arc<Served>> {
-        if let Some(served) = self.get(handle) {
-            return Some(served);
-        }
         let mut changes = self.changes.subscribe();
         let found = async {
             loop {
-                if let Some(served) = self.get(handle) {
-                    return Some(served);
+                {
+                    let table = self.table();
+                    if let Some(served) = table.known.get(&handle) {
+                        return Some(Arc::clone(served));
+                    }
+                    if table.ended.contains(&handle) {
+                        return None;
+                    }
                 }
                 changes.changed().await.ok()?;
             }
@@ -128,11 +145,7 @@ impl Handles {
         tokio::time::timeout(BOUND_PATIENCE, found).await.ok().flatten()
     }
 
-    fn get(&self, handle: u32) -> Option<Arc<Served>> {
-        self.table().get(&handle).cloned()
-    }
-
-    fn table(&self) -> MutexGuard<'_, HashMap<u32, Arc<Served>>> {
+    fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -159,7 +172,31 @@ impl OncePerSecond {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+    use portway_names::Scheme;
+
     use super::*;
+    use crate::endpoint::{EndpointOptions, describe};
+
+    #[tokio::test]
+    async fn streams_wait_for_a_handle_that_comes_and_not_for_one_that_went() {
+        let served = || {
+            let (listen, _) = mpsc::channel(1);
+            let (spec, _) = describe(Scheme::Http, EndpointOptions::default(), "1").unwrap();
+            Arc::new(Served::new(1, spec, Target::Listen(listen)))
+        };
+        let handles = Arc::new(Handles::default());
+        let waiting = tokio::spawn({
+            let handles = Arc::clone(&handles);
+            async move { handles.wait_for(7).await.is_some() }
+        });
+        tokio::task::yield_now().await;
+        handles.insert(7, served());
+        assert!(waiting.await.unwrap());
+        handles.remove(7);
+        assert!(matches!(handles.wait_for(7).now_or_never(), Some(None)), "it does not come back");
+        assert!(handles.wait_for(8).now_or_never().is_none(), "it may come");
+    }
 
     #[test]
     fn one_line_a_second() {
