@@ -86,8 +86,14 @@ fn looks_like_token(text: &str) -> bool {
 /// An authtoken as an offer.
 pub(crate) fn token_offer(token: SecretString) -> Result<Offer, PublicError> {
     use secrecy::ExposeSecret;
-    let len = token.expose_secret().len();
-    if len == 0 || len > MAX_TOKEN_LEN { Err(Code::ERR_NGROK_105.plain()) } else { Ok(Offer::Token(token)) }
+    match token.expose_secret().len() {
+        0 => Err(Code::ERR_NGROK_105.with(
+            "No authtoken was given, and the account of no SSH key that was offered is known. Register a key (portway api ssh-credentials \
+             create), or answer with an authtoken.",
+        )),
+        len if len > MAX_TOKEN_LEN => Err(Code::ERR_NGROK_105.plain()),
+        _ => Ok(Offer::Token(token)),
+    }
 }
 
 /// A public key as an offer, when keys of its kind and size are accepted with this signature.
