@@ -12,7 +12,7 @@ pub enum IdError {
     #[error("the id does not begin with \"{0}_\"")]
     Prefix(&'static str),
     /// The rest is no KSUID.
-    #[error("the id is malformed")]
+    #[error("the id is malformed: letters and digits, 27 of them, follow its prefix")]
     Ksuid(#[from] KsuidError),
 }
 

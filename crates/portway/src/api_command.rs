@@ -51,7 +51,7 @@ struct Common {
     #[arg(long = "config", value_name = "FILE", value_delimiter = ',', env = "PORTWAY_CONFIG", hide_env_values = true)]
     #[arg(global = true, help_heading = "API")]
     config: Vec<PathBuf>,
-    /// Do it even if your own address cannot use the API afterwards
+    /// Do it even if you cannot use the API afterwards
     #[arg(long, global = true, help_heading = "API")]
     force: bool,
     /// How the reply is printed [default: table on a terminal, else json]

@@ -18,14 +18,22 @@ pub(super) fn groups() -> Vec<Command> {
     let group = |(name, specs): (&'static str, Vec<&'static Spec>)| {
         let verbs: Vec<&str> = specs.iter().map(|spec| spec.verb()).collect();
         Command::new(name)
-            // As in paths of the interface.
-            .aliases(name.contains('-').then(|| name.replace('-', "_")))
+            .aliases(aliases(name))
             .about(verbs.join(", "))
             .subcommand_required(true)
             .arg_required_else_help(true)
             .subcommands(specs.into_iter().map(verb))
     };
     groups.into_iter().map(group).collect()
+}
+
+/// Other names of a group: as in paths of the interface.
+fn aliases(group: &str) -> Vec<String> {
+    match group {
+        "secrets" => vec!["vault-secrets".to_owned(), "vault_secrets".to_owned()],
+        group if group.contains('-') => vec![group.replace('-', "_")],
+        _ => Vec::new(),
+    }
 }
 
 /// The operation that was asked for, and what was said about it.
@@ -126,6 +134,8 @@ fn flag(field: &Field, all: &[Field]) -> Arg {
             arg.value_parser(parser).num_args(0..=1).require_equals(true).default_missing_value("true")
         }
         Kind::List | Kind::Objects | Kind::Map => arg.action(ArgAction::Append),
+        // "$(cat cert.pem)" begins with hyphens.
+        Kind::File { .. } => arg.allow_hyphen_values(true),
         _ => arg,
     };
     if field.path.len() > 1 {

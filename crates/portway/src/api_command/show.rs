@@ -12,12 +12,15 @@ use serde_json::Value;
 const MAX_COLUMN: u16 = 40;
 /// Bytes of a text of several lines that is left out of lists, as certificates are; no description is that long.
 const LONG_TEXT: usize = 255;
-/// Least width of a description: less says nothing.
-const MIN_DESCRIPTION: u16 = 12;
+/// Least width of a name or a description that is cut: less says nothing.
+const MIN_CUT: u16 = 12;
 /// Space between two columns.
 const GAP: u16 = 2;
-/// Fields of a list that say nothing to people: addresses of what the id names, and texts for programs.
-const NOT_LISTED: [&str; 2] = ["uri", "metadata"];
+/// Fields of a list that say little to people: addresses of what the id names, texts for programs, the time of a change.
+const NOT_LISTED: [&str; 3] = ["uri", "metadata", "updated_at"];
+/// Fields that people know an object by. No object has more than two.
+const NAMES: [&str; 9] =
+    ["name", "url", "domain", "addr", "email", "cidr", "type", "upstream_url", "subject_common_name"];
 
 /// The JSON as the server sent it, indented. What a terminal would obey is escaped as JSON has it, so the values are the same.
 pub(super) fn json(value: &Value) -> String {
@@ -44,8 +47,8 @@ pub(super) fn ids<'a>(objects: impl IntoIterator<Item = &'a Value>) -> String {
     objects.into_iter().filter_map(|object| object["id"].as_str()).map(|id| format!("{}\n", printable(id))).collect()
 }
 
-/// A table of objects: the id first, then what their schema has, in its order, as far as the width allows; then the description, which is cut
-/// to what is left, and the time of creation. Columns without any value are left out.
+/// A table of objects: the id first, then what people know them by, then what else their schema has, in its order, as far as the width allows;
+/// then the description, which is cut to what is left, and the time of creation. Columns without any value are left out.
 pub(super) fn table(objects: &[Value], schema: SchemaOf, width: Option<u16>) -> String {
     let cells = |name: &str| objects.iter().map(|object| cell(&object[name])).collect();
     let mut columns: Vec<Column> = members(schema)
@@ -101,6 +104,7 @@ struct Column {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Id,
+    Name,
     Middle,
     Description,
     Created,
@@ -112,6 +116,7 @@ impl Column {
             "id" => Place::Id,
             "description" => Place::Description,
             "created_at" => Place::Created,
+            name if NAMES.contains(&name) => Place::Name,
             _ => Place::Middle,
         }
     }
@@ -174,20 +179,26 @@ fn filled(columns: &[Column]) -> Table {
     table
 }
 
-/// Leaves out what does not fit: there is room for the columns at the ends, then for others from the left, then for the description.
+/// Leaves out what does not fit: there is room for the first column, then for names, for the time of creation, for others from the left, and
+/// then for the description.
 fn fit(columns: &mut Vec<Column>, width: u16) {
-    let first = columns.first().map(Column::place);
-    let always = |place: &Place| matches!(place, Place::Id | Place::Created) || Some(place) == first.as_ref();
+    let rank = |column: &Column| match column.place() {
+        Place::Id => 0,
+        Place::Name => 1,
+        Place::Created => 2,
+        Place::Middle => 3,
+        Place::Description => 4,
+    };
     let mut order: Vec<usize> = (0..columns.len()).collect();
-    order.sort_by_key(|at| (!always(&columns[*at].place()), columns[*at].place()));
+    order.sort_by_key(|at| (*at != 0, rank(&columns[*at])));
     // Behind the last column nothing needs to stand.
     let mut room = width.saturating_add(GAP);
     for at in order {
         let (column, free) = (&mut columns[at], room.saturating_sub(GAP));
-        if column.place() == Place::Description && free >= MIN_DESCRIPTION {
+        if matches!(column.place(), Place::Name | Place::Description) && free >= MIN_CUT {
             column.width = column.width.min(free);
         }
-        if column.width <= free || always(&column.place()) {
+        if column.width <= free || at == 0 {
             room = room.saturating_sub(column.width + GAP);
         } else {
             column.width = 0;
@@ -232,8 +243,10 @@ rd_2  b.example.com  cert_1       true    \u{65e5}\u{672c}, the shop  2026-11-26
         let heads = |width| domains(Some(width)).lines().next().unwrap_or_default().to_owned();
         assert_eq!(heads(76), "ID    DOMAIN         CERTIFICATE  IS DEV  DESCRIPTION   CREATED AT");
         assert_eq!(heads(75), "ID    DOMAIN         CERTIFICATE  IS DEV  CREATED AT");
-        assert_eq!(heads(40), "ID    CERTIFICATE  CREATED AT");
-        assert_eq!(heads(10), "ID    CREATED AT");
+        assert_eq!(heads(50), "ID    DOMAIN         IS DEV  CREATED AT");
+        assert_eq!(heads(40), "ID    DOMAIN         CERTIFICATE  IS DEV");
+        assert_eq!(heads(19), "ID    DOMAIN");
+        assert_eq!(heads(10), "ID");
     }
 
     #[test]

@@ -48,7 +48,8 @@ fn the_example_of_every_operation_makes_its_request() {
         let words = shlex::split(&example).unwrap();
         assert_eq!(words[..4].join(" "), format!("portway api {}", spec.name));
         // What is read from files is put in their place.
-        let words: Vec<&str> = words[2..].iter().map(|word| if word.starts_with('@') { "PEM" } else { word }).collect();
+        let words: Vec<&str> =
+            words[2..].iter().map(|word| if word.starts_with('@') { "-----BEGIN X" } else { word }).collect();
         let request = request(&words).unwrap_or_else(|failure| panic!("{example}: {failure}"));
         let sent = request.to_http(&base, &key, None).unwrap();
         let Route::Found(operation, parameters) = route(sent.method(), sent.uri().path()) else {

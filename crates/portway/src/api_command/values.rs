@@ -24,6 +24,10 @@ pub(super) enum ValueError {
     NotJson { flag: String, error: String, example: &'static str },
     #[error("--{flag} is JSON, but not an object; write for example --{flag} '{example}'")]
     NotObject { flag: String, example: &'static str },
+    #[error(
+        "--{flag} takes the text of a PEM block, and -----BEGIN is missing; the name of a file follows an @: --{flag} @FILE"
+    )]
+    NotPem { flag: String },
     #[error("--{flag} takes a whole number, as --{flag} 30")]
     NotNumber { flag: String },
     #[error("--{flag} takes NAME=VALUE; the `=` is missing")]
@@ -66,7 +70,12 @@ impl<R: Read> Sources<R> {
         let last = texts.last().copied().unwrap_or_default();
         Ok(Some(match &field.kind {
             Kind::Boolean | Kind::Text(_) => last.into(),
-            Kind::File { .. } => self.long(&flag, last)?.trim_end_matches(['\r', '\n']).into(),
+            Kind::File { .. } => match self.long(&flag, last)?.trim_end_matches(['\r', '\n']) {
+                text if text == last && flag.ends_with("-pem") && !text.contains("-----BEGIN ") => {
+                    return Err(ValueError::NotPem { flag });
+                }
+                text => text.into(),
+            },
             Kind::Number => {
                 let number: Result<u64, _> = last.parse();
                 number.map_err(|_| ValueError::NotNumber { flag })?.into()
