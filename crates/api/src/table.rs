@@ -382,6 +382,8 @@ operations! {
     BackupsList "backups list" Admin GET "/portway/v1/backups" none() page(Backup, "backups", NONE);
     /// Gives a backup.
     BackupsGet "backups get" Admin GET "/portway/v1/backups/{id}" none() object(Backup);
+    /// Deletes a backup and its file.
+    BackupsDelete "backups delete" Admin DELETE "/portway/v1/backups/{id}" none() nothing();
 }
 
 impl Operation {

@@ -811,6 +811,8 @@ catalogue! {
         "The server is not a forward proxy, so it refuses requests that ask it to connect somewhere else.";
     ERR_PORTWAY_40004 40004 400 "Endpoint option not valid"
         "An option of the endpoint has a value that is not allowed, or that endpoints of this protocol do not have. Check the endpoint's settings.";
+    ERR_PORTWAY_40005 40005 400 "Certificate for other names"
+        "The certificate does not name the domain, so visitors would be shown an error. Attach one that does.";
     ERR_PORTWAY_40101 40101 401 "Login required"
         "This endpoint asks for a user name and a password, and the request has none that are accepted.";
     ERR_PORTWAY_40401 40401 404 "Resource not found"
@@ -828,7 +830,9 @@ catalogue! {
     ERR_PORTWAY_40904 40904 409 "Operator's account"
         "The installation's first account cannot be suspended or deleted. Its members can be changed.";
     ERR_PORTWAY_40905 40905 409 "Would lock you out"
-        "After this change your own address could not use the API. Allow it first, or send the header Portway-Force: true (`portway api --force`) to do it all the same.";
+        "After this change you could not use the API any more: your address would not be admitted, or your key would be gone. Send the header Portway-Force: true (`portway api --force`) to do it all the same.";
+    ERR_PORTWAY_40906 40906 409 "Database makes its own backups"
+        "The database is in PostgreSQL, which makes its own backups. Use pg_dump on its server.";
     ERR_PORTWAY_41301 41301 413 "Request body too large"
         "The endpoint has to read the whole body of a request before it forwards it, and this one is larger than allowed. Send less.";
     ERR_PORTWAY_41302 41302 413 "Body too large"

@@ -34,6 +34,8 @@ pub struct ControlConfig {
     pub base_domain: HostName,
     /// Hosts that agents dial, besides addresses.
     pub connect_hosts: Vec<HostName>,
+    /// The port at which they are dialled.
+    pub connect_port: u16,
     /// Addresses that agents dial without a name; they stand in the connect certificate.
     pub connect_ips: Vec<IpAddr>,
     /// How long names wait for an edge that was lost.
@@ -59,6 +61,7 @@ impl ControlConfig {
             database_url: None,
             base_domain,
             connect_hosts,
+            connect_port: 443,
             connect_ips: Vec::new(),
             lease_ttl: DEFAULT_LEASE_TTL,
             domain_policy: DomainPolicy::default(),

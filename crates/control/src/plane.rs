@@ -90,6 +90,7 @@ impl Control {
         let names = Arc::new(NamePolicy {
             base_domain: config.base_domain.clone(),
             connect_hosts: config.connect_hosts,
+            connect_port: config.connect_port,
             domains: config.domain_policy,
             region: config.region,
             tcp_host: config.tcp_host,

@@ -15,6 +15,7 @@ const OTHER_REGIONS: [&str; 8] = ["us", "eu", "ap", "au", "sa", "jp", "in", "us-
 pub(crate) struct NamePolicy {
     pub(crate) base_domain: HostName,
     pub(crate) connect_hosts: Vec<HostName>,
+    pub(crate) connect_port: u16,
     pub(crate) domains: DomainPolicy,
     /// Where the installation's TCP addresses are.
     pub(crate) region: Region,
@@ -134,6 +135,7 @@ mod tests {
         NamePolicy {
             base_domain: "portway.localhost".parse().unwrap(),
             connect_hosts: vec!["connect.portway.localhost".parse().unwrap(), "edge.example.net".parse().unwrap()],
+            connect_port: 443,
             domains,
             region: "local".parse().unwrap(),
             tcp_host: "portway.localhost".parse().unwrap(),

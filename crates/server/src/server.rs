@@ -243,7 +243,7 @@ impl Server {
             tcp: sockets.endpoints,
         };
         let mut metrics = Registry::default();
-        let control = open_control(data_dir, &config).await?;
+        let control = open_control(data_dir, &config, addresses.https.port()).await?;
         let connect = config.connect_host();
         let ca_file = std::path::absolute(config.data_dir.join("ca.pem")).map_err(io("path of ca.pem"))?;
         let ready = Ready::new(addresses, &config.domain, &connect, ca_file.display().to_string());
@@ -355,7 +355,8 @@ impl Server {
             dns: self.ready.dns_addr,
             ssh: self.ready.ssh_addr,
         };
-        let control = open_control(DataDir::hold(&self.config.data_dir)?, &self.config).await?;
+        let held = DataDir::hold(&self.config.data_dir)?;
+        let control = open_control(held, &self.config, addresses.https.port()).await?;
         let health = control.health();
         let fresh = Core::start(&self.config, control, listeners, addresses, &mut metrics).await?;
         let old = std::mem::replace(&mut self.core, fresh);
@@ -449,9 +450,10 @@ impl Core {
 }
 
 /// Opens the control plane on a thread of its own: making a CA and migrating a database keep a thread busy.
-async fn open_control(data_dir: DataDir, config: &ServerConfig) -> Result<Control, StartError> {
+async fn open_control(data_dir: DataDir, config: &ServerConfig, connect_port: u16) -> Result<Control, StartError> {
     let config = ControlConfig {
         connect_hosts: vec![config.connect_host()],
+        connect_port,
         connect_ips: config.connect_ips(),
         database_url: config.database_url.clone(),
         domain_policy: match config.domain_policy {

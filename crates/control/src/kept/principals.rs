@@ -134,7 +134,7 @@ pub(crate) enum Owner {
 pub(crate) enum NoCaller {
     #[error("there is no such API key")]
     Unknown,
-    #[error("the owner of the API key is inactive, or no longer a member of the account")]
+    #[error("its owner is inactive")]
     OwnerInactive,
     #[error("the account is suspended")]
     AccountSuspended,

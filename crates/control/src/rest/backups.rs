@@ -34,17 +34,41 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
     if !is_operator(call).await? {
         return Err(operators_only());
     }
-    if call.verb() != "create" {
-        return crud::perform(call, &BACKUP).await;
+    match call.verb() {
+        "create" => create(call).await,
+        "delete" => delete(call).await,
+        _ => crud::perform(call, &BACKUP).await,
     }
+}
+
+async fn create(call: &Call<'_>) -> Result<Answer, PublicError> {
     let id = (BACKUP.fresh_id)(random::ksuid(call.now));
-    let folder = call.inner.data_dir.join(FOLDER);
-    let file = folder.join(format!("{id}.db"));
+    let (folder, file) = places(call, &id);
     private_folder(&folder).map_err(damaged)?;
     call.inner.store.backup(&file).await.map_err(not_made)?;
     let made = tokio::task::spawn_blocking(move || measured(&file)).await;
     let made = made.map_err(damaged)?.map_err(damaged)?;
     crud::insert(call, &BACKUP, Draft::new(call, id, &made)).await
+}
+
+async fn delete(call: &Call<'_>) -> Result<Answer, PublicError> {
+    // Not where the row says: it may have come with a restored database from another machine.
+    let (_, file) = places(call, &(BACKUP.stored_id)(call.parameters.get("id"))?);
+    let answer = crud::delete(call, &BACKUP).await?;
+    match tokio::fs::remove_file(&file).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(%error, file = %file.display(), "the file of a deleted backup cannot be removed");
+        }
+        _ => {}
+    }
+    Ok(answer)
+}
+
+/// The folder of backups, and the file of this one.
+fn places(call: &Call<'_>, id: &str) -> (PathBuf, PathBuf) {
+    let folder = call.inner.data_dir.join(FOLDER);
+    let file = folder.join(format!("{id}.db"));
+    (folder, file)
 }
 
 /// Makes the folder, for its owner alone.
@@ -76,9 +100,7 @@ impl std::io::Write for Hashing {
 
 fn not_made(error: BackupError) -> PublicError {
     match error {
-        BackupError::Server => Code::ERR_PORTWAY_50101.with(
-            "The database is in PostgreSQL, which makes its own backups: use pg_dump, as the server's documentation says.",
-        ),
+        BackupError::Server => Code::ERR_PORTWAY_40906.plain(),
         BackupError::Store(error) => unwritable(error),
         error => damaged(error),
     }

@@ -3,16 +3,17 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use portway_api::{
     CertificatePolicy, ManagedPolicy, ManagedStatus, Place, ProvisioningJob, ReservedDomainCreate,
-    ReservedDomainUpdate, Resolution, ResolvedPlace, Several,
+    ReservedDomainUpdate, Resolution, ResolvedPlace, Several, read_body,
 };
 use portway_codes::{Code, PublicError};
-use portway_names::{HostPattern, ReservedDomainId};
+use portway_names::{HostPattern, ReservedDomainId, TlsCertificateId};
 use portway_store::ReservedName;
 
 use super::call::{Answer, Call, time};
 use super::crud;
 use super::kind::{Draft, Kept, Kind, Row, read, set};
-use super::refusal::unwritable;
+use super::refusal::{unreadable, unwritable};
+use crate::kept::certificates::TlsCertificate;
 use crate::kept::names::{Policy, ReservedDomain};
 
 pub(crate) static DOMAIN: Kind = Kind::of::<ReservedDomain>();
@@ -25,10 +26,53 @@ const ACCOUNT_LEN: usize = 8;
 /// Performs an operation of reserved domains.
 pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
     match call.verb() {
+        "create" => {
+            let body: ReservedDomainCreate = read_body(call.body)?;
+            check_coverage(call, body.certificate_id, &body.domain.0).await?;
+            crud::create(call, &DOMAIN).await
+        }
+        "update" => {
+            let domain: ReservedDomain = read(&crud::find(call, &DOMAIN, call.parameters.get("id")).await?)?;
+            let body: ReservedDomainUpdate = read_body(call.body)?;
+            check_coverage(call, body.certificate_id, &domain.domain).await?;
+            crud::update(call, &DOMAIN).await
+        }
         "delete" => delete(call).await,
         "delete-certificate" => detach(call, detach_certificate).await,
         "delete-certificate-management-policy" => detach(call, detach_policy).await,
         _ => crud::perform(call, &DOMAIN).await,
+    }
+}
+
+/// Refuses a certificate that visitors of the domain would not accept. What a certificate names never changes; whether there is one is left to
+/// the change itself.
+async fn check_coverage(
+    call: &Call<'_>,
+    certificate: Option<TlsCertificateId>,
+    domain: &HostPattern,
+) -> Result<(), PublicError> {
+    let Some(id) = certificate.map(|id| id.to_string()) else { return Ok(()) };
+    let found = call.inner.store.resource(&call.caller.account, TlsCertificate::KIND, &id).await.map_err(unreadable)?;
+    let Some(TlsCertificate { facts, .. }) = found.map(|found| read(&found)).transpose()? else { return Ok(()) };
+    if facts.dns_names.iter().any(|name| covers(name, domain)) {
+        return Ok(());
+    }
+    let names = match facts.dns_names.as_slice() {
+        [] => "no host, and what its subject says does not count".to_owned(),
+        names => names.join(", "),
+    };
+    let text = format!("The certificate {id} does not name {domain}: it names {names}. Attach one that does.");
+    Err(Code::ERR_PORTWAY_40005.with(text))
+}
+
+/// Whether a name of a certificate stands for the domain: an asterisk stands for one whole label (RFC 9525 section 6.3), so that for a
+/// wildcard domain, below which there may be more, it is at least those with one label.
+fn covers(name: &str, domain: &HostPattern) -> bool {
+    match (name.parse(), domain) {
+        (Ok(HostPattern::Exact(name)), HostPattern::Exact(domain)) => name == *domain,
+        (Ok(HostPattern::Wildcard(base)), HostPattern::Exact(domain)) => domain.parent() == Some(base),
+        (Ok(HostPattern::Wildcard(base)), HostPattern::Wildcard(domain)) => base == *domain,
+        (Ok(HostPattern::Exact(_)), HostPattern::Wildcard(_)) | (Err(_), _) => false,
     }
 }
 

@@ -38,8 +38,11 @@ impl Kept for EventDestination {
                     "The target of {id} is {was} and cannot become {wanted}. Create another destination."
                 )));
             }
-            self.secret = sealed_secret(call, id, &target, self.secret.take())?;
-            self.target = (&target).into();
+            let wanted = EventTargetReply::from(&target);
+            // A secret goes nowhere else than whoever gave it has said.
+            let kept = self.secret.take().filter(|_| receiver(&self.target) == receiver(&wanted));
+            self.secret = sealed_secret(call, id, &target, kept)?;
+            self.target = wanted;
         }
         set(&mut self.description, body.description);
         set(&mut self.metadata, body.metadata);
@@ -79,6 +82,12 @@ fn sealed_secret(
         // It needs none, and what an earlier one needed is forgotten.
         (None, Ok(())) => Ok(None),
     }
+}
+
+/// Where the secret, or what it is exchanged for, goes; none where that is in the service's nature.
+fn receiver(target: &EventTargetReply) -> Option<&str> {
+    let datadog = target.datadog.as_ref().map(|datadog| datadog.ddsite.as_str());
+    datadog.or_else(|| target.azure_logs_ingestion.as_ref().map(|azure| azure.logs_ingestion_uri.as_str()))
 }
 
 /// The name of the member that is there.

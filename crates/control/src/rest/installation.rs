@@ -54,7 +54,8 @@ fn regions(call: &Call<'_>) -> Vec<RegionReply> {
     for edge in call.inner.online.edges().iter().filter(|edge| !edge.draining) {
         *edges.entry(edge.region.to_string()).or_default() += 1;
     }
-    let connect_url = names.connect_hosts.first().map(ToString::to_string).unwrap_or_default();
+    let connect_url = names.connect_hosts.first().map(|host| format!("{host}:{}", names.connect_port));
+    let connect_url = connect_url.unwrap_or_default();
     let region = |(id, edges): (String, u64)| RegionReply {
         uri: call.base.resource("/portway/v1/regions", &id),
         connect_url: connect_url.clone(),

@@ -71,6 +71,20 @@ pub(super) async fn check_rule(call: &Call<'_>) -> Result<(), PublicError> {
     check(call, &rules)
 }
 
+/// Checks a change by which users, service users and members lose what they own, with the ids of those that it ends.
+///
+/// # Errors
+/// The caller is one of them, and so the key of the call is lost as well (40905).
+pub(super) fn check_own(call: &Call<'_>, ended: &str) -> Result<(), PublicError> {
+    if is_forced(call.headers) || ended != call.caller.owner.to_string() {
+        return Ok(());
+    }
+    Err(Code::ERR_PORTWAY_40905.with(format!(
+        "{ended} is who calls: the key of this call, and whatever else they own, would be of no use any more. Call with a key of somebody \
+         else, or send the header Portway-Force: true (`portway api --force`) to do it all the same."
+    )))
+}
+
 fn check(call: &Call<'_>, rules: &Rules) -> Result<(), PublicError> {
     if is_forced(call.headers) || compile(rules).admit(call.peer) {
         return Ok(());

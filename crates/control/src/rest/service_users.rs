@@ -2,14 +2,15 @@
 
 use std::marker::PhantomData;
 
-use portway_api::{ServiceUserCreate, ServiceUserUpdate};
+use portway_api::{ServiceUserCreate, ServiceUserUpdate, read_body};
 use portway_codes::PublicError;
 use portway_names::{BotUserId, ServiceUserId};
 use portway_store::{Following, InUse};
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, time};
+use super::call::{Answer, Call, time};
 use super::kind::{Kept, Kind, ResourceId, Row};
+use super::{crud, lockout};
 use crate::kept::principals::{AGENT_KINDS, API_KEY, CREDENTIAL, SERVICE_USER, SSH_CREDENTIAL, ServiceUserBody};
 
 pub(crate) static SERVICE: Kind = Kind::of::<User<ServiceUserId>>();
@@ -31,6 +32,17 @@ impl Named for ServiceUserId {
 
 impl Named for BotUserId {
     const COLLECTION: &'static str = "/bot_users";
+}
+
+/// Performs an operation of service users, whichever name they are called by.
+pub(crate) async fn perform(call: &Call<'_>, kind: &Kind) -> Result<Answer, PublicError> {
+    if ["update", "delete"].contains(&call.verb()) {
+        let user = crud::find(call, kind, call.parameters.get("id")).await?;
+        if call.verb() == "delete" || read_body::<ServiceUserUpdate>(call.body)?.active == Some(false) {
+            lockout::check_own(call, &user.id)?;
+        }
+    }
+    crud::perform(call, kind).await
 }
 
 impl<Id: ResourceId + Named> Kept for User<Id> {

@@ -7,9 +7,9 @@ use portway_store::{Following, InUse, PAGE_MAX};
 
 use super::accounts::{self, is_operator, operators_only};
 use super::call::{Answer, Call, time};
-use super::crud;
 use super::kind::{Draft, Kept, Kind, Row, read};
 use super::refusal::unreadable;
+use super::{crud, lockout};
 use crate::kept::principals::{
     AGENT_KINDS, API_KEY, CREDENTIAL, MEMBERSHIP, MembershipBody, SSH_CREDENTIAL, USER, UserBody, membership_key,
 };
@@ -25,7 +25,9 @@ pub(crate) async fn users(call: &Call<'_>) -> Result<Answer, PublicError> {
         "update" => update_user(call).await,
         "delete" => {
             let _one_at_a_time = call.inner.members.lock().await;
-            keeps_an_administrator(call, |user, _| user != call.parameters.get("id")).await?;
+            let id = call.parameters.get("id");
+            keeps_an_administrator(call, |user, _| user != id).await?;
+            lockout::check_own(call, id)?;
             crud::delete(call, &USERS).await
         }
         _ => crud::perform(call, &USERS).await,
@@ -54,6 +56,7 @@ async fn update_user(call: &Call<'_>) -> Result<Answer, PublicError> {
     let _one_at_a_time = call.inner.members.lock().await;
     if body.active == Some(false) {
         keeps_an_administrator(call, |user, _| user != id).await?;
+        lockout::check_own(call, id)?;
     }
     let change = |user: &mut UserBody| {
         if let Some(email) = body.email {
@@ -82,7 +85,9 @@ pub(crate) async fn memberships(call: &Call<'_>) -> Result<Answer, PublicError> 
             crud::update(call, &MEMBERSHIPS).await
         }
         "delete" => {
+            let membership: MembershipBody = read(&crud::find(call, &MEMBERSHIPS, id).await?)?;
             keeps_an_administrator(call, |_, membership| membership != id).await?;
+            lockout::check_own(call, &membership.user_id)?;
             crud::delete(call, &MEMBERSHIPS).await
         }
         _ => crud::perform(call, &MEMBERSHIPS).await,

@@ -192,6 +192,26 @@ async fn authorities_are_single_certificates_of_authorities() {
 }
 
 #[tokio::test]
+async fn a_certificate_is_attached_to_domains_that_it_names() {
+    let running = Running::start().await;
+    let (root, key) = (authority("Root"), KeyPair::generate().unwrap());
+    let chain = leaf(&["a.example.org", "*.b.example.org"], &key, &root);
+    let made = upload(&running, &chain, &key.serialize_pem()).await.unwrap();
+    let with = |domain: &str| json!({"domain": domain, "certificate_id": made["id"]});
+    for domain in ["a.example.org", "x.b.example.org", "*.b.example.org"] {
+        running.done("POST", "/reserved_domains", with(domain)).await;
+    }
+    let refused = (400, "ERR_PORTWAY_40005".to_owned());
+    for domain in ["x.a.example.org", "b.example.org", "x.y.b.example.org", "*.a.example.org"] {
+        assert_eq!(running.refused("POST", "/reserved_domains", with(domain)).await, refused, "{domain}");
+    }
+    let other = running.done("POST", "/reserved_domains", json!({"domain": "other.example.org"})).await;
+    let path = format!("/reserved_domains/{}", other["id"].as_str().unwrap());
+    let attach = json!({"certificate_id": made["id"]});
+    assert_eq!(running.refused("PATCH", &path, attach).await, refused);
+}
+
+#[tokio::test]
 async fn edges_follow_certificates_authorities_and_the_domains_that_refer_to_them() {
     let running = Running::start().await;
     let (root, key) = (authority("Root"), KeyPair::generate().unwrap());

@@ -90,6 +90,18 @@ async fn a_change_keeps_the_secret_unless_it_has_another_or_needs_none() {
 }
 
 #[tokio::test]
+async fn a_secret_does_not_follow_its_target_elsewhere() {
+    let running = Running::start().await;
+    let id = running.destination(json!({"datadog": {"api_key": "s3cret", "ddsite": "datadoghq.eu"}})).await;
+    let path = format!("/event_destinations/{id}");
+    running.done("PATCH", &path, json!({"target": {"datadog": {"ddsite": "datadoghq.eu", "service": "edge"}}})).await;
+    let elsewhere = json!({"target": {"datadog": {"ddsite": "attacker.example"}}});
+    assert_eq!(running.refused("PATCH", &path, elsewhere).await.0, 400);
+    let with_another = json!({"target": {"datadog": {"ddsite": "us3.datadoghq.com", "api_key": "other"}}});
+    running.done("PATCH", &path, with_another).await;
+}
+
+#[tokio::test]
 async fn a_destination_in_use_stays() {
     let running = Running::start().await;
     let id = running.destination(json!({"debug": {"log": true}})).await;

@@ -50,6 +50,11 @@ async fn an_account_keeps_an_administrator() {
     running.done("POST", "/portway/v1/memberships", body).await;
     let key = running.done("POST", "/api_keys", json!({"owner_id": other["id"]})).await["token"].clone();
     let key = key.as_str().unwrap();
+    // They do not leave by mistake: the key that they call with would be gone.
+    let locked_out = (409, "ERR_PORTWAY_40905".to_owned());
+    assert_eq!(running.refused("DELETE", &membership, Value::Null).await, locked_out);
+    assert_eq!(running.refused("DELETE", &person, Value::Null).await, locked_out);
+    assert_eq!(running.refused("PATCH", &person, json!({"active": false})).await, locked_out);
     // The other one may do without the first.
     let deleted = running.call_as(key, "DELETE", &membership, Value::Null).await;
     assert_eq!(deleted.status(), 204);
@@ -124,6 +129,8 @@ async fn a_backup_is_a_file_that_others_cannot_read() {
     assert_eq!(made["sha256"].as_str().unwrap().len(), 64);
     let listed = running.done("GET", "/portway/v1/backups", Value::Null).await;
     assert_eq!(listed["backups"], json!([made]));
+    running.done("DELETE", &format!("/portway/v1/backups/{}", made["id"].as_str().unwrap()), Value::Null).await;
+    assert!(!path.exists());
 }
 
 #[tokio::test]
@@ -134,6 +141,7 @@ async fn regions_are_there_before_an_edge_is() {
         (regions["regions"][0]["id"].as_str(), regions["regions"][0]["edges"].as_u64()),
         (Some("local"), Some(0))
     );
+    assert_eq!(regions["regions"][0]["connect_url"], "connect.portway.localhost:443");
     assert_eq!(running.done("GET", "/portway/v1/edges", Value::Null).await["edges"], json!([]));
 }
 
