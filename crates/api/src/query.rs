@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use portway_codes::{Code, PublicError};
-use portway_names::IdError;
+use portway_names::{EndpointId, IdError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// 230 for what is no query, 231 and 232 for parameters, 233 and 244 for the size of the page, 250 for the filter.
+    /// 230 for what is no query, 231 and 232 for parameters, 223 and 227 for ids, 233 and 244 for the size of the page, 250 for the filter.
     pub fn read(operation: Operation, query: &str) -> Result<Query, PublicError> {
         let mut read =
             Query { before: None, limit: MAX_PAGE, filter: None, filter_text: None, ids: Vec::new(), urls: Vec::new() };
@@ -75,6 +75,9 @@ impl Query {
                 return Err(unknown(name, known));
             }
             slot.fill(name, &value)?;
+        }
+        for id in &read.ids {
+            read_id::<EndpointId>(id)?;
         }
         if let Some(limit) = limit {
             read.limit = page_size(&limit)?;
@@ -201,11 +204,10 @@ mod tests {
         }
         let query = Query::read(ReservedDomainsList, "filter=obj.domain+%3D%3D+%22a%2Bb%22").unwrap();
         assert!(query.filter.unwrap().matches(&json!({"domain": "a+b"}), crate::Timestamp::from_unix(0)));
-        let query = Query::read(EndpointsList, "id=ep_1&ids=ep_2&url=https://a&urls=tcp%3A%2F%2Fb").unwrap();
-        assert_eq!(
-            (query.ids, query.urls),
-            (vec!["ep_1".into(), "ep_2".into()], vec!["https://a".into(), "tcp://b".into()])
-        );
+        let (one, two) = (format!("ep_{:027}", 1), format!("ep_{:027}", 2));
+        let query = format!("id={one}&ids={two}&url=https://a&urls=tcp%3A%2F%2Fb");
+        let query = Query::read(EndpointsList, &query).unwrap();
+        assert_eq!((query.ids, query.urls), (vec![one, two], vec!["https://a".into(), "tcp://b".into()]));
     }
 
     #[test]
@@ -229,6 +231,7 @@ mod tests {
         for limit in ["ten", "1.5", "99999999999999999999"] {
             assert_eq!(code(ReservedDomainsList, &format!("limit={limit}")), 244);
         }
+        assert_eq!((code(EndpointsList, "id=ep_1"), code(EndpointsList, "id=rd_1")), (223, 227));
         assert_eq!(code(ReservedDomainsList, "filter=obj.url+==+1"), 250);
         let before =
             Query::read(ReservedDomainsList, "before_id=ipp_1").unwrap().before::<portway_names::ReservedDomainId>();
