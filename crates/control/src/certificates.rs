@@ -5,13 +5,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portway_names::{EndpointUrl, HostName, HostPattern, Scheme, TlsCertificateId};
-use portway_store::{Certificate, Store, StoreError, Timestamp};
+use portway_names::{AgentIngressId, EndpointUrl, HostName, HostPattern, Scheme, TlsCertificateId};
+use portway_store::{Certificate, PAGE_MAX, Store, StoreError, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::authority::Authority;
+use crate::kept::names::AgentIngress;
+use crate::kept::read;
 use crate::policy::NamePolicy;
 use crate::random;
+use crate::rest::Kept;
 use crate::seal::{MasterKey, NotOpened};
 
 /// Part of a certificate's lifetime over which renewals are spread, so that what was issued together is not renewed together.
@@ -46,7 +49,7 @@ impl Certificates {
         names: Arc<NamePolicy>,
         connect_ips: &[IpAddr],
     ) -> Self {
-        let hosts = names.connect_hosts.iter().map(HostName::to_string);
+        let hosts = names.connect_hosts.iter().flat_map(|host| connect_names(&names, host));
         let connect = hosts.chain(connect_ips.iter().map(IpAddr::to_string)).collect();
         Self { store, master, authority, names, connect, working: Mutex::new(()) }
     }
@@ -81,13 +84,28 @@ impl Certificates {
     /// # Cancel safety
     /// It happens or it does not; the next round of [`Certificates::reconcile`] catches up.
     pub(crate) async fn ensure_for(&self, url: &EndpointUrl, now: Timestamp) -> Result<bool, CertificateFault> {
-        let Some(names) = self.own_names(url) else { return Ok(false) };
+        match self.own_names(url) {
+            Some(names) => self.ensure(&names, false, now).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Sees to it that there is a certificate for a connect URL that was just made.
+    ///
+    /// # Cancel safety
+    /// As [`Certificates::ensure_for`].
+    pub(crate) async fn ensure_connect(&self, host: &HostName, now: Timestamp) -> Result<(), CertificateFault> {
+        self.ensure(&connect_names(&self.names, host), true, now).await?;
+        Ok(())
+    }
+
+    async fn ensure(&self, names: &[String], connect: bool, now: Timestamp) -> Result<bool, CertificateFault> {
         let _working = self.working.lock().await;
         let present = self.store.certificates().await?;
-        if present.iter().any(|certificate| is_for(certificate, &names, false) && usable(certificate, now)) {
+        if present.iter().any(|certificate| is_for(certificate, names, connect) && usable(certificate, now)) {
             return Ok(false);
         }
-        self.issue(TlsCertificateId::new(random::ksuid(now)), &names, false, now).await?;
+        self.issue(TlsCertificateId::new(random::ksuid(now)), names, connect, now).await?;
         Ok(true)
     }
 
@@ -97,6 +115,20 @@ impl Certificates {
         let mut wanted = BTreeSet::from([(vec![base.to_string(), format!("*.{base}")], false)]);
         if !self.connect.is_empty() {
             wanted.insert((self.connect.clone(), true));
+        }
+        let mut after = None::<String>;
+        loop {
+            let prefix = AgentIngressId::PREFIX;
+            let page = self.store.resources_of_kind(AgentIngress::KIND, prefix, after.as_deref(), PAGE_MAX).await?;
+            for ingress in &page {
+                // What cannot be read has no certificate, and the watch of the edges says so.
+                let host = read::<AgentIngress>(ingress).ok().and_then(|ingress| ingress.domain.parse().ok());
+                wanted.extend(host.map(|host| (connect_names(&self.names, &host), true)));
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE_MAX as usize => after = Some(last.id.clone()),
+                _ => break,
+            }
         }
         let leases = self.store.leases().await?;
         wanted.extend(leases.iter().filter_map(|lease| self.own_names(&lease.url)).map(|names| (names, false)));
@@ -138,6 +170,11 @@ impl Certificates {
         tracing::info!(%id, names = names.join(", "), "certificate issued");
         Ok(())
     }
+}
+
+/// The names of the certificate of a connect URL.
+fn connect_names(names: &NamePolicy, host: &HostName) -> Vec<String> {
+    std::iter::once(host.clone()).chain(names.regional(host)).map(|name| name.to_string()).collect()
 }
 
 /// The private key of a certificate, PKCS#8 DER.

@@ -37,13 +37,18 @@ impl NamePolicy {
         url.scheme != Scheme::Tcp && self.domains == DomainPolicy::BaseDomainOnly && !self.is_below_base(&url.host)
     }
 
+    /// The names below a connect URL that lead to one region each.
+    pub(crate) fn regional(&self, connect: &HostName) -> Vec<HostName> {
+        HostName::join(self.region.as_str(), connect).into_iter().collect()
+    }
+
     /// Whether the internal CA stands for the name: whoever trusts that CA trusts it for other people's names as well.
     pub(crate) fn may_certify(&self, host: &HostPattern) -> bool {
         self.domains == DomainPolicy::AnyDomain || self.is_below_base(host)
     }
 
     /// The base domain itself, or anything below.
-    fn is_below_base(&self, host: &HostPattern) -> bool {
+    pub(crate) fn is_below_base(&self, host: &HostPattern) -> bool {
         host.name().is_below(&self.base_domain) || *host.name() == self.base_domain
     }
 

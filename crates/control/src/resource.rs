@@ -12,9 +12,10 @@ use rustls_pki_types::pem::PemObject;
 use crate::certificates::private_key;
 use crate::kept::certificates::{CertificateAuthority, TlsCertificate};
 use crate::kept::ip::{IpPolicy, IpPolicyRule, IpRestriction};
-use crate::kept::names::ReservedDomain;
+use crate::kept::names::{self as kept_names, AgentIngress, ReservedDomain};
 use crate::kept::principals::{CREDENTIAL, CredentialBody, SSH_CREDENTIAL, SshCredentialBody, edge_id};
 use crate::kept::{BodyFault, read};
+use crate::policy::NamePolicy;
 use crate::rest::Kept;
 use crate::seal::{MasterKey, NotOpened};
 
@@ -30,7 +31,11 @@ pub(crate) enum ResourceFault {
 }
 
 /// The resource of a record, none when edges have no use for its kind; on failure its id and why.
-pub(crate) fn resource(master: &MasterKey, record: Record) -> Result<Option<Resource>, (String, ResourceFault)> {
+pub(crate) fn resource(
+    master: &MasterKey,
+    names: &NamePolicy,
+    record: Record,
+) -> Result<Option<Resource>, (String, ResourceFault)> {
     let id = record.id();
     let body = match record {
         Record::Certificate(record) => match certificate(master, record) {
@@ -38,10 +43,11 @@ pub(crate) fn resource(master: &MasterKey, record: Record) -> Result<Option<Reso
             Err(fault) => return Err((id, fault)),
         },
         Record::ConnectName(host) => {
-            Body::ConnectName(ConnectName { host: host.to_string(), account_id: String::new() })
+            let regional = names.regional(&host).into_iter().map(|name| name.to_string()).collect();
+            Body::ConnectName(ConnectName { host: host.to_string(), account_id: String::new(), regional })
         }
         Record::Lease(record) => Body::Lease(lease(&record)),
-        Record::Resource(followed) => match kept(master, &followed) {
+        Record::Resource(followed) => match kept(master, names, &followed) {
             Ok(Some(body)) => body,
             Ok(None) => return Ok(None),
             Err(fault) => return Err((id, fault)),
@@ -63,7 +69,7 @@ pub(crate) fn lease(record: &portway_store::Lease) -> Lease {
 }
 
 /// What edges are told of a resource of the REST API.
-fn kept(master: &MasterKey, followed: &Followed) -> Result<Option<Body>, ResourceFault> {
+fn kept(master: &MasterKey, names: &NamePolicy, followed: &Followed) -> Result<Option<Body>, ResourceFault> {
     let resource = &followed.resource;
     let account_id = resource.account.to_string();
     Ok(match resource.kind.as_str() {
@@ -95,8 +101,20 @@ fn kept(master: &MasterKey, followed: &Followed) -> Result<Option<Body>, Resourc
         }
         ReservedDomain::KIND => {
             let ReservedDomain { domain, certificate_id, .. } = read(resource)?;
-            let (domain, certificate_id) = (domain.to_string(), certificate_id.unwrap_or_default());
-            Some(Body::ReservedDomain(pb::ReservedDomain { account_id, domain, certificate_id }))
+            let target = kept_names::cname_target(&resource.id, &resource.account, &names.base_domain);
+            let target = target.filter(|_| !names.is_below_base(&domain));
+            Some(Body::ReservedDomain(pb::ReservedDomain {
+                account_id,
+                domain: domain.to_string(),
+                certificate_id: certificate_id.unwrap_or_default(),
+                cname_target: target.map(|target| target.to_string()).unwrap_or_default(),
+            }))
+        }
+        AgentIngress::KIND => {
+            let AgentIngress { domain: host, .. } = read(resource)?;
+            let regional = host.parse().map(|host| names.regional(&host)).unwrap_or_default();
+            let regional = regional.into_iter().map(|name| name.to_string()).collect();
+            Some(Body::ConnectName(ConnectName { host, account_id, regional }))
         }
         _ => credential(followed)?.map(Body::Credential),
     })

@@ -92,7 +92,8 @@ impl ControlPlane for ControlService {
         let digest = Digest::try_from(request.get_ref().digest.as_ref());
         let digest = digest.map_err(|error| Status::invalid_argument(error.to_string()))?;
         let found = self.inner.credential_by_digest(&digest).await?;
-        let credential = match found.map(|found| resource::resource(&self.inner.master, Record::Resource(found))) {
+        let Inner { master, names, .. } = &*self.inner;
+        let credential = match found.map(|found| resource::resource(master, names, Record::Resource(found))) {
             None => None,
             Some(Ok(resource)) => Some(resource),
             Some(Err((id, error))) => return Err(Status::internal(format!("{id}: {error}"))),
@@ -157,6 +158,7 @@ impl Inner {
         Ok(Watcher {
             store: self.store.clone(),
             master: Arc::clone(&self.master),
+            names: Arc::clone(&self.names),
             subscription: self.topic.subscribe(),
             epoch: request.epoch,
             version: request.version,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::kept::principals::edge_id;
+use crate::policy::NamePolicy;
 use crate::presence::Present;
 use crate::resource::resource;
 use crate::seal::MasterKey;
@@ -30,6 +31,7 @@ const CHANGES: u32 = 512;
 pub(crate) struct Watcher {
     pub(crate) store: Store,
     pub(crate) master: Arc<MasterKey>,
+    pub(crate) names: Arc<NamePolicy>,
     pub(crate) subscription: Subscription,
     /// As the edge says; empty for none.
     pub(crate) epoch: String,
@@ -124,7 +126,7 @@ impl Watcher {
 
     /// As messages. What cannot be read (a key sealed with another master key) is left out and said, so that it takes nothing else along.
     fn resources(&self, records: Vec<Record>) -> impl Iterator<Item = Resource> {
-        records.into_iter().filter_map(|record| match resource(&self.master, record) {
+        records.into_iter().filter_map(|record| match resource(&self.master, &self.names, record) {
             Ok(resource) => resource,
             Err((id, error)) => {
                 tracing::error!(%id, %error, "a resource is kept from the edges");

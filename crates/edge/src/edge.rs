@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::admission::Admission;
 use crate::config::EdgeConfig;
 use crate::control_link::ControlLink;
+use crate::known::KnownNames;
 use crate::leases::Leases;
 use crate::listeners::Listeners;
 use crate::metrics::Metrics;
@@ -211,6 +212,11 @@ impl Edge {
             return Err(Code::ERR_NGROK_807.with(format!("The session {session} is not online.")));
         };
         handle.tell(order).await
+    }
+
+    /// The names that the edge knows, also while it drains.
+    pub fn known_names(&self) -> KnownNames {
+        KnownNames::new(&self.state)
     }
 
     /// A picture of the edge now. It costs a walk over the endpoints. The last connections are remembered only while somebody asks: each

@@ -18,6 +18,7 @@ mod follow;
 mod front;
 mod http;
 mod https_port;
+mod known;
 mod leases;
 mod link;
 mod listeners;
@@ -52,6 +53,7 @@ mod visitor;
 
 pub use config::{EdgeConfig, Limits, default_shards};
 pub use edge::{Edge, StartError};
+pub use known::KnownNames;
 pub use listeners::Listeners;
 pub use ngrok::ResumeKey;
 pub use own::{Held, OwnService, OwnStream, OwnVisitor};

@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use portway_access::SshKey;
 use portway_codes::Code;
 use portway_mux::Session;
-use portway_names::{HostName, SessionId};
+use portway_names::{AccountId, HostName, SessionId};
 use portway_proto::{CredentialRecord, is_authtoken};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
@@ -71,12 +71,26 @@ async fn find(
         return Err(Refused::for_now(Code::ERR_PORTWAY_42902.with(text)));
     }
     let Some(credential) = look_up(edge, digest).await? else { return Ok(None) };
-    if let Some(owner) = connect_name.and_then(|name| edge.replica.connect_name(name)).flatten()
-        && owner != credential.account
-    {
-        return Err(Refused::for_good(Code::ERR_NGROK_122));
-    }
+    check_connect_name(edge, connect_name, credential.account)?;
     Ok(Some(credential))
+}
+
+/// Whether agents of the account may use the host that this one dialled, or that it dialled when it came.
+pub(crate) fn check_connect_name(
+    edge: &EdgeShared,
+    connect_name: Option<&HostName>,
+    account: AccountId,
+) -> Result<(), Refused> {
+    let Some(name) = connect_name else { return Ok(()) };
+    match edge.replica.connect_name(name) {
+        Some(None) => Ok(()),
+        Some(Some(owner)) if owner == account => Ok(()),
+        Some(Some(_)) => Err(Refused::for_good(Code::ERR_NGROK_122)),
+        None => {
+            let text = format!("The connect URL {name} was deleted. Use another one of this account.");
+            Err(Refused::for_good(Code::ERR_NGROK_118.with(text)))
+        }
+    }
 }
 
 /// The credential of a token: from the replica, or from the control plane when the token is newer than that.
@@ -100,13 +114,15 @@ pub(crate) fn digest_of(secret: &[u8]) -> Digest {
 pub(crate) fn register(
     edge: &Arc<EdgeShared>,
     credential: &CredentialRecord,
+    connect_name: Option<&HostName>,
     peer: SocketAddr,
 ) -> Result<(SessionId, Registration), Refused> {
     let session_id = SessionId::new(new_ksuid());
     let limit = edge.limits().sessions_per_account;
-    match edge.sessions.register(session_id, credential.account, credential.id, limit) {
-        // Asked only now: rules that change from here on are told to this session, too.
+    match edge.sessions.register(session_id, credential.account, credential.id, connect_name, limit) {
+        // Asked only now: what changes from here on is told to this session, too.
         Ok(registration) => {
+            check_connect_name(edge, connect_name, credential.account)?;
             restriction::admit_agent(edge, credential.account, peer)?;
             Ok((session_id, registration))
         }

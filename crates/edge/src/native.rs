@@ -107,7 +107,7 @@ async fn admit(
     };
     let hello = AgentHello::try_from(hello).map_err(|error| Refused::for_good(PublicError::from(&error)))?;
     let credential = login::authenticate(edge, &hello.authtoken, connect_name, peer).await?;
-    let (session_id, registration) = login::register(edge, &credential, peer)?;
+    let (session_id, registration) = login::register(edge, &credential, connect_name, peer)?;
     tracing::info!(session = %session_id, account = %credential.account, %peer, carrier = %session.carrier(),
         version = hello.agent_version, client = hello.client_type, "agent session online");
     let agent = Agent {

@@ -14,7 +14,9 @@ use portway_names::{
     IpRestrictionId, LeaseId,
 };
 use portway_proto::control::v1 as pb;
-use portway_proto::{CertificateName, CertificateRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord};
+use portway_proto::{
+    CertificateName, CertificateRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord, ReservedDomainRecord,
+};
 use portway_tls::{CertEntry, CertName, CertStore, CertifiedKey, CertifiedKeyError};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
@@ -38,6 +40,8 @@ pub(crate) enum Change {
     CredentialRevoked(CredentialId),
     /// The credential has other rules now.
     CredentialChanged(Arc<CredentialRecord>),
+    /// Agents do not dial these hosts any more.
+    ConnectNamesRemoved(Vec<HostName>),
     /// The name has this holder now.
     LeaseChanged(Arc<LeaseRecord>),
     /// The account admits agents from other addresses now.
@@ -71,19 +75,35 @@ struct Tables {
     ids: papaya::HashMap<String, Kind>,
     credentials: papaya::HashMap<Digest, Arc<CredentialRecord>>,
     leases: papaya::HashMap<EndpointUrl, Arc<LeaseRecord>>,
-    connect_names: papaya::HashMap<HostName, Option<AccountId>>,
+    connect_names: papaya::HashMap<HostName, ConnectName>,
+    /// Names that CNAME records of reserved domains point to.
+    cname_targets: papaya::HashMap<HostName, ()>,
     base_domain: ArcSwap<Option<HostName>>,
     ip: IpTables,
+}
+
+/// A host that agents dial.
+#[derive(Debug, Clone, Copy)]
+struct ConnectName {
+    /// The account that alone may.
+    account: Option<AccountId>,
+    /// It is a connect URL itself, not a name of one for a region.
+    is_whole: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 enum Kind {
     Credential(Digest),
-    Certificate { connect: bool },
+    Certificate {
+        connect: bool,
+    },
     AttachedCertificate,
-    ReservedDomain,
+    ReservedDomain {
+        cname_target: Option<HostName>,
+    },
     CertificateAuthority(CertificateAuthorityId),
-    ConnectName(HostName),
+    /// With its names for regions.
+    ConnectName(Vec<HostName>),
     Lease(EndpointUrl),
     Settings,
     IpPolicy(IpPolicyId),
@@ -136,7 +156,18 @@ impl Replica {
 
     /// Whether agents dial this host, and which account alone may.
     pub(crate) fn connect_name(&self, host: &HostName) -> Option<Option<AccountId>> {
-        self.tables.load().connect_names.pin().get(host).copied()
+        self.tables.load().connect_names.pin().get(host).map(|name| name.account)
+    }
+
+    /// Whether the host is a connect URL of an account's own, which is a zone that was delegated to the installation.
+    pub(crate) fn is_connect_zone(&self, host: &HostName) -> bool {
+        let is_zone = |name: &ConnectName| name.account.is_some() && name.is_whole;
+        self.tables.load().connect_names.pin().get(host).is_some_and(is_zone)
+    }
+
+    /// Whether the CNAME record of a reserved domain is to point here.
+    pub(crate) fn is_cname_target(&self, host: &HostName) -> bool {
+        self.tables.load().cname_targets.pin().contains_key(host)
     }
 
     /// The base domain; none before the first snapshot.
@@ -180,7 +211,7 @@ impl Replica {
                     }
                 }
                 Ok(ReplicaRecord::ReservedDomain(record)) => {
-                    fresh.ids.pin().insert(record.id.clone(), Kind::ReservedDomain);
+                    fresh.put_domain(&record);
                     domains.push(record);
                 }
                 Ok(ReplicaRecord::CertificateAuthority(record)) => {
@@ -225,7 +256,7 @@ impl Replica {
             match ReplicaRecord::try_from(resource) {
                 Ok(ReplicaRecord::Certificate(record)) => faults.extend(self.put_certificate(&tables, record).err()),
                 Ok(ReplicaRecord::ReservedDomain(record)) => {
-                    tables.ids.pin().insert(record.id.clone(), Kind::ReservedDomain);
+                    tables.put_domain(&record);
                     self.attached.put_domain(record, &self.visitor_certs);
                 }
                 Ok(ReplicaRecord::CertificateAuthority(record)) => {
@@ -290,10 +321,19 @@ impl Replica {
                 self.visitor_certs.remove(id);
             }
             Kind::AttachedCertificate => self.attached.remove_certificate(id, &self.visitor_certs),
-            Kind::ReservedDomain => self.attached.remove_domain(id, &self.visitor_certs),
+            Kind::ReservedDomain { cname_target } => {
+                if let Some(target) = cname_target {
+                    tables.cname_targets.pin().remove(target);
+                }
+                self.attached.remove_domain(id, &self.visitor_certs);
+            }
             Kind::CertificateAuthority(authority) => self.authorities.remove(authority),
-            Kind::ConnectName(host) => {
-                tables.connect_names.pin().remove(host);
+            Kind::ConnectName(hosts) => {
+                let names = tables.connect_names.pin();
+                for host in hosts {
+                    names.remove(host);
+                }
+                changes.push(Change::ConnectNamesRemoved(hosts.clone()));
             }
             Kind::Lease(url) => {
                 // A newer lease of the name may have taken its place already.
@@ -324,8 +364,13 @@ impl Tables {
                 before.is_some_and(|before| *before != record).then_some(Change::CredentialChanged(record))
             }
             ReplicaRecord::ConnectName(record) => {
-                ids.insert(id, Kind::ConnectName(record.host.clone()));
-                self.connect_names.pin().insert(record.host, record.account);
+                let (names, account) = (self.connect_names.pin(), record.account);
+                names.insert(record.host.clone(), ConnectName { account, is_whole: true });
+                for host in &record.regional {
+                    names.insert(host.clone(), ConnectName { account, is_whole: false });
+                }
+                let hosts = std::iter::once(record.host).chain(record.regional).collect();
+                ids.insert(id, Kind::ConnectName(hosts));
                 None
             }
             ReplicaRecord::Lease(record) => {
@@ -358,6 +403,15 @@ impl Tables {
             | ReplicaRecord::ReservedDomain(_)
             | ReplicaRecord::CertificateAuthority(_) => None,
         }
+    }
+
+    /// A domain's id, and where its CNAME record is to point to. Neither ever changes.
+    fn put_domain(&self, record: &ReservedDomainRecord) {
+        let cname_target = record.cname_target.clone();
+        if let Some(target) = &cname_target {
+            self.cname_targets.pin().insert(target.clone(), ());
+        }
+        self.ids.pin().insert(record.id.clone(), Kind::ReservedDomain { cname_target });
     }
 
     /// Notes where a record is now, and takes it away from where it was.

@@ -17,8 +17,8 @@ use crate::control_stream::ControlFault;
 use crate::front::{Change, Front, Heard, Labelled};
 use crate::metrics::{CarrierLabel, ReasonLabel};
 use crate::online::{Introduction, Listed, unix_millis};
-use crate::restriction;
 use crate::sessions::{Orders, Registration};
+use crate::{login, restriction};
 
 use self::names::Renewal;
 
@@ -367,11 +367,14 @@ impl AgentSession {
         if idle || now >= self.leave_at { Err(End::Drained) } else { Ok(()) }
     }
 
-    /// Compares with the replica: the account may not admit the agent's address any more, the credential may be gone, or have other rules.
+    /// Compares with the replica: the account may not admit the agent's address any more, the connect URL may be gone, the credential may be
+    /// gone, or have other rules.
     async fn recheck(&mut self) -> Result<(), End> {
         let edge = Arc::clone(&self.agent.edge);
         let (account, peer) = (self.agent.credential.account, self.agent.session.peer_addr());
         restriction::admit_agent(&edge, account, peer).map_err(End::Refused)?;
+        let connect_name = self.registration.handle().connect_name.as_ref();
+        login::check_connect_name(&edge, connect_name, account).map_err(End::Refused)?;
         let Some(credential) = edge.replica.credential(&self.agent.credential.digest) else {
             // Gone, or not there yet: the control plane knows.
             self.confirm_at = Some(Instant::now());

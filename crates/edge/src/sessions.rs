@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use portway_codes::{Code, PublicError};
-use portway_names::{AccountId, CredentialId, LeaseId, SessionId};
+use portway_names::{AccountId, CredentialId, HostName, LeaseId, SessionId};
 use portway_proto::{AgentCommand, CommandKind};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -41,6 +41,8 @@ pub(crate) struct SessionHandle {
     pub(crate) id: SessionId,
     pub(crate) account: AccountId,
     pub(crate) credential: CredentialId,
+    /// The host that the agent dialled; none for an address, and where the protocol does not say.
+    pub(crate) connect_name: Option<HostName>,
     orders: Mutex<Orders>,
     changed: Notify,
     /// How its agent is told to stop, restart or update itself; set when it has logged in.
@@ -87,10 +89,14 @@ impl Sessions {
         id: SessionId,
         account: AccountId,
         credential: CredentialId,
+        connect_name: Option<&HostName>,
         limit: u32,
     ) -> Result<Registration, TooManySessions> {
         let (orders, changed, commands, exchange, answered) = Default::default();
-        let handle = Arc::new(SessionHandle { id, account, credential, orders, changed, commands, exchange, answered });
+        let connect_name = connect_name.cloned();
+        let handle =
+            SessionHandle { id, account, credential, connect_name, orders, changed, commands, exchange, answered };
+        let handle = Arc::new(handle);
         let mut tables = self.tables();
         let count = tables.by_account.entry(account).or_default();
         if *count >= limit {
@@ -131,13 +137,13 @@ impl Sessions {
         }
     }
 
-    /// Gives the sessions of an account an order. It looks at all sessions: restrictions change rarely.
-    fn order_account(&self, account: AccountId, order: impl Fn(&mut Orders)) {
+    /// Has some of the sessions compare for themselves. It looks at all of them: for changes that are rare.
+    fn recheck(&self, concerns: impl Fn(&SessionHandle) -> bool) {
         let tables = self.tables();
-        let handles: Vec<_> = tables.sessions.values().filter(|handle| handle.account == account).cloned().collect();
+        let handles: Vec<_> = tables.sessions.values().filter(|handle| concerns(handle)).cloned().collect();
         drop(tables);
         for handle in handles {
-            handle.order(&order);
+            handle.order(|orders| orders.recheck = true);
         }
     }
 
@@ -150,7 +156,10 @@ impl Sessions {
             Change::CredentialChanged(credential) => {
                 self.order_credential(credential.id, |orders| orders.recheck = true);
             }
-            Change::AgentsRestricted(account) => self.order_account(*account, |orders| orders.recheck = true),
+            Change::AgentsRestricted(account) => self.recheck(|session| session.account == *account),
+            Change::ConnectNamesRemoved(hosts) => {
+                self.recheck(|session| session.connect_name.as_ref().is_some_and(|name| hosts.contains(name)));
+            }
             Change::Replaced => self.order_all(|orders| orders.recheck = true),
             Change::LeaseChanged(_) | Change::LeaseRemoved(_) => {}
         }

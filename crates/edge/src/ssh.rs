@@ -122,7 +122,7 @@ async fn begin(edge: Arc<EdgeShared>, accepted: Accepted<Client>, shard: usize) 
     let Accepted { who, command, endpoints, session, terminal, events } = accepted;
     let Client { credential, by_key } = who;
     let peer = session.peer_addr();
-    let (session_id, registration) = match login::register(&edge, &credential, peer) {
+    let (session_id, registration) = match login::register(&edge, &credential, None, peer) {
         Ok(registered) => registered,
         Err(refused) => {
             login::count_refusal(&edge, peer, &refused);

@@ -50,7 +50,7 @@ impl Server {
         let dir = TempDir::new()?;
         let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_portway")));
         command.current_dir(dir.path()).env_clear().args(["server", "--data-dir", "data"]);
-        for flag in ["--https-addr", "--http-addr", "--api-addr", "--admin-addr", "--ssh-addr"] {
+        for flag in ["--https-addr", "--http-addr", "--api-addr", "--admin-addr", "--dns-addr", "--ssh-addr"] {
             command.args([flag, "127.0.0.1:0"]);
         }
         let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;

@@ -71,17 +71,8 @@ impl Site {
         command
             .env_clear()
             .current_dir(self.dir.path())
-            .args([
-                "server",
-                "--data-dir",
-                "data",
-                "--api-addr",
-                "127.0.0.1:0",
-                "--admin-addr",
-                "127.0.0.1:0",
-                "--ssh-addr",
-                "127.0.0.1:0",
-            ])
+            .args(["server", "--data-dir", "data"])
+            .args(["--api-addr", "--admin-addr", "--dns-addr", "--ssh-addr"].map(|flag| format!("{flag}=127.0.0.1:0")))
             .args(["--https-addr", &format!("127.0.0.1:{}", self.https)])
             .args(["--http-addr", &format!("127.0.0.1:{}", self.http)])
             .args(more)
@@ -397,7 +388,7 @@ fn a_closed_stdout_is_no_reason_to_stop_draining() -> Result<()> {
     let dir = TempDir::new()?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_portway"));
     command.env_clear().current_dir(dir.path()).args(["quickstart", "--data-dir", "data"]);
-    for flag in ["--https-addr", "--http-addr", "--api-addr", "--admin-addr", "--ssh-addr"] {
+    for flag in ["--https-addr", "--http-addr", "--api-addr", "--admin-addr", "--dns-addr", "--ssh-addr"] {
         command.args([flag, "127.0.0.1:0"]);
     }
     let mut process = Process { child: command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()? };

@@ -91,8 +91,10 @@ pub struct ConnectNameRecord {
     pub id: String,
     /// The host.
     pub host: HostName,
-    /// The only account that may use it, `None` for every account.
+    /// The only account that may use it, `None` for every account. One with an account is a zone of its own, delegated to the installation.
     pub account: Option<AccountId>,
+    /// Names below it that lead to one region each; agents dial them like the host itself.
+    pub regional: Vec<HostName>,
 }
 
 /// Who may serve a name, until when.
@@ -134,6 +136,8 @@ pub struct ReservedDomainRecord {
     pub domain: HostPattern,
     /// Id of the attached certificate that is presented for it.
     pub certificate: Option<String>,
+    /// Where its CNAME record is to point to; `None` when it needs none.
+    pub cname_target: Option<HostName>,
 }
 
 /// An authority whose certificates visitors may show to endpoints of its account that ask for it.
@@ -264,6 +268,7 @@ impl From<&ReplicaRecord> for Resource {
             ReplicaRecord::ConnectName(record) => Body::ConnectName(ConnectName {
                 host: record.host.to_string(),
                 account_id: record.account.map(|account| account.to_string()).unwrap_or_default(),
+                regional: record.regional.iter().map(HostName::to_string).collect(),
             }),
             ReplicaRecord::Lease(record) => Body::Lease(record.to_message()),
             ReplicaRecord::Settings(record) => Body::Settings(Settings { base_domain: record.base_domain.to_string() }),
@@ -274,6 +279,7 @@ impl From<&ReplicaRecord> for Resource {
                 account_id: record.account.to_string(),
                 domain: record.domain.to_string(),
                 certificate_id: record.certificate.clone().unwrap_or_default(),
+                cname_target: record.cname_target.as_ref().map(HostName::to_string).unwrap_or_default(),
             }),
             ReplicaRecord::CertificateAuthority(record) => Body::CertificateAuthority(CertificateAuthority {
                 account_id: record.account.to_string(),
@@ -339,6 +345,10 @@ fn reserved_domain(id: &str, message: ReservedDomain) -> Result<ReservedDomainRe
         account: parse("account_id", &message.account_id)?,
         domain: parse("domain", &message.domain)?,
         certificate: Some(message.certificate_id).filter(|id| !id.is_empty()),
+        cname_target: match message.cname_target.as_str() {
+            "" => None,
+            target => Some(parse("cname_target", target)?),
+        },
     })
 }
 
@@ -358,5 +368,7 @@ fn connect_name(id: &str, message: &ConnectName) -> Result<ConnectNameRecord, Fi
         "" => None,
         account => Some(parse("account_id", account)?),
     };
-    Ok(ConnectNameRecord { id: id.to_owned(), host: parse("host", &message.host)?, account })
+    let host = parse("host", &message.host)?;
+    let regional = message.regional.iter().map(|name| parse("regional", name)).collect::<Result<_, _>>()?;
+    Ok(ConnectNameRecord { id: id.to_owned(), host, account, regional })
 }

@@ -244,7 +244,8 @@ fn any_record() -> impl Strategy<Value = ReplicaRecord> {
     );
     let connect_name = (any::<String>(), prop::option::of(any_ksuid())).prop_map(|(id, account)| {
         let host = "connect.example.com".parse().unwrap();
-        ReplicaRecord::ConnectName(ConnectNameRecord { id, host, account: account.map(AccountId::new) })
+        let (account, regional) = (account.map(AccountId::new), vec!["eu.connect.example.com".parse().unwrap()]);
+        ReplicaRecord::ConnectName(ConnectNameRecord { id, host, account, regional })
     });
     let lease = (any_ksuid(), any_ksuid(), any_url(), any::<[u8; 16]>(), any::<u64>(), prop::option::of(1_i64..))
         .prop_map(|(id, account, url, agent, fence, expires_at_ms)| {
@@ -264,7 +265,8 @@ fn any_record() -> impl Strategy<Value = ReplicaRecord> {
     let domain = (any::<String>(), any_ksuid(), names, prop::option::of("cert_[a-z]{3}")).prop_map(
         |(id, account, domain, certificate)| {
             let (account, domain) = (AccountId::new(account), domain.parse().unwrap());
-            ReplicaRecord::ReservedDomain(ReservedDomainRecord { id, account, domain, certificate })
+            let cname_target = certificate.is_some().then(|| "x.y.cname.example.com".parse().unwrap());
+            ReplicaRecord::ReservedDomain(ReservedDomainRecord { id, account, domain, certificate, cname_target })
         },
     );
     let authority = (any_ksuid(), any_ksuid(), "-----BEGIN [a-z]{3}").prop_map(|(id, account, pem)| {

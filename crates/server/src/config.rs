@@ -37,6 +37,8 @@ pub struct ServerConfig {
     pub admin_addr: SocketAddr,
     /// Authoritative DNS.
     pub dns_addr: SocketAddr,
+    /// Addresses that DNS gives for this server. None: it is not known where it is reached.
+    pub public_ips: Vec<IpAddr>,
     /// Ports for TCP endpoints.
     pub tcp_ports: RangeInclusive<u16>,
     /// Host in the URLs of TCP endpoints.
@@ -82,10 +84,12 @@ impl ServerConfig {
     pub fn resolve(settings: Settings) -> Result<Self, ConfigError> {
         let loopback = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let domain = settings.domain.unwrap_or_else(|| "portway.localhost".parse().expect("a valid constant"));
+        let https_addr = settings.https_addr.unwrap_or(loopback(8443));
+        let own_ip = Some(https_addr.ip()).filter(|ip| !ip.is_unspecified());
         let config = Self {
             data_dir: settings.data_dir.unwrap_or_else(|| PathBuf::from(".portway")),
             database_url: settings.database_url,
-            https_addr: settings.https_addr.unwrap_or(loopback(8443)),
+            https_addr,
             http_addr: settings.http_addr.unwrap_or(loopback(8080)),
             ssh_addr: settings.ssh_addr.unwrap_or(loopback(8022)),
             api_addr: settings.api_addr.unwrap_or(loopback(4400)),
@@ -93,6 +97,7 @@ impl ServerConfig {
             api_rate_limit: NonZeroU32::new(settings.api_rate_limit.unwrap_or(120)),
             admin_addr: settings.admin_addr.unwrap_or(loopback(4401)),
             dns_addr: settings.dns_addr.unwrap_or(loopback(8053)),
+            public_ips: settings.public_ips.unwrap_or_else(|| own_ip.into_iter().collect()),
             tcp_ports: settings.tcp_ports.map_or(20000..=20999, |range| range.0),
             tcp_host: settings.tcp_host.unwrap_or_else(|| domain.clone()),
             region: settings.region.unwrap_or_else(|| "local".parse().expect("a valid constant")),
@@ -126,6 +131,7 @@ impl ServerConfig {
             ("api_rate_limit", self.api_rate_limit == other.api_rate_limit),
             ("admin_addr", self.admin_addr == other.admin_addr),
             ("dns_addr", self.dns_addr == other.dns_addr),
+            ("public_ips", self.public_ips == other.public_ips),
             ("tcp_ports", self.tcp_ports == other.tcp_ports),
             ("tcp_host", self.tcp_host == other.tcp_host),
             ("region", self.region == other.region),

@@ -7,6 +7,7 @@ mod admin;
 mod api;
 mod bootstrap;
 mod config;
+mod dns;
 mod handover;
 mod quic_later;
 mod ready;

@@ -1,7 +1,7 @@
 //! A running server: how it starts, hands over and stops.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::ready::{Addresses, Ready};
 use crate::settings::DomainPolicy;
 use crate::sockets::{BindError, Inherited, Listening, Purpose, Sockets};
 use crate::writable::unwritable;
-use crate::{bootstrap, ssh};
+use crate::{bootstrap, dns, ssh};
 
 /// Connections for the REST interface that wait in memory to be taken; more wait in the edge.
 const API_VISITORS_WAITING: usize = 16;
@@ -79,7 +79,9 @@ pub struct Server {
     api: Option<ApiFront>,
     admin: Admin,
     ready: Ready,
-    /// Duplicates of the API and admin sockets, for a successor.
+    /// None while nobody answers: while the edge is replaced.
+    dns: Option<portway_dns::Server>,
+    /// Duplicates of the sockets that the edge does not have, for a successor.
     own_sockets: OwnSockets,
     /// The QUIC socket while the predecessor still reads it.
     quic_later: Option<LaterQuic>,
@@ -91,6 +93,8 @@ pub struct Server {
 struct OwnSockets {
     api: TcpListener,
     admin: TcpListener,
+    dns_tcp: TcpListener,
+    dns_udp: UdpSocket,
 }
 
 /// Control plane and edge, joined.
@@ -225,12 +229,14 @@ impl Server {
             http: sockets.http.local_addr().map_err(io("address of http_addr"))?,
             api: sockets.api.local_addr().map_err(io("address of api_addr"))?,
             admin: sockets.admin.local_addr().map_err(io("address of admin_addr"))?,
-            dns: config.dns_addr,
+            dns: sockets.dns_tcp.local_addr().map_err(io("address of dns_addr"))?,
             ssh: sockets.ssh.local_addr().map_err(io("address of ssh_addr"))?,
         };
         let own_sockets = OwnSockets {
             api: sockets.api.try_clone().map_err(io("duplicating a socket"))?,
             admin: sockets.admin.try_clone().map_err(io("duplicating a socket"))?,
+            dns_tcp: sockets.dns_tcp,
+            dns_udp: sockets.dns_udp,
         };
         // A predecessor reads its QUIC socket until its agents have moved; datagrams must not be shared between two readers.
         let (quic_now, quic_later) =
@@ -254,6 +260,7 @@ impl Server {
             config,
             core,
             api: None,
+            dns: None,
             admin: Admin::new(metrics, health.clone()),
             ready,
             own_sockets,
@@ -263,6 +270,7 @@ impl Server {
         };
         server.serve_admin(sockets.admin).map_err(io("starting the admin address"))?;
         server.serve_api().map_err(io("starting the API address"))?;
+        server.serve_dns().await.map_err(io("starting the DNS address"))?;
         tokio::select! {
             () = server.core.edge.synced() => {}
             reason = unwritable(&health) => return Err(StartError::Unwritable { reason }),
@@ -292,6 +300,17 @@ impl Server {
         let listener = tokio::net::TcpListener::from_std(socket)?;
         let Some(visitors) = self.core.api_visitors.take() else { return Ok(()) };
         self.api = Some(ApiFront::start(listener, visitors, rest, self.config.api_url.clone()));
+        Ok(())
+    }
+
+    /// Answers for the names of the edge as it is now.
+    async fn serve_dns(&mut self) -> io::Result<()> {
+        if let Some(old) = self.dns.take() {
+            old.stop().await;
+        }
+        let OwnSockets { dns_tcp, dns_udp, .. } = &self.own_sockets;
+        let names = self.core.edge.known_names();
+        self.dns = Some(dns::serve(&self.config, names, dns_udp.try_clone()?, dns_tcp.try_clone()?)?);
         Ok(())
     }
 
@@ -363,6 +382,7 @@ impl Server {
         self.admin.replace(metrics, health);
         self.serve_api().map_err(|source| StartError::Io { what: "starting the API address", source })?;
         self.core.edge.synced().await;
+        self.serve_dns().await.map_err(|source| StartError::Io { what: "starting the DNS address", source })?;
         old.edge.give_way().await;
         Ok(())
     }
@@ -374,6 +394,7 @@ impl Server {
         }
         let api = self.own_sockets.api.try_clone()?;
         let admin = self.own_sockets.admin.try_clone()?;
+        let (dns_tcp, dns_udp) = (self.own_sockets.dns_tcp.try_clone()?, self.own_sockets.dns_udp.try_clone()?);
         let named = |purpose| move |socket| (purpose, Listening::Tcp(socket));
         Ok(https
             .into_iter()
@@ -383,6 +404,7 @@ impl Server {
             .chain(ssh.into_iter().map(named(Purpose::Ssh)))
             .chain(tcp.into_iter().map(named(Purpose::Endpoint)))
             .chain([(Purpose::Api, Listening::Tcp(api)), (Purpose::Admin, Listening::Tcp(admin))])
+            .chain([(Purpose::DnsTcp, Listening::Tcp(dns_tcp)), (Purpose::DnsUdp, Listening::Udp(dns_udp))])
             .collect())
     }
 
@@ -392,6 +414,10 @@ impl Server {
         let streams = self.status().connections_open;
         tracing::info!(connections = streams, grace = ?self.config.drain_grace, "draining");
         self.stop_api().await;
+        // A successor knows more, and without one nobody is to come.
+        if let Some(dns) = self.dns.take() {
+            dns.stop().await;
+        }
         self.core.stop(end).await;
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}

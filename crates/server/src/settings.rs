@@ -1,7 +1,7 @@
 //! What an operator can set: the same names in the configuration file, as flags and as environment variables.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -49,9 +49,12 @@ pub struct Settings {
     /// Health, readiness and metrics [default: 127.0.0.1:4401]
     #[arg(long, value_name = "IP:PORT", env = "PORTWAY_ADMIN_ADDR")]
     pub admin_addr: Option<SocketAddr>,
-    /// Kept for the authoritative DNS responder; nothing answers there in this version [default: 127.0.0.1:8053]
+    /// Authoritative DNS for the base domain and delegated connect URLs, UDP and TCP [default: 127.0.0.1:8053]
     #[arg(long, value_name = "IP:PORT", env = "PORTWAY_DNS_ADDR")]
     pub dns_addr: Option<SocketAddr>,
+    /// Addresses at which this server is reached, which DNS gives; several with commas [default: that of https_addr]
+    #[arg(long, value_name = "IP", env = "PORTWAY_PUBLIC_IPS", value_delimiter = ',')]
+    pub public_ips: Option<Vec<IpAddr>>,
     /// Ports for TCP endpoints [default: 20000-20999]
     #[arg(long, value_name = "LO-HI", env = "PORTWAY_TCP_PORTS")]
     pub tcp_ports: Option<PortRange>,
@@ -268,6 +271,7 @@ impl Settings {
             api_rate_limit: self.api_rate_limit.or(others.api_rate_limit),
             admin_addr: self.admin_addr.or(others.admin_addr),
             dns_addr: self.dns_addr.or(others.dns_addr),
+            public_ips: self.public_ips.or(others.public_ips),
             ssh_addr: self.ssh_addr.or(others.ssh_addr),
             tcp_ports: self.tcp_ports.or(others.tcp_ports),
             tcp_host: self.tcp_host.or(others.tcp_host),

@@ -25,6 +25,8 @@ pub(crate) enum Purpose {
     Ssh,
     Api,
     Admin,
+    DnsTcp,
+    DnsUdp,
     /// The port of a TCP endpoint.
     Endpoint,
 }
@@ -104,6 +106,8 @@ pub(crate) struct Sockets {
     pub(crate) ssh: TcpListener,
     pub(crate) api: TcpListener,
     pub(crate) admin: TcpListener,
+    pub(crate) dns_tcp: TcpListener,
+    pub(crate) dns_udp: UdpSocket,
     pub(crate) endpoints: Vec<TcpListener>,
 }
 
@@ -149,7 +153,8 @@ pub enum BindError {
 impl Sockets {
     /// Takes what is inherited and binds the rest.
     pub(crate) fn open(config: &ServerConfig, mut inherited: Inherited) -> Result<Self, BindError> {
-        let (https, quic) = https_pair(config.https_addr, &mut inherited)?;
+        let (https, quic) = pair((Purpose::Https, Purpose::Quic), config.https_addr, &mut inherited)?;
+        let (dns_tcp, dns_udp) = pair((Purpose::DnsTcp, Purpose::DnsUdp), config.dns_addr, &mut inherited)?;
         Ok(Self {
             https,
             quic,
@@ -157,26 +162,32 @@ impl Sockets {
             ssh: tcp(Purpose::Ssh, config.ssh_addr, &mut inherited)?,
             api: tcp(Purpose::Api, config.api_addr, &mut inherited)?,
             admin: tcp(Purpose::Admin, config.admin_addr, &mut inherited)?,
+            dns_tcp,
+            dns_udp,
             endpoints: inherited.take_endpoints(),
         })
     }
 }
 
 /// TCP and UDP on one port. With port 0 the TCP side chooses, and chooses again when UDP has that port taken.
-fn https_pair(address: SocketAddr, inherited: &mut Inherited) -> Result<(TcpListener, UdpSocket), BindError> {
+fn pair(
+    (stream, datagram): (Purpose, Purpose),
+    address: SocketAddr,
+    inherited: &mut Inherited,
+) -> Result<(TcpListener, UdpSocket), BindError> {
     const TRIES: usize = 16;
     let mut tries = 0;
     loop {
-        let https = tcp(Purpose::Https, address, inherited)?;
-        let local = https.local_addr().map_err(|e| fault(Purpose::Https, address, e))?;
-        if let Some(Listening::Udp(quic)) = inherited.take(Purpose::Quic, local, true) {
-            return Ok((https, quic));
+        let listener = tcp(stream, address, inherited)?;
+        let local = listener.local_addr().map_err(|e| fault(stream, address, e))?;
+        if let Some(Listening::Udp(socket)) = inherited.take(datagram, local, true) {
+            return Ok((listener, socket));
         }
         tries += 1;
         match udp(local) {
-            Ok(quic) => return Ok((https, quic)),
+            Ok(socket) => return Ok((listener, socket)),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && address.port() == 0 && tries < TRIES => {}
-            Err(error) => return Err(fault(Purpose::Quic, local, error)),
+            Err(error) => return Err(fault(datagram, local, error)),
         }
     }
 }
@@ -212,6 +223,8 @@ fn fault(purpose: Purpose, address: SocketAddr, source: io::Error) -> BindError 
         Purpose::Ssh => ("ssh_addr", "ssh-addr"),
         Purpose::Api => ("api_addr", "api-addr"),
         Purpose::Admin => ("admin_addr", "admin-addr"),
+        Purpose::DnsTcp => ("dns_addr (TCP)", "dns-addr"),
+        Purpose::DnsUdp => ("dns_addr (UDP)", "dns-addr"),
         Purpose::Endpoint => ("tcp_ports", "tcp-ports"),
     };
     match source.kind() {
@@ -231,7 +244,7 @@ mod tests {
 
     #[test]
     fn tcp_and_udp_share_the_port() {
-        let (https, quic) = https_pair(any_port(), &mut Inherited::default()).unwrap();
+        let (https, quic) = pair((Purpose::Https, Purpose::Quic), any_port(), &mut Inherited::default()).unwrap();
         assert_eq!(https.local_addr().unwrap(), quic.local_addr().unwrap());
     }
 

@@ -46,6 +46,7 @@ const NEEDING: &str = select!(
 const FOLLOWED: &str = select_followed!("WHERE TRUE");
 const FOLLOWED_BY_ID: &str = select_followed!("WHERE r.id = $1");
 const FOLLOWED_BY_KEY: &str = select_followed!("JOIN resource_keys k ON k.id = r.id WHERE k.kind = $1 AND k.key = $2");
+const OF_KIND: &str = select!("WHERE r.id > $1 AND r.id < $2 AND r.kind = $3 ORDER BY r.id LIMIT $4");
 const COUNT: &str = "SELECT count(*) AS n FROM resources WHERE account_id = $1 AND kind = $2";
 
 /// Resources on one page, at most: a page is one answer of the REST API, and one read.
@@ -207,6 +208,29 @@ impl Store {
     ) -> Result<Vec<Resource>, StoreError> {
         self.named(async {
             let query = query(NEEDING).bind(target).bind(kind).bind(after).bind(i64::from(limit.min(PAGE_MAX)));
+            query.fetch_all(&mut self.reader().await?).await?.iter().map(resource).collect()
+        })
+        .await
+    }
+
+    /// The resources of this kind, of whatever account, in the order of ids: those above the id `after`, or all; at most `limit` and [`PAGE_MAX`].
+    /// Their ids begin with `prefix` and an underscore.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn resources_of_kind(
+        &self,
+        kind: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Resource>, StoreError> {
+        self.named(async {
+            let first = format!("{prefix}_");
+            // Behind every letter that an id has.
+            let end = format!("{prefix}_~");
+            let query = query(OF_KIND).bind(after.unwrap_or(&first)).bind(end).bind(kind);
+            let query = query.bind(i64::from(limit.min(PAGE_MAX)));
             query.fetch_all(&mut self.reader().await?).await?.iter().map(resource).collect()
         })
         .await

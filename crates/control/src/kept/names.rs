@@ -1,7 +1,8 @@
 //! Reserved domains and addresses, and connect URLs.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use portway_api::{Authority, ManagedKeyType};
-use portway_names::HostPattern;
+use portway_names::{AccountId, HostName, HostPattern};
 use serde::{Deserialize, Serialize};
 
 /// A domain that only its account may serve.
@@ -46,6 +47,29 @@ pub(crate) struct AgentIngress {
     pub(crate) metadata: String,
     /// How certificates are ordered; the internal authority issues them when there is none.
     pub(crate) certificate_management_policy: Option<Policy>,
+}
+
+/// Characters of the label that leads to a domain: more than 80 bits, so that nobody meets another's.
+const TARGET_LEN: usize = 17;
+/// Characters of the label that stands for an account.
+const ACCOUNT_LEN: usize = 8;
+
+/// Where the CNAME record of an account's reserved domain is to point to, below the base domain; none when such a name would be too long.
+pub(crate) fn cname_target(domain_id: &str, account: &AccountId, base: &HostName) -> Option<HostName> {
+    let account = label(&account.to_string(), ACCOUNT_LEN);
+    format!("{}.{account}.cname.{base}", label(domain_id, TARGET_LEN)).parse().ok()
+}
+
+/// Where the CNAME record for ACME challenges of a reserved domain is to point to.
+pub(crate) fn acme_challenge_target(domain_id: &str, base: &HostName) -> Option<HostName> {
+    format!("{}.acme-challenge.{base}", label(domain_id, TARGET_LEN)).parse().ok()
+}
+
+/// A label of a host name that stands for an id: the same always, and not the id itself.
+fn label(id: &str, len: usize) -> String {
+    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let hash = digest(&SHA256, id.as_bytes());
+    hash.as_ref().iter().take(len).map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
 }
 
 /// Host patterns as texts.

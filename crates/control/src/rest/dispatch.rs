@@ -49,7 +49,7 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
         "self" => entry::caller(call).await,
         "reserved-domains" => domains::perform(call).await,
         "reserved-addrs" => addrs::perform(call).await,
-        "agent-ingresses" => crud::perform(call, &ingresses::INGRESS).await,
+        "agent-ingresses" => ingresses::perform(call).await,
         "tls-certificates" => crud::perform(call, &certificates::CERTIFICATE).await,
         "certificate-authorities" => crud::perform(call, &certificates::AUTHORITY).await,
         "event-destinations" => crud::perform(call, &event_destinations::DESTINATION).await,

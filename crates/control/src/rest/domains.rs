@@ -1,6 +1,5 @@
 //! Reserved domains.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use portway_api::{
     CertificatePolicy, ManagedPolicy, ManagedStatus, Place, ProvisioningJob, ReservedDomainCreate,
     ReservedDomainUpdate, Resolution, ResolvedPlace, Several, read_body,
@@ -14,14 +13,9 @@ use super::crud;
 use super::kind::{Draft, Kept, Kind, Row, read, set};
 use super::refusal::{unreadable, unwritable};
 use crate::kept::certificates::TlsCertificate;
-use crate::kept::names::{Policy, ReservedDomain};
+use crate::kept::names::{self, Policy, ReservedDomain};
 
 pub(crate) static DOMAIN: Kind = Kind::of::<ReservedDomain>();
-
-/// Characters of the label that leads to a domain: more than 80 bits, so that nobody meets another's.
-const TARGET_LEN: usize = 17;
-/// Characters of the label that stands for an account.
-const ACCOUNT_LEN: usize = 8;
 
 /// Performs an operation of reserved domains.
 pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
@@ -160,7 +154,8 @@ impl Kept for ReservedDomain {
     fn reply(&self, call: &Call<'_>, row: &Row<'_>) -> portway_api::ReservedDomain {
         let base = &call.inner.names.base_domain;
         let foreign = !self.is_ours(call);
-        let account = label(&call.caller.account.to_string(), ACCOUNT_LEN);
+        let cname_target = names::cname_target(row.id, &call.caller.account, base);
+        let challenges = names::acme_challenge_target(row.id, base);
         let policy = self.certificate_management_policy;
         portway_api::ReservedDomain {
             id: row.id.to_owned(),
@@ -170,13 +165,14 @@ impl Kept for ReservedDomain {
             metadata: self.metadata.clone(),
             domain: self.domain.to_string(),
             region: self.region.clone(),
-            cname_target: foreign.then(|| format!("{}.{account}.cname.{base}", label(row.id, TARGET_LEN))),
+            cname_target: cname_target.filter(|_| foreign).map(|target| target.to_string()),
             certificate: self.certificate_id.as_ref().map(|id| call.base.reference("/tls_certificates", id)),
             certificate_management_policy: policy
                 .map(|policy| ManagedPolicy { authority: policy.authority, private_key_type: policy.private_key_type }),
             certificate_management_status: policy.map(|_| unserved(time(row.created))),
-            acme_challenge_cname_target: (foreign && self.domain.is_wildcard())
-                .then(|| format!("{}.acme-challenge.{base}", label(row.id, TARGET_LEN))),
+            acme_challenge_cname_target: challenges
+                .filter(|_| foreign && self.domain.is_wildcard())
+                .map(|target| target.to_string()),
             // The Terraform provider reads an empty list as null, and then takes the difference for a fault of its own.
             resolves_to: (!self.resolves_to.is_empty())
                 .then(|| self.resolves_to.iter().map(|value| ResolvedPlace { value: value.clone() }).collect()),
@@ -212,8 +208,7 @@ impl Kept for ReservedDomain {
 impl ReservedDomain {
     /// Whether it is below the installation's own domain, for which there is a certificate and a record already.
     fn is_ours(&self, call: &Call<'_>) -> bool {
-        let (name, base) = (self.domain.name(), &call.inner.names.base_domain);
-        name == base || name.is_below(base)
+        call.inner.names.is_below_base(&self.domain)
     }
 
     /// Takes a certificate, or a policy for ordering them, in the place of the one it had.
@@ -274,11 +269,4 @@ fn places_of(call: &Call<'_>, places: Several<Resolution>) -> Result<Vec<String>
         }
     }
     Ok(values)
-}
-
-/// A label of a host name that stands for an id: the same always, and not the id itself.
-fn label(id: &str, len: usize) -> String {
-    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let hash = digest(&SHA256, id.as_bytes());
-    hash.as_ref().iter().take(len).map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
 }

@@ -1,19 +1,46 @@
 //! Connect URLs: domains of an account's own that its agents dial.
 
-use portway_api::{AgentIngressCreate, AgentIngressUpdate, ManagedPolicy};
+use portway_api::{AgentIngressCreate, AgentIngressUpdate, ManagedPolicy, read_body};
 use portway_codes::{Code, PublicError};
-use portway_names::{AccountId, AgentIngressId, HostName};
+use portway_names::{AccountId, AgentIngressId, HostName, HostPattern};
 
-use super::call::{Call, time};
+use super::call::{Answer, Call, time};
+use super::crud;
 use super::domains::policy;
 use super::kind::{Kept, Kind, Row, set};
 use crate::kept::names::AgentIngress;
 
 pub(crate) static INGRESS: Kind = Kind::of::<AgentIngress>();
 
+/// Performs an operation of connect URLs.
+pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
+    match call.verb() {
+        "create" => {
+            let body: AgentIngressCreate = read_body(call.body)?;
+            let answer = crud::create(call, &INGRESS).await?;
+            // Without it the reconciler issues it in its next round.
+            if let Err(error) = call.inner.certificates.ensure_connect(&body.domain.0, call.now).await {
+                tracing::error!(%error, "a connect URL has no certificate yet");
+            }
+            call.announce().await;
+            Ok(answer)
+        }
+        "delete" => {
+            let answer = crud::delete(call, &INGRESS).await?;
+            if let Err(error) = call.inner.certificates.reconcile(call.now).await {
+                tracing::warn!(%error, "the certificate of a deleted connect URL is still there");
+            }
+            call.announce().await;
+            Ok(answer)
+        }
+        _ => crud::perform(call, &INGRESS).await,
+    }
+}
+
 impl Kept for AgentIngress {
     const KIND: &'static str = "agent_ingress";
     const COLLECTION: &'static str = "/agent_ingresses";
+    const FOLLOWED: bool = true;
     type Id = AgentIngressId;
     type Create = AgentIngressCreate;
     type Update = AgentIngressUpdate;
@@ -65,6 +92,11 @@ impl Kept for AgentIngress {
 
     fn keys(&self, _: &AccountId) -> Vec<String> {
         vec![self.domain.clone()]
+    }
+
+    /// What agents dial is nobody else's to serve, nor is anything below it.
+    fn host(&self) -> Option<HostPattern> {
+        self.domain.parse().ok().map(HostPattern::Exact)
     }
 
     fn taken(key: &str, own: Option<&str>) -> PublicError {

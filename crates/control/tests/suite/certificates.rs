@@ -52,7 +52,7 @@ async fn they_verify_against_the_ca_for_their_names() {
             })
             .collect();
         let expected: &[&str] = match certificate.connect {
-            true => &["connect.portway.localhost", "127.0.0.1", "::1"],
+            true => &["connect.portway.localhost", "local.connect.portway.localhost", "127.0.0.1", "::1"],
             false => &["portway.localhost", "*.portway.localhost"],
         };
         assert_eq!(names, expected);
@@ -76,7 +76,7 @@ async fn a_restart_keeps_them_and_other_names_replace_them() {
     let after = store.certificates().await.unwrap();
     assert_eq!(after.len(), 2);
     let connect = after.iter().find(|certificate| certificate.connect).unwrap();
-    assert_eq!(connect.names, ["connect.portway.localhost"]);
+    assert_eq!(connect.names, ["connect.portway.localhost", "local.connect.portway.localhost"]);
     assert!(before.iter().any(|old| !old.connect && after.contains(old)), "the visitors' one stays");
     control.close().await;
 }

@@ -17,7 +17,7 @@ async fn a_snapshot_holds_what_an_edge_needs() {
     replica.follow(&mut updates, |replica| replica.snapshots == 1).await.unwrap();
     let count = |kind: fn(&Body) -> bool| replica.bodies().filter(|body| kind(body)).count();
     assert_eq!(count(|body| matches!(body, Body::Credential(_))), 1);
-    assert_eq!(count(|body| matches!(body, Body::Certificate(one) if one.connect && one.names.len() == 3)), 1);
+    assert_eq!(count(|body| matches!(body, Body::Certificate(one) if one.connect && one.names.len() == 4)), 1);
     assert_eq!(count(|body| matches!(body, Body::Certificate(one) if !one.connect && one.names.len() == 2)), 1);
     assert_eq!(count(|body| matches!(body, Body::ConnectName(one) if one.host == "connect.portway.localhost")), 1);
     assert_eq!(count(|body| matches!(body, Body::Lease(one) if one.expires_at_ms == 0)), 1);

@@ -235,7 +235,7 @@ async fn log_in(
 ) -> Result<Admitted, Refused> {
     let peer = session.peer_addr();
     let credential = login::authenticate(edge, &auth.authtoken, connect_name, peer).await?;
-    let (session_id, registration) = login::register(edge, &credential, peer)?;
+    let (session_id, registration) = login::register(edge, &credential, connect_name, peer)?;
     let (agent, generation) = resume(edge, auth, &credential);
     tracing::info!(session = %session_id, account = %credential.account, %peer, leg = auth.leg,
         version = auth.agent_version, client = auth.client_type, "SDK session online");

@@ -96,7 +96,12 @@ fn an_old_lease_that_goes_does_not_take_the_new_one_with_it() {
 fn connect_names_and_certificates_come_and_go() {
     let replica = Replica::new();
     let host: HostName = "connect.portway.test".parse().unwrap();
-    let name = ReplicaRecord::ConnectName(ConnectNameRecord { id: "c".into(), host: host.clone(), account: None });
+    let name = ReplicaRecord::ConnectName(ConnectNameRecord {
+        id: "c".into(),
+        host: host.clone(),
+        account: None,
+        regional: Vec::new(),
+    });
     replica.replace(vec![(&name).into(), certificate("k", &["connect.portway.test", "127.0.0.1"], true)]);
     assert_eq!(replica.connect_name(&host), Some(None));
     assert!(replica.connect_certs.resolve(&host).is_some() && replica.visitor_certs.is_empty());
@@ -125,7 +130,8 @@ fn uploaded(id: &str, names: &[&str]) -> (Resource, Vec<u8>) {
 
 fn domain(id: &str, name: &str, certificate: Option<&str>) -> Resource {
     let (id, certificate) = (id.to_owned(), certificate.map(str::to_owned));
-    let record = ReservedDomainRecord { id, account: account(1), domain: name.parse().unwrap(), certificate };
+    let domain = name.parse().unwrap();
+    let record = ReservedDomainRecord { id, account: account(1), domain, certificate, cname_target: None };
     (&ReplicaRecord::ReservedDomain(record)).into()
 }
 

@@ -87,7 +87,12 @@ impl FakeControl {
         let base: HostName = BASE.parse().unwrap();
         control.put(ReplicaRecord::Settings(SettingsRecord { id: "settings".into(), base_domain: base.clone() }));
         let host = HostName::join("connect", &base).unwrap();
-        control.put(ReplicaRecord::ConnectName(ConnectNameRecord { id: "connect".into(), host, account: None }));
+        control.put(ReplicaRecord::ConnectName(ConnectNameRecord {
+            id: "connect".into(),
+            host,
+            account: None,
+            regional: Vec::new(),
+        }));
         let (visitors, agents) = (control.pki.visitors.clone(), control.pki.agents.clone());
         control.put(certificate("visitors", &[BASE, "*.portway.test"], visitors, false));
         control.put(certificate("agents", &["connect.portway.test", "127.0.0.1"], agents, true));

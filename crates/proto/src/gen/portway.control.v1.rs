@@ -131,6 +131,9 @@ pub struct ReservedDomain {
     /// The attached certificate that is presented for it; empty for none. It may come later, or never.
     #[prost(string, tag = "3")]
     pub certificate_id: ::prost::alloc::string::String,
+    /// Where its CNAME record is to point to; empty when it needs none. The name leads to the edges for as long as the domain is reserved.
+    #[prost(string, tag = "4")]
+    pub cname_target: ::prost::alloc::string::String,
 }
 /// An authority whose certificates visitors may show to endpoints of its account that ask for it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -146,9 +149,12 @@ pub struct CertificateAuthority {
 pub struct ConnectName {
     #[prost(string, tag = "1")]
     pub host: ::prost::alloc::string::String,
-    /// Only this account may use it; empty: every account.
+    /// Only this account may use it; empty: every account. One with an account is a zone of its own, delegated to the installation.
     #[prost(string, tag = "2")]
     pub account_id: ::prost::alloc::string::String,
+    /// Names below it that lead to one region each; agents dial them like the host itself.
+    #[prost(string, repeated, tag = "3")]
+    pub regional: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Who may serve a name, until when.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
