@@ -3,12 +3,14 @@
 //! Works beside a running server: the database allows it, and the server's edges follow within half a second.
 
 mod authtoken_id;
+mod dns;
 mod restrictions;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use authtoken_id::AuthtokenId;
+pub use dns::WantedRecord;
 use portway_access::{Acl, AclError, SshKey, SshKeyError};
 pub use portway_api::RestrictionType;
 use portway_names::{AccountId, CredentialId, IpRestrictionId, SshCredentialId};

@@ -1,5 +1,6 @@
 //! `portway admin`: work on a server's data directory, on the server's host.
 
+mod dns;
 mod restrictions;
 
 use std::io::{Write as _, stderr, stdout};
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use dns::DnsError;
 use portway_control::DatabaseUrl;
 use portway_control::admin::{Admin, AdminError, AuthtokenId, BackupError, restore};
 use secrecy::ExposeSecret;
@@ -21,6 +23,7 @@ use serde_json::json;
   portway admin authtokens revoke cr_2a…
 
   portway admin restrictions lift --type api
+  portway admin dns check
   portway admin backup portway-$(date +%F).db
 
 These commands, all but restore, work beside a running server; it follows within a second.")]
@@ -62,6 +65,15 @@ enum Command {
   portway admin restrictions lift ipx_2a…"
     )]
     Restrictions(restrictions::Command),
+    /// DNS records that the installation needs at providers of other zones
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  portway admin dns print --public-ip 203.0.113.7
+  portway admin dns check
+  portway admin dns check --resolver 127.0.0.1:8053 --json"
+    )]
+    Dns(dns::Command),
     /// Write the database to a new file, beside a running server; keep master.key of the data directory with it
     Backup {
         /// The file to make
@@ -121,12 +133,13 @@ enum Accounts {
 /// Runs one administrative command.
 pub(crate) async fn run(args: Args) -> ExitCode {
     match execute(args).await {
-        Ok(text) => {
+        Ok((text, well)) => {
             let _ = write!(stdout(), "{text}");
-            ExitCode::SUCCESS
+            if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             let _ = writeln!(stderr(), "portway admin: {error}");
+            let DnsError::Admin(error) = error else { return ExitCode::FAILURE };
             match error {
                 AdminError::Backup(BackupError::Server | BackupError::Exists(_) | BackupError::Unusable { .. })
                 | AdminError::NoDataDir(_)
@@ -141,13 +154,15 @@ pub(crate) async fn run(args: Args) -> ExitCode {
     }
 }
 
-async fn execute(args: Args) -> Result<String, AdminError> {
+/// What to print, and whether all is well.
+async fn execute(args: Args) -> Result<(String, bool), DnsError> {
     let Args { data_dir, database_url, json, command } = args;
     let open = async || match &database_url {
         Some(url) => Admin::connect(url).await,
         None => Admin::open(&data_dir).await,
     };
-    match command {
+    let done: Result<String, AdminError> = match command {
+        Command::Dns(command) => return dns::run(&open().await?, command, json).await,
         Command::Authtokens(Authtokens::List) => list_authtokens(&open().await?, json).await,
         Command::Authtokens(Authtokens::Create { description, acl }) => {
             let (id, token) = open().await?.create_authtoken(&description, &acl).await?;
@@ -186,7 +201,8 @@ async fn execute(args: Args) -> Result<String, AdminError> {
                 None => format!("{file} is restored\n"),
             })
         }
-    }
+    };
+    Ok((done?, true))
 }
 
 async fn list_authtokens(admin: &Admin, as_json: bool) -> Result<String, AdminError> {

@@ -18,9 +18,13 @@ struct Server {
 
 impl Server {
     fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    fn start_with(more: &[&str]) -> Result<Self> {
         let dir = TempDir::new()?;
         let mut command = portway(dir.path());
-        command.args(["server", "--data-dir", "data"]);
+        command.args(["server", "--data-dir", "data"]).args(more);
         for flag in ["--https-addr", "--http-addr", "--api-addr", "--admin-addr", "--dns-addr", "--ssh-addr"] {
             command.args([flag, "127.0.0.1:0"]);
         }
@@ -146,5 +150,45 @@ fn the_key_decides_who_is_let_in() -> Result<()> {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{said}");
     assert!(said.contains("Check --api-key") && said.ends_with("ERR_NGROK_203\n"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn the_records_that_dns_needs_are_printed_and_checked() -> Result<()> {
+    let server = Server::start_with(&["--domain", "tunnel.example"])?;
+    let url = server.said(&["agent-ingresses", "create", "--domain", "connect.acme.example"])?;
+    let domain = server.said(&["reserved-domains", "create", "--domain", "*.shop.example"])?;
+    let admin = |words: &[&str]| {
+        let mut command = portway(server.dir.path());
+        command.args(["admin", "dns"]).args(words).args(["--data-dir", "data", "--public-ip", "127.0.0.1"]).output()
+    };
+    let printed = admin(&["print"])?;
+    assert!(printed.status.success(), "{printed:?}");
+    let printed = String::from_utf8(printed.stdout)?;
+    let lines: Vec<Vec<&str>> = printed.lines().map(|line| line.split_whitespace().collect()).collect();
+    let target = format!("{}.", domain["cname_target"].as_str().context("a target")?);
+    for (at, wanted) in [
+        ["tunnel.example.", "NS", "connect.tunnel.example.", ";"],
+        ["connect.tunnel.example.", "A", "127.0.0.1", ";"],
+        ["connect.acme.example.", "NS", "connect.tunnel.example.", ";"],
+        ["*.shop.example.", "CNAME", target.as_str(), ";"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        assert_eq!(lines[at][..4], *wanted, "{printed}");
+    }
+    assert_eq!(lines[2][4], url["id"]);
+
+    // The server itself knows its own zones, and refuses the others.
+    let resolver = server.ready["dns_addr"].as_str().context("an address")?;
+    let checked = admin(&["check", "--resolver", resolver, "--json"])?;
+    let report: Value = serde_json::from_slice(&checked.stdout)?;
+    let states: Vec<&str> =
+        report["records"].as_array().context("records")?.iter().filter_map(|record| record["state"].as_str()).collect();
+    assert_eq!((checked.status.code(), states), (Some(1), vec!["there", "there", "there", "unknown"]), "{report}");
+    let table = admin(&["check", "--resolver", resolver])?;
+    let table = String::from_utf8(table.stdout)?;
+    assert!(table.starts_with("RECORD") && table.contains("not known: *.shop.example cannot be looked up"), "{table}");
     Ok(())
 }

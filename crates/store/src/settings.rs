@@ -1,5 +1,7 @@
 //! Named values of the installation.
 
+use portway_names::HostName;
+
 use crate::error::Fault;
 use crate::row::text;
 use crate::sql::{Connection, query};
@@ -39,6 +41,19 @@ impl Store {
             let mut tx = self.write().await?;
             put(&mut tx, name, value).await?;
             tx.commit().await
+        })
+        .await
+    }
+
+    /// The base domain; none before a server was started.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn base_domain(&self) -> Result<Option<HostName>, StoreError> {
+        self.named(async {
+            let found = get(&mut self.reader().await?, BASE_DOMAIN).await?;
+            let read = |text: String| text.parse().map_err(|error| Fault::Damaged(format!("{BASE_DOMAIN}: {error}")));
+            found.map(read).transpose()
         })
         .await
     }
