@@ -44,6 +44,7 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
 async fn create(call: &Call<'_>) -> Result<Answer, PublicError> {
     let id = (BACKUP.fresh_id)(random::ksuid(call.now));
     let (folder, file) = places(call, &id);
+    let file = std::path::absolute(file).map_err(damaged)?;
     private_folder(&folder).map_err(damaged)?;
     call.inner.store.backup(&file).await.map_err(not_made)?;
     let made = tokio::task::spawn_blocking(move || measured(&file)).await;

@@ -18,9 +18,9 @@ const MIN_CUT: u16 = 12;
 const GAP: u16 = 2;
 /// Fields of a list that say little to people: addresses of what the id names, texts for programs, the time of a change.
 const NOT_LISTED: [&str; 3] = ["uri", "metadata", "updated_at"];
-/// Fields that people know an object by. No object has more than two.
+/// Fields that people know an object by, the best one first.
 const NAMES: [&str; 9] =
-    ["name", "url", "domain", "addr", "email", "cidr", "type", "upstream_url", "subject_common_name"];
+    ["url", "domain", "addr", "email", "cidr", "subject_common_name", "name", "type", "upstream_url"];
 
 /// The JSON as the server sent it, indented. What a terminal would obey is escaped as JSON has it, so the values are the same.
 pub(super) fn json(value: &Value) -> String {
@@ -104,7 +104,8 @@ struct Column {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Id,
-    Name,
+    /// With its place among the names.
+    Name(usize),
     Middle,
     Description,
     Created,
@@ -116,8 +117,7 @@ impl Column {
             "id" => Place::Id,
             "description" => Place::Description,
             "created_at" => Place::Created,
-            name if NAMES.contains(&name) => Place::Name,
-            _ => Place::Middle,
+            name => NAMES.iter().position(|known| *known == name).map_or(Place::Middle, Place::Name),
         }
     }
 }
@@ -184,10 +184,10 @@ fn filled(columns: &[Column]) -> Table {
 fn fit(columns: &mut Vec<Column>, width: u16) {
     let rank = |column: &Column| match column.place() {
         Place::Id => 0,
-        Place::Name => 1,
-        Place::Created => 2,
-        Place::Middle => 3,
-        Place::Description => 4,
+        Place::Name(at) => 1 + at,
+        Place::Created => 1 + NAMES.len(),
+        Place::Middle => 2 + NAMES.len(),
+        Place::Description => 3 + NAMES.len(),
     };
     let mut order: Vec<usize> = (0..columns.len()).collect();
     order.sort_by_key(|at| (*at != 0, rank(&columns[*at])));
@@ -195,7 +195,7 @@ fn fit(columns: &mut Vec<Column>, width: u16) {
     let mut room = width.saturating_add(GAP);
     for at in order {
         let (column, free) = (&mut columns[at], room.saturating_sub(GAP));
-        if matches!(column.place(), Place::Name | Place::Description) && free >= MIN_CUT {
+        if matches!(column.place(), Place::Name(_) | Place::Description) && free >= MIN_CUT {
             column.width = column.width.min(free);
         }
         if column.width <= free || at == 0 {
