@@ -57,7 +57,7 @@ async fn filled(path: &Path, size: u64) -> Store {
             format!("'com.example.' || lower(printf('%08X', i * 2654435761 % 4294967296)), {account}, {id}"),
         ),
         (
-            "audit",
+            "audit (seq, account_id, at_ms, who, address, action, kind, id, before_json, after_json)",
             format!("i + 1 + {ACCOUNTS}, {account}, 1, 'ak_1', '192.0.2.1', 'create', 'domain', {id}, NULL, {body}"),
         ),
     ] {
