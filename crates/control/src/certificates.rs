@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portway_names::{AgentIngressId, EndpointUrl, HostName, HostPattern, Scheme, TlsCertificateId};
-use portway_store::{Certificate, PAGE_MAX, Store, StoreError, Timestamp};
+use portway_store::{Certificate, Store, StoreError, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::authority::Authority;
 use crate::kept::names::AgentIngress;
-use crate::kept::read;
+use crate::kept::{all, read};
 use crate::policy::NamePolicy;
 use crate::random;
 use crate::rest::Kept;
@@ -116,19 +116,10 @@ impl Certificates {
         if !self.connect.is_empty() {
             wanted.insert((self.connect.clone(), true));
         }
-        let mut after = None::<String>;
-        loop {
-            let prefix = AgentIngressId::PREFIX;
-            let page = self.store.resources_of_kind(AgentIngress::KIND, prefix, after.as_deref(), PAGE_MAX).await?;
-            for ingress in &page {
-                // What cannot be read has no certificate, and the watch of the edges says so.
-                let host = read::<AgentIngress>(ingress).ok().and_then(|ingress| ingress.domain.parse().ok());
-                wanted.extend(host.map(|host| (connect_names(&self.names, &host), true)));
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE_MAX as usize => after = Some(last.id.clone()),
-                _ => break,
-            }
+        for ingress in all(&self.store, AgentIngress::KIND, AgentIngressId::PREFIX).await? {
+            // What cannot be read has no certificate, and the watch of the edges says so.
+            let host = read::<AgentIngress>(&ingress).ok().and_then(|ingress| ingress.domain.parse().ok());
+            wanted.extend(host.map(|host| (connect_names(&self.names, &host), true)));
         }
         let leases = self.store.leases().await?;
         wanted.extend(leases.iter().filter_map(|lease| self.own_names(&lease.url)).map(|names| (names, false)));

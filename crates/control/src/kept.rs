@@ -10,7 +10,7 @@ pub(crate) mod settings;
 pub(crate) mod ssh;
 pub(crate) mod vaults;
 
-use portway_store::Resource;
+use portway_store::{PAGE_MAX, Resource, Store, StoreError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -29,6 +29,20 @@ pub(crate) fn read<T: DeserializeOwned>(resource: &Resource) -> Result<T, BodyFa
         let (kind, id) = (resource.kind.clone(), resource.id.clone());
         BodyFault { kind, id, source }
     })
+}
+
+/// Every resource of a kind, of whatever account. Their ids begin with `prefix` and an underscore.
+pub(crate) async fn all(store: &Store, kind: &str, prefix: &str) -> Result<Vec<Resource>, StoreError> {
+    let mut found: Vec<Resource> = Vec::new();
+    loop {
+        let after = found.last().map(|last| last.id.clone());
+        let page = store.resources_of_kind(kind, prefix, after.as_deref(), PAGE_MAX).await?;
+        let is_last = page.len() < PAGE_MAX as usize;
+        found.extend(page);
+        if is_last {
+            return Ok(found);
+        }
+    }
 }
 
 /// A body for the store.

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use portway_names::{AccountId, AgentIngressId, HostName, HostPattern};
-use portway_store::{PAGE_MAX, Resource};
+use portway_names::{AccountId, AgentIngressId, HostName, HostPattern, ReservedDomainId};
+use portway_store::Resource;
 
 use super::{Admin, AdminError};
 use crate::kept::names::{AgentIngress, ReservedDomain, cname_target};
-use crate::kept::read;
+use crate::kept::{all, read};
 use crate::rest::Kept;
 
 /// A record that somebody has to make.
@@ -59,11 +59,11 @@ impl Admin {
             needed_by: resource.id.clone(),
             account: Some(resource.account),
         };
-        for resource in self.all_of(AgentIngress::KIND, AgentIngressId::PREFIX).await? {
+        for resource in all(&self.store, AgentIngress::KIND, AgentIngressId::PREFIX).await? {
             let AgentIngress { domain, .. } = read(&resource)?;
             records.push(of(&resource, domain, "NS", servers.clone()));
         }
-        for resource in self.all_of(ReservedDomain::KIND, "rd").await? {
+        for resource in all(&self.store, ReservedDomain::KIND, ReservedDomainId::PREFIX).await? {
             let ReservedDomain { domain, .. } = read(&resource)?;
             if is_outside(&domain, &base)
                 && let Some(target) = cname_target(&resource.id, &resource.account, &base)
@@ -72,19 +72,6 @@ impl Admin {
             }
         }
         Ok(records)
-    }
-
-    async fn all_of(&self, kind: &str, prefix: &str) -> Result<Vec<Resource>, AdminError> {
-        let mut found: Vec<Resource> = Vec::new();
-        loop {
-            let after = found.last().map(|last| last.id.clone());
-            let page = self.store.resources_of_kind(kind, prefix, after.as_deref(), PAGE_MAX).await?;
-            let is_last = page.len() < PAGE_MAX as usize;
-            found.extend(page);
-            if is_last {
-                return Ok(found);
-            }
-        }
     }
 }
 
