@@ -47,3 +47,30 @@ async fn domains_of_connect_urls_have_their_rules() {
         assert_eq!(refused, (status, code.to_owned()), "{domain}");
     }
 }
+
+#[tokio::test]
+async fn nobody_has_agents_dial_what_is_somebody_elses() {
+    let running = Running::start().await;
+    let other = running.done("POST", "/portway/v1/accounts", json!({"name": "acme"})).await;
+    let key = other["token"].as_str().unwrap();
+    let theirs = async |target: &str, domain: &str| {
+        let response = running.call_as(key, "POST", target, json!({"domain": domain})).await;
+        let reply: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        (response.status().as_u16(), reply["error_code"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(theirs("/reserved_domains", "acme.example").await.0, 201);
+    assert_eq!(theirs("/agent_ingresses", "connect.other.example").await.0, 201);
+    for (target, domain, code) in [
+        // Below their domain, at it, and around their connect URL.
+        ("/agent_ingresses", "connect.acme.example", "ERR_NGROK_414"),
+        ("/agent_ingresses", "acme.example", "ERR_NGROK_414"),
+        ("/agent_ingresses", "connect.other.example", "ERR_NGROK_6706"),
+        ("/reserved_domains", "x.connect.other.example", "ERR_NGROK_414"),
+        ("/reserved_domains", "*.other.example", "ERR_NGROK_417"),
+    ] {
+        let refused = running.refused("POST", target, json!({"domain": domain})).await;
+        assert_eq!(refused, (409, code.to_owned()), "{target} {domain}");
+    }
+    // Their own names are theirs to dial.
+    assert_eq!(theirs("/agent_ingresses", "connect.acme.example").await.0, 201);
+}
