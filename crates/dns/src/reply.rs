@@ -89,8 +89,10 @@ fn refusal(query: &Metadata, code: ResponseCode) -> Message {
 
 fn answered(query: &Message, peer: IpAddr, zones: &impl Zones) -> Message {
     let mut reply = refusal(&query.metadata, ResponseCode::NoError);
-    // As it was asked, letter by letter: resolvers check the case that they chose.
-    reply.queries = query.queries.clone();
+    // As it was asked, letter by letter: resolvers check the case that they chose. Several questions are not repeated: they may be long.
+    if let [question] = query.queries.as_slice() {
+        reply.queries = vec![question.clone()];
+    }
     let code = match (&query.edns, query.queries.as_slice()) {
         (Some(edns), _) if edns.version() > 0 => ResponseCode::BADVERS,
         (_, [question]) => {

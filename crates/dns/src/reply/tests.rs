@@ -165,6 +165,19 @@ fn a_long_reply_comes_over_tcp() {
 }
 
 #[test]
+fn questions_that_are_not_answered_are_not_sent_back() {
+    let mut many = query("example.com.", A);
+    let long = format!("{}.example.com.", ["a".repeat(60), "b".repeat(60), "c".repeat(60)].join("."));
+    many.add_queries((0..30).map(|_| Query::query(Name::from_ascii(&long).unwrap(), A)));
+    let bytes = many.to_vec().unwrap();
+    let refused = reply(&bytes, PEER, Transport::Udp, &zones()).unwrap();
+    assert_eq!(
+        (refused.len(), Message::from_vec(&refused).unwrap().metadata.response_code),
+        (HEADER_LEN, ResponseCode::FormErr)
+    );
+}
+
+#[test]
 fn a_resolver_asks_for_its_clients_network() {
     let mut query = query("near.example.com.", A);
     assert_eq!(data(&ask_over(Transport::Udp, &query)), [PEER.to_string()]);
