@@ -33,6 +33,7 @@ mod settings;
 mod sql;
 mod sqlite;
 mod timestamp;
+mod work;
 
 pub use accounts::{Account, AccountChange};
 pub use audit::{Audit, AuditEntry, FORGOTTEN_AT_ONCE};
@@ -55,3 +56,4 @@ pub use resource_error::ResourceError;
 pub use resource_limits::{RESOURCE_BODY_MAX, RESOURCE_KEYS_MAX, RESOURCE_REFS_MAX, RESOURCE_TEXT_MAX};
 pub use resources::{Followed, PAGE_MAX, Resource, WithNeeds};
 pub use timestamp::Timestamp;
+pub use work::{Work, WorkDone};

@@ -10,12 +10,13 @@ use crate::error::Fault;
 use crate::sql::{Connection, Engine, Transaction, answered, query};
 
 /// The schema version this program knows: the number of its newest migration.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "resources", include_str!("../migrations/0002_resources.sql")),
     (3, "principals", include_str!("../migrations/0003_principals.sql")),
+    (4, "work", include_str!("../migrations/0004_work.sql")),
 ];
 
 /// A column whose order must be that of its bytes, in the migrations' text. SQLite orders so by itself, PostgreSQL by the language of the

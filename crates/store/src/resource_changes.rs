@@ -10,7 +10,7 @@ use crate::resource_limits::check;
 use crate::resources::{Resource, find, owned};
 use crate::row::{parsed, signed, text};
 use crate::sql::{Connection, Row, query};
-use crate::{Audit, Following, InUse, ResourceError, Store, Timestamp, audit, feed, referrers, reserved};
+use crate::{Audit, Following, InUse, ResourceError, Store, Timestamp, audit, feed, referrers, reserved, work};
 
 const ADD: &str = "INSERT INTO resources (id, kind, account_id, version, body, followed, created_ms, updated_ms) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -36,6 +36,8 @@ pub struct Content {
     pub outside_refs: Vec<String>,
     /// The host name that it reserves for its account, with everything below.
     pub host: Option<HostPattern>,
+    /// When the installation is to work on it.
+    pub work_at: Option<Timestamp>,
 }
 
 /// A resource to be made.
@@ -169,11 +171,8 @@ impl Store {
                 Err(refused) => return Ok(Err(refused)),
             };
             check(id, kind, &content, &audit)?;
-            let (version, body) = (before.version + 1, content.body.clone());
-            let resource = Resource { version, body, updated: now, ..before };
-            let query = query(CHANGE).bind(id).bind(signed(version)).bind(&resource.body).bind(now.millis());
-            query.execute(&mut tx).await?;
-            record(&mut tx, &resource, &content, &audit, now).await?;
+            let resource = rewrite(&mut tx, before, &content, now).await?;
+            record(&mut tx, &resource, &content, Some(&audit), now).await?;
             if let Some(following) = referrers {
                 referrers::follow(&mut tx, id, &following, now).await?;
             }
@@ -228,7 +227,21 @@ pub(crate) async fn create(
 ) -> Result<Resource, Failure> {
     check(&new.id, &new.kind, &new.content, audit)?;
     let resource = insert(tx, new, now).await?;
-    record(tx, &resource, &new.content, audit, now).await?;
+    record(tx, &resource, &new.content, Some(audit), now).await?;
+    Ok(resource)
+}
+
+/// Writes the row of a resource as it becomes.
+pub(crate) async fn rewrite(
+    tx: &mut Connection,
+    before: Resource,
+    content: &Content,
+    now: Timestamp,
+) -> Result<Resource, Fault> {
+    let (version, body) = (before.version + 1, content.body.clone());
+    let resource = Resource { version, body, updated: now, ..before };
+    let query = query(CHANGE).bind(&resource.id).bind(signed(version)).bind(&resource.body).bind(now.millis());
+    query.execute(tx).await?;
     Ok(resource)
 }
 
@@ -260,21 +273,25 @@ async fn insert(tx: &mut Connection, new: &NewResource, now: Timestamp) -> Resul
     Ok(resource)
 }
 
-/// Everything that belongs to a new content of a resource whose row is written.
-async fn record(
+/// Everything that belongs to a new content of a resource whose row is written; without an audit entry nobody reads of it later.
+pub(crate) async fn record(
     tx: &mut Connection,
     resource: &Resource,
     content: &Content,
-    audit: &Audit,
+    audit: Option<&Audit>,
     now: Timestamp,
 ) -> Result<(), Failure> {
     replace_keys(tx, resource, &content.keys).await?;
     replace_refs(tx, resource, content).await?;
     reserved::replace(tx, resource, content.host.as_ref(), now).await?;
+    work::schedule(tx, &resource.id, content.work_at).await?;
     if resource.followed {
         feed::append(tx, std::slice::from_ref(&resource.id), now).await?;
     }
-    Ok(audit::add(tx, &resource.account, &resource.kind, &resource.id, audit, now).await?)
+    if let Some(audit) = audit {
+        audit::add(tx, &resource.account, &resource.kind, &resource.id, audit, now).await?;
+    }
+    Ok(())
 }
 
 async fn replace_keys(tx: &mut Connection, resource: &Resource, keys: &[String]) -> Result<(), Failure> {
@@ -321,6 +338,6 @@ fn key_taken(owner: &Row, kind: &str, key: &str) -> Result<ResourceError, Fault>
     Ok(ResourceError::KeyTaken { kind, key, account: parsed(owner, "account_id")?, id: text(owner, "id")? })
 }
 
-fn missing(kind: &str, id: &str) -> Failure {
+pub(crate) fn missing(kind: &str, id: &str) -> Failure {
     Failure::Refused(ResourceError::Missing { kind: kind.to_owned(), id: id.to_owned() })
 }

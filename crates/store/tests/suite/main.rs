@@ -19,6 +19,7 @@ mod records;
 mod resource_model;
 mod resources;
 mod server;
+mod work;
 
 use std::time::Duration;
 
