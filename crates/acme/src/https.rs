@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -31,6 +31,18 @@ impl Https {
         let connector =
             HttpsConnectorBuilder::new().with_tls_config((*tls).clone()).https_only().enable_http1().build();
         Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector) })
+    }
+}
+
+impl Https {
+    /// What is at a URL.
+    pub(crate) async fn get(&self, url: &str) -> Result<Bytes, Error> {
+        let request = Request::get(url).body(BodyWrapper::default())?;
+        let mut response = self.request(request).await?;
+        match response.parts.status {
+            StatusCode::OK => response.body.into_bytes().await.map_err(Error::Other),
+            status => Err(Error::Other(format!("{url} answers with the status {status}").into())),
+        }
     }
 }
 

@@ -9,6 +9,6 @@ mod fault;
 mod https;
 mod order;
 
-pub use account::{Account, Authority, ExternalAccount};
+pub use account::{Account, Authority, ExternalAccount, Renewal, lets_encrypt};
 pub use fault::{Blame, Fault};
 pub use order::{Order, Progress, Proof, SigningKey, Way};

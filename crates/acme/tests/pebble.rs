@@ -1,7 +1,10 @@
 //! Orders at a real authority: Pebble, with its server for challenges.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
+#[expect(dead_code, unreachable_pub, reason = "the whole system's tests use the rest")]
+#[path = "../../testkit/src/pebble.rs"]
+mod authority;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -9,13 +12,13 @@ use anyhow::{Context, Result, ensure};
 use portway_acme::{Account, Authority, Blame, Fault, Order, Progress, Proof, SigningKey, Way};
 use portway_names::HostPattern;
 use portway_tls::Roots;
-use rcgen::{CertificateParams, KeyPair};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use secrecy::SecretString;
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use authority::{Behaviour, free_ports};
 
 /// Longest wait for something that must happen. No test asserts how fast.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,29 +28,15 @@ struct Pebble {
     authority: Authority,
     /// Where proofs are handed in.
     management: SocketAddr,
-    programs: Vec<Child>,
-    _folder: TempDir,
+    challenges: Child,
+    _program: authority::Pebble,
 }
 
 impl Pebble {
-    /// Starts it; of a hundred good nonces it refuses `nonces`. None where it is not installed.
-    async fn start(nonces: u8) -> Result<Option<Pebble>> {
-        if !Path::new("/usr/bin/pebble").exists() {
-            println!("skipped: needs pebble; install it with apt-get install pebble");
-            return Ok(None);
-        }
-        let folder = TempDir::new()?;
-        let key = KeyPair::generate()?;
-        let certificate =
-            CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?.self_signed(&key)?;
-        std::fs::write(folder.path().join("cert.pem"), certificate.pem())?;
-        std::fs::write(folder.path().join("key.pem"), key.serialize_pem())?;
-        let [listen, own, http, tls, dns, management] = free_ports()?;
-        let config = format!(
-            r#"{{"pebble": {{"listenAddress": "127.0.0.1:{listen}", "managementListenAddress": "127.0.0.1:{own}", "certificate": "cert.pem",
-                "privateKey": "key.pem", "httpPort": {http}, "tlsPort": {tls}, "ocspResponderURL": "", "externalAccountBindingRequired": false}}}}"#
-        );
-        std::fs::write(folder.path().join("config.json"), config)?;
+    /// Starts it; of a hundred good nonces it refuses `refused_nonces`. None where it is not installed.
+    async fn start(refused_nonces: u8) -> Result<Option<Pebble>> {
+        let Some(mut program) = authority::Pebble::plan()? else { return Ok(None) };
+        let [http, tls, dns, management] = free_ports()?;
         let at = |port: u16| format!("127.0.0.1:{port}");
         let challenges = Command::new("/usr/bin/pebble-challtestsrv")
             .args(["-http01", &at(http), "-tlsalpn01", &at(tls), "-https01", "", "-dns01", &at(dns)])
@@ -55,26 +44,19 @@ impl Pebble {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let pebble = Command::new("/usr/bin/pebble")
-            .args(["-config", "config.json", "-dnsserver", &at(dns)])
-            .env("PEBBLE_VA_NOSLEEP", "1")
-            .env("PEBBLE_WFE_NONCEREJECT", nonces.to_string())
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let directory = format!("https://localhost:{listen}/dir");
-        let authority = Authority { directory, roots: Roots::Pem(certificate.pem().into_bytes()) };
+        let dns = (Ipv4Addr::LOCALHOST, dns).into();
+        let validity = Duration::from_secs(90 * 24 * 60 * 60);
+        program.start(&Behaviour { http, tls, dns, refused_nonces, validity, external_accounts: false }).await?;
+        let roots = Roots::Pem(program.own_root().as_bytes().to_vec());
+        let authority = Authority { directory: program.directory(), roots };
         let management = SocketAddr::from((Ipv4Addr::LOCALHOST, management));
-        let started = Pebble { authority, management, programs: vec![challenges, pebble], _folder: folder };
+        let started = Pebble { authority, management, challenges, _program: program };
         let listening = async {
-            for port in [listen, management.port()] {
-                while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
+            while TcpStream::connect(management).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, listening).await.context("pebble does not listen")?;
+        tokio::time::timeout(PATIENCE, listening).await.context("the server for challenges does not listen")?;
         Ok(Some(started))
     }
 
@@ -105,24 +87,9 @@ impl Pebble {
 
 impl Drop for Pebble {
     fn drop(&mut self) {
-        for program in &mut self.programs {
-            drop(program.kill());
-            drop(program.wait());
-        }
+        drop(self.challenges.kill());
+        drop(self.challenges.wait());
     }
-}
-
-/// Ports that nobody listens on, for TCP and UDP.
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let mut held = Vec::new();
-    while held.len() < N {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        if let Ok(udp) = UdpSocket::bind(tcp.local_addr()?) {
-            held.push((tcp.local_addr()?.port(), tcp, udp));
-        }
-    }
-    let ports: Vec<u16> = held.iter().map(|(port, ..)| *port).collect();
-    ports.try_into().map_err(|_| anyhow::anyhow!("as many as were asked for"))
 }
 
 fn names(texts: &[&str]) -> Vec<HostPattern> {
@@ -181,7 +148,7 @@ async fn every_way_leads_to_a_certificate() -> Result<()> {
         (&["*.shop.example", "shop.example"], Way::Dns, SigningKey::ecdsa()?),
     ] {
         let wanted = names(wanted);
-        let mut order = account.order(&wanted).await?;
+        let mut order = account.order(&wanted, None).await?;
         let chain = finish(&pebble, &mut order, &wanted, &[way], &key).await?;
         let mut expected: Vec<String> = wanted.iter().map(|name| format!("DNSName({name})")).collect();
         expected.sort();
@@ -197,7 +164,7 @@ async fn an_order_goes_on_after_a_restart_at_every_step() -> Result<()> {
     let (account, credentials) = Account::register(&pebble.authority, None, None).await?;
     let (wanted, key) = (names(&["again.example"]), SigningKey::ecdsa()?);
     let key = SigningKey::from_pkcs8(&key.to_pkcs8())?;
-    let url = account.order(&wanted).await?.url().to_owned();
+    let url = account.order(&wanted, None).await?.url().to_owned();
     let again = async || -> Result<Order> {
         let account = Account::restore(&pebble.authority, &credentials).await?;
         Ok(account.resume(&url).await?)
@@ -234,7 +201,7 @@ async fn an_authority_that_refuses_good_nonces_is_asked_again() -> Result<()> {
     let Some(pebble) = Pebble::start(60).await? else { return Ok(()) };
     let (account, _) = insisting(async || Account::register(&pebble.authority, None, None).await).await?;
     let (wanted, key) = (names(&["nonces.example"]), SigningKey::ecdsa()?);
-    let url = insisting(async || account.order(&wanted).await).await?.url().to_owned();
+    let url = insisting(async || account.order(&wanted, None).await).await?.url().to_owned();
     let proofs = insisting(async || account.resume(&url).await?.proofs(&[Way::Http]).await).await?;
     for proof in &proofs {
         pebble.answer(proof).await?;
@@ -254,14 +221,14 @@ async fn faults_say_who_can_mend_them() -> Result<()> {
     let Some(pebble) = Pebble::start(0).await? else { return Ok(()) };
     let (account, _) = Account::register(&pebble.authority, None, None).await?;
     // Nobody answers as the proof wants it.
-    let mut order = account.order(&names(&["unanswered.example"])).await?;
+    let mut order = account.order(&names(&["unanswered.example"]), None).await?;
     let proofs = order.proofs(&[Way::Http]).await?;
     order.show(&proofs).await?;
     let fault = past(&mut order, Progress::Pending).await.unwrap_err();
     let fault = fault.downcast_ref::<Fault>().context("a fault")?;
     assert_eq!(fault.blame, Blame::Owner, "{fault:?}");
     // A wildcard is not proved by HTTP.
-    let mut order = account.order(&names(&["*.unanswered.example"])).await?;
+    let mut order = account.order(&names(&["*.unanswered.example"]), None).await?;
     assert_eq!(order.proofs(&[Way::Http]).await.unwrap_err().blame, Blame::Operator);
     // What the account has nothing of.
     let broken = SecretString::from("{}");

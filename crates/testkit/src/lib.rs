@@ -6,9 +6,13 @@
 mod client;
 mod cluster;
 mod link;
+mod pebble;
+mod resolver;
 mod upstream;
 
 pub use client::{Client, Response};
 pub use cluster::{Cluster, Predecessor};
 pub use link::Link;
+pub use pebble::{Behaviour, Pebble, free_ports};
+pub use resolver::Resolver;
 pub use upstream::{EchoUpstream, HttpUpstream, RecordedRequest};

@@ -69,7 +69,10 @@ impl CertifiedKey {
         key.algorithm() == SignatureAlgorithm::RSA && size > RSA_INFO_MAX
     }
 
-    fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, CertifiedKeyError> {
+    pub(crate) fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, CertifiedKeyError> {
         if chain.is_empty() {
             return Err(CertifiedKeyError::NoCertificate);
         }

@@ -5,6 +5,7 @@
 //! another one.
 
 mod certified;
+mod challenge;
 mod client;
 mod endpoint;
 mod explain;
@@ -14,6 +15,7 @@ mod server;
 mod store;
 
 pub use certified::{CertifiedKey, CertifiedKeyError};
+pub use challenge::{ALPN_ACME, ChallengeError, challenge_config};
 pub use client::{Roots, RootsError, client_config, separate_resumption, server_name};
 pub use endpoint::{EndpointTls, EndpointTlsError, TlsVersions, endpoint_server_config};
 pub use explain::{TlsProblem, explain, explain_io};
