@@ -178,10 +178,15 @@ pub(crate) fn private_key(
 
 /// When a certificate is to be renewed: after two thirds of its lifetime, and a little that is its own.
 pub(crate) fn renewal(certificate: &Certificate) -> Timestamp {
-    let lifetime = certificate.not_after.since(certificate.not_before);
     let [.., own] = certificate.id.ksuid().as_bytes();
-    let jitter: Duration = lifetime / JITTER_PART * u32::from(*own) / 256;
-    certificate.not_before + lifetime * 2 / 3 + jitter
+    renewal_of(certificate.not_before, certificate.not_after, f64::from(*own) / 256.0)
+}
+
+/// The same of any certificate; `share`, from 0 to 1, is its own.
+pub(crate) fn renewal_of(not_before: Timestamp, not_after: Timestamp, share: f64) -> Timestamp {
+    let lifetime = not_after.since(not_before);
+    let jitter: Duration = (lifetime / JITTER_PART).mul_f64(share);
+    not_before + lifetime * 2 / 3 + jitter
 }
 
 fn usable(certificate: &Certificate, now: Timestamp) -> bool {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use portway_names::{HostName, Region};
 use portway_store::DatabaseUrl;
 
+use crate::issuance::AcmeConfig;
+
 /// How long names stay with their agents after the edge that serves them was last heard of. Longer than an edge's restart and its
 /// agents' first retries, shorter than a person waits for a name of a machine that burned down.
 pub const DEFAULT_LEASE_TTL: Duration = Duration::from_secs(90);
@@ -48,6 +50,8 @@ pub struct ControlConfig {
     pub tcp_host: HostName,
     /// Their ports.
     pub tcp_ports: RangeInclusive<u16>,
+    /// How certificates are ordered for the names of accounts; none: they are not.
+    pub acme: Option<AcmeConfig>,
 }
 
 impl ControlConfig {
@@ -68,6 +72,7 @@ impl ControlConfig {
             region: "local".parse().expect("a valid constant"),
             tcp_host,
             tcp_ports: 20_000..=20_999,
+            acme: None,
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod abuse;
 pub(crate) mod certificates;
 pub(crate) mod events;
 pub(crate) mod ip;
+pub(crate) mod issuance;
 pub(crate) mod names;
 pub(crate) mod principals;
 pub(crate) mod settings;

@@ -16,6 +16,7 @@ use crate::authority::Authority;
 use crate::certificates::{CertificateFault, Certificates};
 use crate::desk::LeaseDesk;
 use crate::directory::{CA_CERTIFICATE, DATABASE, DataDir};
+use crate::issuance::Issuer;
 use crate::kept::read;
 use crate::kept::settings::{AccountSettings, SETTINGS, settings_id};
 use crate::online::Online;
@@ -50,6 +51,7 @@ pub struct Control {
     ca_pem: String,
     bootstrap: Option<Bootstrap>,
     clerk: JoinHandle<()>,
+    issuer: Option<Arc<Issuer>>,
     /// Last: the directory is given free after everything else is gone.
     dir: DataDir,
 }
@@ -103,6 +105,12 @@ impl Control {
         store.edges_alive(now + config.lease_ttl).await?;
         let bootstrap = Bootstrap::make(&store, &config.base_domain, now).await?;
 
+        if config.database_url.is_none() {
+            // What a process that was killed held is nobody's: the directory is this process's alone.
+            store.release_work().await?;
+        }
+        let issuer =
+            config.acme.map(|acme| Arc::new(Issuer::new(store.clone(), Arc::clone(&master), Arc::clone(&names), acme)));
         let topic = Topic::new(store.feed().await?.version);
         let (desk, clerk) = LeaseDesk::open(store.clone(), topic.clone(), config.lease_ttl);
         let inner = Inner {
@@ -115,13 +123,14 @@ impl Control {
             certificates,
             names,
             lease_ttl: config.lease_ttl,
+            orders_certificates: issuer.is_some(),
             data_dir: config.data_dir,
             members: tokio::sync::Mutex::default(),
             restrictions: tokio::sync::Mutex::default(),
             closing: CancellationToken::new(),
         };
         let service = ControlService { inner: Arc::new(inner) };
-        Ok(Control { service, ca_pem, bootstrap, clerk: tokio::spawn(clerk.run()), dir })
+        Ok(Control { service, ca_pem, bootstrap, clerk: tokio::spawn(clerk.run()), issuer, dir })
     }
 
     /// The secrets of the first start, until [`Control::confirm_bootstrap_written`].
@@ -207,6 +216,7 @@ impl Control {
                 self.follow_tail(),
                 self.watch_writes(),
                 self.renew_certificates(),
+                self.order_certificates(),
                 self.keep_leases(&kept),
                 self.end_leases(&kept),
                 self.forget_absent(),
@@ -273,6 +283,13 @@ impl Control {
                     failing = true;
                 }
             }
+        }
+    }
+
+    async fn order_certificates(&self) {
+        match &self.issuer {
+            Some(issuer) => issuer.run().await,
+            None => std::future::pending().await,
         }
     }
 

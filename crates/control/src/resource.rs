@@ -1,8 +1,11 @@
 //! Records of the store as resources of the link.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use portway_api::{RestrictionType, RuleAction};
 use portway_names::HostPattern;
+use portway_proto::control::v1::acme_proof::Way;
 use portway_proto::control::v1::resource::Body;
 use portway_proto::control::v1::{self as pb, Certificate, ConnectName, Credential, Lease, Resource, Settings};
 use portway_store::{Followed, Record};
@@ -12,6 +15,7 @@ use rustls_pki_types::pem::PemObject;
 use crate::certificates::private_key;
 use crate::kept::certificates::{CertificateAuthority, TlsCertificate};
 use crate::kept::ip::{IpPolicy, IpPolicyRule, IpRestriction};
+use crate::kept::issuance::{Issuance, Proof};
 use crate::kept::names::{self as kept_names, AgentIngress, ReservedDomain};
 use crate::kept::principals::{CREDENTIAL, CredentialBody, SSH_CREDENTIAL, SshCredentialBody, edge_id};
 use crate::kept::{BodyFault, read};
@@ -44,7 +48,7 @@ pub(crate) fn resource(
         },
         Record::ConnectName(host) => {
             let regional = names.regional(&host).into_iter().map(|name| name.to_string()).collect();
-            Body::ConnectName(ConnectName { host: host.to_string(), account_id: String::new(), regional })
+            Body::ConnectName(ConnectName { host: host.to_string(), regional, ..ConnectName::default() })
         }
         Record::Lease(record) => Body::Lease(lease(&record)),
         Record::Resource(followed) => match kept(master, names, &followed) {
@@ -100,7 +104,7 @@ fn kept(master: &MasterKey, names: &NamePolicy, followed: &Followed) -> Result<O
             Some(Body::CertificateAuthority(pb::CertificateAuthority { account_id, pem }))
         }
         ReservedDomain::KIND => {
-            let ReservedDomain { domain, certificate_id, .. } = read(resource)?;
+            let ReservedDomain { domain, certificate_id, issuance, .. } = read(resource)?;
             let target = kept_names::cname_target(&resource.id, &resource.account, &names.base_domain);
             let target = target.filter(|_| !names.is_below_base(&domain));
             Some(Body::ReservedDomain(pb::ReservedDomain {
@@ -108,16 +112,38 @@ fn kept(master: &MasterKey, names: &NamePolicy, followed: &Followed) -> Result<O
                 domain: domain.to_string(),
                 certificate_id: certificate_id.unwrap_or_default(),
                 cname_target: target.map(|target| target.to_string()).unwrap_or_default(),
+                proofs: proofs(issuance),
             }))
         }
         AgentIngress::KIND => {
-            let AgentIngress { domain: host, .. } = read(resource)?;
+            let AgentIngress { domain: host, certificate_id, issuance, .. } = read(resource)?;
             let regional = host.parse().map(|host| names.regional(&host)).unwrap_or_default();
             let regional = regional.into_iter().map(|name| name.to_string()).collect();
-            Some(Body::ConnectName(ConnectName { host, account_id, regional }))
+            Some(Body::ConnectName(ConnectName {
+                host,
+                account_id,
+                regional,
+                certificate_id: certificate_id.unwrap_or_default(),
+                public_certificates: issuance.is_some(),
+                proofs: proofs(issuance),
+            }))
         }
         _ => credential(followed)?.map(Body::Credential),
     })
+}
+
+/// What edges show to the authority that a certificate is ordered from.
+fn proofs(issuance: Option<Issuance>) -> Vec<pb::AcmeProof> {
+    let proofs = issuance.into_iter().flat_map(|issuance| issuance.proofs);
+    let ways = proofs.map(|proof| match proof {
+        Proof::Http { host, token, text } => Way::Http(pb::HttpProof { host, token, text }),
+        Proof::Alpn { host, digest } => {
+            let digest = STANDARD_NO_PAD.decode(digest).unwrap_or_default().into();
+            Way::Alpn(pb::AlpnProof { host, digest })
+        }
+        Proof::Dns { name, text } => Way::Dns(pb::DnsProof { name, text }),
+    });
+    ways.map(|way| pb::AcmeProof { way: Some(way) }).collect()
 }
 
 /// What an agent logs in with; none when the resource is nothing of the kind.

@@ -23,6 +23,7 @@ mod installation;
 mod ip;
 mod kind;
 mod lockout;
+mod managed;
 mod online;
 mod owner;
 mod page;
@@ -55,7 +56,7 @@ use crate::random;
 use crate::service::Inner;
 use admission::Admission;
 use call::Call;
-pub(crate) use kind::Kept;
+pub(crate) use kind::{Kept, content};
 use rate::Budgets;
 pub use rate::RateLimit;
 

@@ -61,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) certificates: Certificates,
     pub(crate) names: Arc<NamePolicy>,
     pub(crate) lease_ttl: Duration,
+    /// Whether certificates are ordered for names of accounts.
+    pub(crate) orders_certificates: bool,
     /// Where backups go.
     pub(crate) data_dir: PathBuf,
     /// Changes of who administers an account follow each other, so that no two take the last ones.

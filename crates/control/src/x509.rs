@@ -38,6 +38,15 @@ pub(crate) struct OwnKey {
 /// # Errors
 /// 1900 and 1910 for certificates that cannot be read, 1921 for too many, 1926 for another order, 1903 and 1923 for the key.
 pub(crate) fn read_pair(chain: &str, key: &str) -> Result<(Facts, OwnKey), PublicError> {
+    pair(chain, || read_key(key))
+}
+
+/// The same with a key of our own: PKCS#8, DER.
+pub(crate) fn read_ordered(chain: &str, key: &[u8]) -> Result<(Facts, OwnKey), PublicError> {
+    pair(chain, || own_key(key).ok_or_else(|| Code::ERR_NGROK_1903.plain()))
+}
+
+fn pair(chain: &str, key: impl FnOnce() -> Result<OwnKey, PublicError>) -> Result<(Facts, OwnKey), PublicError> {
     let chain = read_chain(chain)?;
     let chain = chain.iter().map(|der| parse(der)).collect::<Result<Vec<_>, _>>()?;
     if let Some(at) = chain.windows(2).position(|pair| !issued_by(&pair[0], &pair[1])) {
@@ -48,7 +57,7 @@ pub(crate) fn read_pair(chain: &str, key: &str) -> Result<(Facts, OwnKey), Publi
         )));
     }
     let leaf = chain.first().ok_or_else(|| Code::ERR_NGROK_1922.plain())?;
-    let key = read_key(key)?;
+    let key = key()?;
     if leaf.public_key().subject_public_key.data != key.public {
         return Err(Code::ERR_NGROK_1923.plain());
     }
@@ -121,10 +130,7 @@ fn read_key(pem: &str) -> Result<OwnKey, PublicError> {
     let key = match &der {
         PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()).ok().and_then(rsa),
         PrivateKeyDer::Sec1(key) => ecdsa(key.secret_sec1_der()),
-        PrivateKeyDer::Pkcs8(key) => {
-            let key = key.secret_pkcs8_der();
-            ed25519(key).or_else(|| RsaKeyPair::from_pkcs8(key).ok().and_then(rsa)).or_else(|| ecdsa(key))
-        }
+        PrivateKeyDer::Pkcs8(key) => own_key(key.secret_pkcs8_der()),
         _ => None,
     };
     key.ok_or_else(|| {
@@ -132,6 +138,10 @@ fn read_key(pem: &str) -> Result<OwnKey, PublicError> {
             "The private key is of a kind that is not supported. Use RSA with 2,048 to 4,096 bits, ECDSA on P-256, P-384 or P-521, or Ed25519.",
         )
     })
+}
+
+fn own_key(pkcs8: &[u8]) -> Option<OwnKey> {
+    ed25519(pkcs8).or_else(|| RsaKeyPair::from_pkcs8(pkcs8).ok().and_then(rsa)).or_else(|| ecdsa(pkcs8))
 }
 
 fn rsa(key: RsaKeyPair) -> Option<OwnKey> {

@@ -23,6 +23,8 @@ pub enum Kind {
     Cname,
     /// A name server.
     Ns,
+    /// Who may issue certificates.
+    Caa,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Kind::Aaaa => "AAAA",
             Kind::Cname => "CNAME",
             Kind::Ns => "NS",
+            Kind::Caa => "CAA",
         }
     }
 }
@@ -99,6 +102,7 @@ impl Resolver {
             Kind::Aaaa => RecordType::AAAA,
             Kind::Cname => RecordType::CNAME,
             Kind::Ns => RecordType::NS,
+            Kind::Caa => RecordType::CAA,
         };
         // With the dot no domain of the system's list is tried behind it.
         let found = match self.0.lookup(format!("{}.", name.trim_end_matches('.')), wanted).await {
@@ -115,7 +119,11 @@ impl Resolver {
     }
 }
 
-/// A value as it is compared: names in lower case and without the last dot.
+/// A value as it is compared: names in lower case and without the last dot, of CAA records the tag and the value.
 fn text(data: &RData) -> String {
-    data.to_string().trim_end_matches('.').to_ascii_lowercase()
+    let text = match data {
+        RData::CAA(caa) => format!("{} {}", caa.tag, String::from_utf8_lossy(&caa.value)),
+        data => data.to_string().trim_end_matches('.').to_owned(),
+    };
+    text.to_ascii_lowercase()
 }

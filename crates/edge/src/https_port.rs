@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use portway_mux::{Role, over_tls, tune_tcp};
 use portway_names::{Host, HostName, Scheme};
-use portway_tls::{ACCESS_DENIED_ALERT, ALPN_PORTWAY, ReadAhead, UNRECOGNIZED_NAME_ALERT};
+use portway_tls::{ACCESS_DENIED_ALERT, ALPN_ACME, ALPN_PORTWAY, ReadAhead, UNRECOGNIZED_NAME_ALERT};
+use portway_wire::client_hello::ClientHello;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -62,6 +63,8 @@ enum Target {
     /// An agent that dialled this name, or an address.
     Agent(Option<HostName>),
     Visitor(HostName),
+    /// An authority that looks for the proof of a name.
+    Authority(Arc<ServerConfig>),
 }
 
 /// Serves one connection from its first byte to its last.
@@ -77,6 +80,7 @@ pub(crate) async fn serve(
     match Box::pin(open(&edge, stream, peer, permit, shard)).await {
         Some((fresh, Target::Agent(connect_name))) => Box::pin(agent(edge, fresh, connect_name)).await,
         Some((fresh, Target::Visitor(name))) => visitor(edge, fresh, name).await,
+        Some((fresh, Target::Authority(config))) => Box::pin(authority(edge, fresh, config)).await,
         None => {}
     }
 }
@@ -122,7 +126,7 @@ async fn open(
         return None;
     }
     let fresh = Fresh { stream, first, peer, local, shard, deadline, permit, handshake, counted };
-    match target(edge, hello.server_name.as_deref()) {
+    match target(edge, &hello) {
         Ok(target) => Some((fresh, target)),
         Err(why) => {
             unknown_name(edge, fresh, &why).await;
@@ -131,9 +135,16 @@ async fn open(
     }
 }
 
-fn target(edge: &EdgeShared, server_name: Option<&str>) -> Result<Target, String> {
-    let Some(server_name) = server_name else { return Ok(Target::Agent(None)) };
-    match server_name.parse::<Host>() {
+fn target(edge: &EdgeShared, hello: &ClientHello) -> Result<Target, String> {
+    let Some(server_name) = hello.server_name.as_deref() else { return Ok(Target::Agent(None)) };
+    let server_name = server_name.parse::<Host>();
+    if let (Ok(Host::Name(name)), [protocol]) = (&server_name, hello.alpn.as_slice())
+        && protocol == ALPN_ACME
+        && let Some(config) = edge.replica.alpn_proof(name)
+    {
+        return Ok(Target::Authority(config));
+    }
+    match server_name {
         Ok(Host::Ip(_)) => Ok(Target::Agent(None)),
         Ok(Host::Name(name)) if edge.replica.connect_name(&name).is_some() => Ok(Target::Agent(Some(name))),
         Ok(Host::Name(name)) if reserved::sni(edge, &name).is_some() => Ok(Target::Visitor(name)),
@@ -141,6 +152,14 @@ fn target(edge: &EdgeShared, server_name: Option<&str>) -> Result<Target, String
         Ok(Host::Name(name)) if edge.replica.visitor_certs.resolve(&name).is_some() => Ok(Target::Visitor(name)),
         Ok(Host::Name(_)) => Err("no endpoint and no certificate".to_owned()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Shows the proof, and ends (RFC 8737 section 3).
+async fn authority(edge: Arc<EdgeShared>, fresh: Fresh, config: Arc<ServerConfig>) {
+    if let Some((mut stream, _settled)) = handshake(&edge, fresh, config).await {
+        // It may be gone already.
+        let _ = stream.shutdown().await;
     }
 }
 

@@ -32,9 +32,19 @@ impl KnownNames {
         self.edge.replica.is_connect_zone(host)
     }
 
+    /// Whether agents dial this host, and no public authority is asked for certificates for it.
+    pub fn has_own_certificates(&self, host: &HostName) -> bool {
+        self.edge.replica.has_own_certificates(host)
+    }
+
     /// Whether the CNAME record of a reserved domain is to point to this host.
     pub fn is_cname_target(&self, host: &HostName) -> bool {
         self.edge.replica.is_cname_target(host)
+    }
+
+    /// The text of the challenge of a certificate authority that has this name.
+    pub fn challenge(&self, name: &HostName) -> Option<String> {
+        self.edge.replica.dns_proof(name)
     }
 
     /// The version of what is known: it grows with every change.

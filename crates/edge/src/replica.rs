@@ -10,25 +10,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use portway_access::{IpAction, RestrictionType};
 use portway_names::{
-    AccountId, CertificateAuthorityId, CredentialId, EndpointUrl, HostName, IpPolicyId, IpPolicyRuleId,
+    AccountId, CertificateAuthorityId, CredentialId, EndpointUrl, HostName, HostPattern, IpPolicyId, IpPolicyRuleId,
     IpRestrictionId, LeaseId,
 };
 use portway_proto::control::v1 as pb;
 use portway_proto::{
-    CertificateName, CertificateRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord, ReservedDomainRecord,
+    CertificateName, CertificateRecord, ConnectNameRecord, CredentialRecord, LeaseRecord, RecordError, ReplicaRecord,
+    ReservedDomainRecord,
 };
 use portway_tls::{CertEntry, CertName, CertStore, CertifiedKey, CertifiedKeyError};
+use rustls::ServerConfig;
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
-use self::attached::Attached;
+use self::attached::{Attached, Named, Stores};
 pub(crate) use self::authorities::Authorities;
 pub(crate) use self::ip_tables::Admission;
 use self::ip_tables::IpTables;
+use self::proofs::Proofs;
 
 mod attached;
 mod authorities;
 mod ip_tables;
+mod proofs;
 
 /// SHA-256 of an authtoken.
 pub(crate) type Digest = [u8; 32];
@@ -62,7 +66,7 @@ pub(crate) struct Replica {
     pub(crate) connect_certs: Arc<CertStore>,
     /// The entries of `connect_certs`, to choose the default one from.
     connect_entries: Mutex<HashMap<String, CertEntry>>,
-    /// Users' certificates, and the domains that they are presented for.
+    /// Certificates of accounts, and the names that they are presented for.
     attached: Attached,
     /// Authorities that issue visitors' certificates.
     pub(crate) authorities: Authorities,
@@ -78,6 +82,7 @@ struct Tables {
     connect_names: papaya::HashMap<HostName, ConnectName>,
     /// Names that CNAME records of reserved domains point to.
     cname_targets: papaya::HashMap<HostName, ()>,
+    proofs: Proofs,
     base_domain: ArcSwap<Option<HostName>>,
     ip: IpTables,
 }
@@ -89,6 +94,7 @@ struct ConnectName {
     account: Option<AccountId>,
     /// It is a connect URL itself, not a name of one for a region.
     is_whole: bool,
+    public_certificates: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -165,9 +171,29 @@ impl Replica {
         self.tables.load().connect_names.pin().get(host).is_some_and(is_zone)
     }
 
+    /// Whether agents dial this host, and its certificates are all from the internal CA.
+    pub(crate) fn has_own_certificates(&self, host: &HostName) -> bool {
+        self.tables.load().connect_names.pin().get(host).is_some_and(|name| !name.public_certificates)
+    }
+
     /// Whether the CNAME record of a reserved domain is to point here.
     pub(crate) fn is_cname_target(&self, host: &HostName) -> bool {
         self.tables.load().cname_targets.pin().contains_key(host)
+    }
+
+    /// What is answered at a path for challenges of a host (RFC 8555 section 8.3).
+    pub(crate) fn http_proof(&self, host: &HostName, token: &str) -> Option<String> {
+        self.tables.load().proofs.http(host, token)
+    }
+
+    /// How the authority is accepted that looks for the proof of a host by TLS (RFC 8737 section 3).
+    pub(crate) fn alpn_proof(&self, host: &HostName) -> Option<Arc<ServerConfig>> {
+        self.tables.load().proofs.alpn(host)
+    }
+
+    /// The text of the challenge with this name in DNS (RFC 8555 section 8.4).
+    pub(crate) fn dns_proof(&self, name: &HostName) -> Option<String> {
+        self.tables.load().proofs.dns(name)
     }
 
     /// The base domain; none before the first snapshot.
@@ -194,7 +220,7 @@ impl Replica {
     pub(crate) fn replace(&self, resources: Vec<pb::Resource>) -> Vec<ResourceFault> {
         let fresh = Tables::default();
         let (mut faults, mut visitor, mut connect) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut attached, mut domains, mut authorities) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut attached, mut named, mut authorities) = (Vec::new(), Vec::new(), Vec::new());
         for resource in resources {
             match ReplicaRecord::try_from(resource) {
                 Ok(ReplicaRecord::Certificate(record)) => {
@@ -212,7 +238,11 @@ impl Replica {
                 }
                 Ok(ReplicaRecord::ReservedDomain(record)) => {
                     fresh.put_domain(&record);
-                    domains.push(record);
+                    named.push(of_domain(record));
+                }
+                Ok(ReplicaRecord::ConnectName(record)) => {
+                    named.push(of_connect_name(&record));
+                    fresh.put(ReplicaRecord::ConnectName(record));
                 }
                 Ok(ReplicaRecord::CertificateAuthority(record)) => {
                     fresh.ids.pin().insert(record.id.to_string(), Kind::CertificateAuthority(record.id));
@@ -224,12 +254,14 @@ impl Replica {
                 Err(error) => faults.push(error.into()),
             }
         }
-        visitor.extend(self.attached.replace(attached, domains));
+        let [for_visitors, for_agents] = self.attached.replace(attached, named);
+        visitor.extend(for_visitors);
         self.authorities.replace(authorities);
         fresh.ip.settle();
         self.change_connect(|entries| {
             *entries = connect.iter().map(|entry| (entry.id.clone(), entry.clone())).collect();
         });
+        connect.extend(for_agents);
         self.connect_certs.replace_all(connect);
         self.visitor_certs.replace_all(visitor);
         self.tables.store(Arc::new(fresh));
@@ -257,7 +289,11 @@ impl Replica {
                 Ok(ReplicaRecord::Certificate(record)) => faults.extend(self.put_certificate(&tables, record).err()),
                 Ok(ReplicaRecord::ReservedDomain(record)) => {
                     tables.put_domain(&record);
-                    self.attached.put_domain(record, &self.visitor_certs);
+                    self.attached.put(of_domain(record), self.stores());
+                }
+                Ok(ReplicaRecord::ConnectName(record)) => {
+                    self.attached.put(of_connect_name(&record), self.stores());
+                    changes.extend(tables.put(ReplicaRecord::ConnectName(record)));
                 }
                 Ok(ReplicaRecord::CertificateAuthority(record)) => {
                     tables.ids.pin().insert(record.id.to_string(), Kind::CertificateAuthority(record.id));
@@ -278,12 +314,16 @@ impl Replica {
         self.tables.load().ids.pin().contains_key(&id.to_string())
     }
 
+    fn stores(&self) -> Stores<'_> {
+        Stores { visitor: &self.visitor_certs, connect: &self.connect_certs }
+    }
+
     fn put_certificate(&self, tables: &Tables, record: CertificateRecord) -> Result<(), ResourceFault> {
         let (id, kind) = (record.id.clone(), Kind::of(&record));
         let entry = entry(record).map_err(|source| ResourceFault::Certificate { id: id.clone(), source })?;
         tables.ids.pin().insert(id.clone(), kind.clone());
         match kind {
-            Kind::AttachedCertificate => self.attached.put_certificate(entry, &self.visitor_certs),
+            Kind::AttachedCertificate => self.attached.put_certificate(entry, self.stores()),
             Kind::Certificate { connect: true } => {
                 self.change_connect(|entries| {
                     entries.insert(id, entry.clone());
@@ -320,12 +360,13 @@ impl Replica {
             Kind::Certificate { connect: false } => {
                 self.visitor_certs.remove(id);
             }
-            Kind::AttachedCertificate => self.attached.remove_certificate(id, &self.visitor_certs),
+            Kind::AttachedCertificate => self.attached.remove_certificate(id, self.stores()),
             Kind::ReservedDomain { cname_target } => {
                 if let Some(target) = cname_target {
                     tables.cname_targets.pin().remove(target);
                 }
-                self.attached.remove_domain(id, &self.visitor_certs);
+                tables.proofs.remove(id);
+                self.attached.remove(id, self.stores());
             }
             Kind::CertificateAuthority(authority) => self.authorities.remove(authority),
             Kind::ConnectName(hosts) => {
@@ -333,6 +374,8 @@ impl Replica {
                 for host in hosts {
                     names.remove(host);
                 }
+                tables.proofs.remove(id);
+                self.attached.remove(id, self.stores());
                 changes.push(Change::ConnectNamesRemoved(hosts.clone()));
             }
             Kind::Lease(url) => {
@@ -364,11 +407,13 @@ impl Tables {
                 before.is_some_and(|before| *before != record).then_some(Change::CredentialChanged(record))
             }
             ReplicaRecord::ConnectName(record) => {
-                let (names, account) = (self.connect_names.pin(), record.account);
-                names.insert(record.host.clone(), ConnectName { account, is_whole: true });
+                let ConnectNameRecord { account, public_certificates, .. } = record;
+                let names = self.connect_names.pin();
+                names.insert(record.host.clone(), ConnectName { account, is_whole: true, public_certificates });
                 for host in &record.regional {
-                    names.insert(host.clone(), ConnectName { account, is_whole: false });
+                    names.insert(host.clone(), ConnectName { account, is_whole: false, public_certificates });
                 }
+                self.proofs.put(&id, &record.proofs);
                 let hosts = std::iter::once(record.host).chain(record.regional).collect();
                 ids.insert(id, Kind::ConnectName(hosts));
                 None
@@ -405,12 +450,13 @@ impl Tables {
         }
     }
 
-    /// A domain's id, and where its CNAME record is to point to. Neither ever changes.
+    /// A domain's id, where its CNAME record is to point to (neither ever changes), and its proofs.
     fn put_domain(&self, record: &ReservedDomainRecord) {
         let cname_target = record.cname_target.clone();
         if let Some(target) = &cname_target {
             self.cname_targets.pin().insert(target.clone(), ());
         }
+        self.proofs.put(&record.id, &record.proofs);
         self.ids.pin().insert(record.id.clone(), Kind::ReservedDomain { cname_target });
     }
 
@@ -439,6 +485,15 @@ impl Kind {
             false => Kind::Certificate { connect: certificate.connect },
         }
     }
+}
+
+fn of_domain(record: ReservedDomainRecord) -> Named {
+    Named { id: record.id, certificate: record.certificate, names: vec![record.domain], connect: false }
+}
+
+fn of_connect_name(record: &ConnectNameRecord) -> Named {
+    let names = std::iter::once(&record.host).chain(&record.regional).cloned().map(HostPattern::Exact).collect();
+    Named { id: record.id.clone(), certificate: record.certificate.clone(), names, connect: true }
 }
 
 /// The certificate as the stores take it.

@@ -13,6 +13,7 @@ mod field;
 mod hello;
 mod ip_record;
 mod online;
+mod proof_record;
 mod record;
 mod redact;
 
@@ -25,6 +26,7 @@ pub use field::{FieldError, FieldFault, url_code};
 pub use hello::{AgentHello, HelloError, VERSION_MAJOR, VERSION_MINOR, is_authtoken};
 pub use ip_record::{IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord};
 pub use online::{EdgeRecord, EndpointRecord, ItemKey, OnlineRecord, SessionProtocol, SessionRecord};
+pub use proof_record::{MAX_PROOF_LEN, ProofRecord};
 pub use record::{
     CertificateAuthorityRecord, CertificateName, CertificateRecord, ConnectNameRecord, CredentialRecord, LeaseRecord,
     RecordError, ReplicaRecord, ReservedDomainRecord, SettingsRecord,

@@ -12,11 +12,11 @@ use portway_names::{
 use secrecy::{ExposeSecret, SecretSlice};
 
 use crate::control::v1::{
-    Certificate, CertificateAuthority, ConnectName, Credential, Lease, ReservedDomain, Resource, Settings,
+    AcmeProof, Certificate, CertificateAuthority, ConnectName, Credential, Lease, ReservedDomain, Resource, Settings,
     resource::Body,
 };
 use crate::field::parse;
-use crate::{AgentId, FieldError, FieldFault, IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord};
+use crate::{AgentId, FieldError, FieldFault, IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord, ProofRecord};
 
 /// One thing that an edge must know: a [`Resource`] whose fields are checked.
 #[derive(Clone, Debug)]
@@ -95,6 +95,12 @@ pub struct ConnectNameRecord {
     pub account: Option<AccountId>,
     /// Names below it that lead to one region each; agents dial them like the host itself.
     pub regional: Vec<HostName>,
+    /// Id of the attached certificate that is presented there before others.
+    pub certificate: Option<String>,
+    /// Certificates for it are ordered from a public authority.
+    pub public_certificates: bool,
+    /// What the edge shows for the names to who issues certificates.
+    pub proofs: Vec<ProofRecord>,
 }
 
 /// Who may serve a name, until when.
@@ -138,6 +144,8 @@ pub struct ReservedDomainRecord {
     pub certificate: Option<String>,
     /// Where its CNAME record is to point to; `None` when it needs none.
     pub cname_target: Option<HostName>,
+    /// What the edge shows for it to who issues certificates.
+    pub proofs: Vec<ProofRecord>,
 }
 
 /// An authority whose certificates visitors may show to endpoints of its account that ask for it.
@@ -269,6 +277,9 @@ impl From<&ReplicaRecord> for Resource {
                 host: record.host.to_string(),
                 account_id: record.account.map(|account| account.to_string()).unwrap_or_default(),
                 regional: record.regional.iter().map(HostName::to_string).collect(),
+                certificate_id: record.certificate.clone().unwrap_or_default(),
+                public_certificates: record.public_certificates,
+                proofs: record.proofs.iter().map(ProofRecord::to_message).collect(),
             }),
             ReplicaRecord::Lease(record) => Body::Lease(record.to_message()),
             ReplicaRecord::Settings(record) => Body::Settings(Settings { base_domain: record.base_domain.to_string() }),
@@ -280,6 +291,7 @@ impl From<&ReplicaRecord> for Resource {
                 domain: record.domain.to_string(),
                 certificate_id: record.certificate.clone().unwrap_or_default(),
                 cname_target: record.cname_target.as_ref().map(HostName::to_string).unwrap_or_default(),
+                proofs: record.proofs.iter().map(ProofRecord::to_message).collect(),
             }),
             ReplicaRecord::CertificateAuthority(record) => Body::CertificateAuthority(CertificateAuthority {
                 account_id: record.account.to_string(),
@@ -349,7 +361,12 @@ fn reserved_domain(id: &str, message: ReservedDomain) -> Result<ReservedDomainRe
             "" => None,
             target => Some(parse("cname_target", target)?),
         },
+        proofs: proofs(&message.proofs)?,
     })
+}
+
+fn proofs(messages: &[AcmeProof]) -> Result<Vec<ProofRecord>, FieldError> {
+    messages.iter().map(ProofRecord::from_message).collect()
 }
 
 fn certificate_authority(id: &str, message: CertificateAuthority) -> Result<CertificateAuthorityRecord, FieldError> {
@@ -370,5 +387,15 @@ fn connect_name(id: &str, message: &ConnectName) -> Result<ConnectNameRecord, Fi
     };
     let host = parse("host", &message.host)?;
     let regional = message.regional.iter().map(|name| parse("regional", name)).collect::<Result<_, _>>()?;
-    Ok(ConnectNameRecord { id: id.to_owned(), host, account, regional })
+    let certificate = Some(message.certificate_id.clone()).filter(|id| !id.is_empty());
+    let proofs = proofs(&message.proofs)?;
+    Ok(ConnectNameRecord {
+        id: id.to_owned(),
+        host,
+        account,
+        regional,
+        certificate,
+        public_certificates: message.public_certificates,
+        proofs,
+    })
 }

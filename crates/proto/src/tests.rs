@@ -23,8 +23,8 @@ use crate::{
     AddressError, AgentCommand, AgentHello, AgentId, BindRequest, CertificateAuthorityRecord, CertificateName,
     CertificateRecord, Claim, ConnectNameRecord, CredentialRecord, EdgeRecord, EndpointRecord, FieldError, FieldFault,
     HelloError, IpPolicyRecord, IpPolicyRuleRecord, IpRestrictionRecord, LeaseRecord, MAX_DESCRIPTION_LEN,
-    MAX_METADATA_LEN, MAX_VERSION_LEN, OnlineRecord, ProxyVersion, RecordError, ReplicaRecord, ReservedDomainRecord,
-    SessionProtocol, SessionRecord, SettingsRecord, VERSION_MAJOR,
+    MAX_METADATA_LEN, MAX_VERSION_LEN, OnlineRecord, ProofRecord, ProxyVersion, RecordError, ReplicaRecord,
+    ReservedDomainRecord, SessionProtocol, SessionRecord, SettingsRecord, VERSION_MAJOR,
 };
 
 fn through_bytes<M: Message + Default>(message: &M) -> M {
@@ -242,10 +242,22 @@ fn any_record() -> impl Strategy<Value = ReplicaRecord> {
             ReplicaRecord::Certificate(CertificateRecord { id, names, chain, private_key, connect, attached })
         },
     );
-    let connect_name = (any::<String>(), prop::option::of(any_ksuid())).prop_map(|(id, account)| {
+    let texts = || ("[a-zA-Z0-9_-]{1,43}", "[a-zA-Z0-9._-]{1,87}");
+    let proof = prop_oneof![
+        texts().prop_map(|(token, text)| ProofRecord::Http { host: "a.com".parse().unwrap(), token, text }),
+        any::<[u8; 32]>().prop_map(|digest| ProofRecord::Alpn { host: "b.com".parse().unwrap(), digest }),
+        (prop::sample::select(vec!["_acme-challenge.a.com", "x.a.com"]), "[a-z]{1,43}")
+            .prop_map(|(name, text)| ProofRecord::Dns { name: name.parse().unwrap(), text }),
+    ];
+    let proofs = prop::collection::vec(proof, 0..3).boxed();
+    let certificate_id = prop::option::of("cert_[a-z]{3}");
+    let connect_name = (any::<String>(), prop::option::of(any_ksuid()), certificate_id, proofs.clone());
+    let connect_name = connect_name.prop_map(|(id, account, certificate, proofs)| {
         let host = "connect.example.com".parse().unwrap();
         let (account, regional) = (account.map(AccountId::new), vec!["eu.connect.example.com".parse().unwrap()]);
-        ReplicaRecord::ConnectName(ConnectNameRecord { id, host, account, regional })
+        let public_certificates = certificate.is_some();
+        let record = ConnectNameRecord { id, host, account, regional, certificate, public_certificates, proofs };
+        ReplicaRecord::ConnectName(record)
     });
     let lease = (any_ksuid(), any_ksuid(), any_url(), any::<[u8; 16]>(), any::<u64>(), prop::option::of(1_i64..))
         .prop_map(|(id, account, url, agent, fence, expires_at_ms)| {
@@ -262,11 +274,12 @@ fn any_record() -> impl Strategy<Value = ReplicaRecord> {
     let settings = any::<String>()
         .prop_map(|id| ReplicaRecord::Settings(SettingsRecord { id, base_domain: "example.com".parse().unwrap() }));
     let names = prop::sample::select(vec!["a.com", "*.a.com"]);
-    let domain = (any::<String>(), any_ksuid(), names, prop::option::of("cert_[a-z]{3}")).prop_map(
-        |(id, account, domain, certificate)| {
+    let domain = (any::<String>(), any_ksuid(), names, prop::option::of("cert_[a-z]{3}"), proofs).prop_map(
+        |(id, account, domain, certificate, proofs)| {
             let (account, domain) = (AccountId::new(account), domain.parse().unwrap());
             let cname_target = certificate.is_some().then(|| "x.y.cname.example.com".parse().unwrap());
-            ReplicaRecord::ReservedDomain(ReservedDomainRecord { id, account, domain, certificate, cname_target })
+            let record = ReservedDomainRecord { id, account, domain, certificate, cname_target, proofs };
+            ReplicaRecord::ReservedDomain(record)
         },
     );
     let authority = (any_ksuid(), any_ksuid(), "-----BEGIN [a-z]{3}").prop_map(|(id, account, pem)| {

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use portway_control::{BaseUrl, DatabaseUrl, DatabaseUrlError, RateLimit};
+use portway_control::{AcmeConfig, BaseUrl, DatabaseUrl, DatabaseUrlError, RateLimit};
 use portway_edge::Limits;
 use portway_names::{HostName, Region};
 
@@ -39,6 +39,8 @@ pub struct ServerConfig {
     pub dns_addr: SocketAddr,
     /// Addresses that DNS gives for this server. None: it is not known where it is reached.
     pub public_ips: Vec<IpAddr>,
+    /// How certificates are ordered for accounts' domains; none: they are not.
+    pub acme: Option<AcmeConfig>,
     /// Ports for TCP endpoints.
     pub tcp_ports: RangeInclusive<u16>,
     /// Host in the URLs of TCP endpoints.
@@ -64,6 +66,25 @@ pub enum ConfigError {
     /// The database's URL is none. The text does not repeat it.
     #[error(transparent)]
     Database(#[from] DatabaseUrlError),
+    /// A directory that is none.
+    #[error(
+        "acme.directory is `{directory}`: give letsencrypt, letsencrypt-staging or a URL that begins with https://"
+    )]
+    AcmeDirectory {
+        /// What was given.
+        directory: String,
+    },
+    /// Authorities for the directory that cannot be read.
+    #[error("acme.roots: {path} cannot be read: {source}", path = path.display())]
+    AcmeRoots {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Half of an account elsewhere.
+    #[error("acme.eab_key_id and acme.eab_key belong together; only one of them is given")]
+    AcmeExternal,
     /// Two listeners on one address.
     #[error("{first} and {second} are both {address}; give each an address of its own")]
     SameAddress {
@@ -98,6 +119,7 @@ impl ServerConfig {
             admin_addr: settings.admin_addr.unwrap_or(loopback(4401)),
             dns_addr: settings.dns_addr.unwrap_or(loopback(8053)),
             public_ips: settings.public_ips.unwrap_or_else(|| own_ip.into_iter().collect()),
+            acme: settings.acme.resolve(settings.dns_resolver)?,
             tcp_ports: settings.tcp_ports.map_or(20000..=20999, |range| range.0),
             tcp_host: settings.tcp_host.unwrap_or_else(|| domain.clone()),
             region: settings.region.unwrap_or_else(|| "local".parse().expect("a valid constant")),
@@ -119,6 +141,7 @@ impl ServerConfig {
     /// Names of the settings in which `other` differs.
     pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
         let limits = |config: &Self| format!("{:?}", config.limits);
+        let acme = |config: &Self| format!("{:?}", config.acme);
         [
             ("data_dir", self.data_dir == other.data_dir),
             ("database_url", self.database_url == other.database_url),
@@ -132,6 +155,7 @@ impl ServerConfig {
             ("admin_addr", self.admin_addr == other.admin_addr),
             ("dns_addr", self.dns_addr == other.dns_addr),
             ("public_ips", self.public_ips == other.public_ips),
+            ("acme, dns_resolver", acme(self) == acme(other)),
             ("tcp_ports", self.tcp_ports == other.tcp_ports),
             ("tcp_host", self.tcp_host == other.tcp_host),
             ("region", self.region == other.region),

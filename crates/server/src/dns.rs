@@ -7,7 +7,7 @@ use std::io;
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 
-use portway_dns::{Found, Node, Server, Zone, Zones};
+use portway_dns::{Caa, Found, Node, Server, Zone, Zones};
 use portway_edge::KnownNames;
 use portway_names::HostName;
 
@@ -37,7 +37,14 @@ impl Zones for OwnZones {
     fn find(&self, name: &HostName, _: IpAddr) -> Option<Found> {
         let (apex, node) = match self.connect_zone(name) {
             Some(apex) => {
-                let node = self.names.is_connect_name(name).then(|| self.edges());
+                let mut node = match self.names.is_connect_name(name) {
+                    true => Some(self.edges()),
+                    false => self.challenge(name),
+                };
+                if let Some(node) = node.as_mut().filter(|_| self.names.has_own_certificates(name)) {
+                    // RFC 8659 section 4.2: no authority.
+                    node.caa = vec![Caa { tag: "issue".to_owned(), value: ";".to_owned() }];
+                }
                 (apex, node)
             }
             None => {
@@ -67,9 +74,15 @@ impl OwnZones {
             // Something may be below them, so that they exist (RFC 8020 section 2).
             ["cname" | "acme-challenge"] | ["cname", _] => Some(Node::default()),
             ["cname", ..] => self.names.is_cname_target(name).then(|| self.edges()),
-            ["acme-challenge", ..] => None,
+            ["acme-challenge", ..] => self.challenge(name),
             _ => Some(self.edges()),
         }
+    }
+
+    /// What a certificate authority looks for there.
+    fn challenge(&self, name: &HostName) -> Option<Node> {
+        let text = self.names.challenge(name)?;
+        Some(Node { texts: vec![text], ..Node::default() })
     }
 
     fn edges(&self) -> Node {

@@ -3,6 +3,7 @@
 //! It joins the two by the in-memory gRPC channel and decides nothing about traffic or accounts itself; a process that runs one role
 //! alone differs only in the channel.
 
+mod acme_settings;
 mod admin;
 mod api;
 mod bootstrap;
@@ -17,6 +18,7 @@ mod sockets;
 mod ssh;
 mod writable;
 
+pub use acme_settings::AcmeSettings;
 pub use config::{ConfigError, ServerConfig};
 pub use handover::HandoverError;
 pub use portway_control::Online;

@@ -489,6 +489,7 @@ async fn open_control(data_dir: DataDir, config: &ServerConfig, connect_port: u1
         region: config.region.clone(),
         tcp_host: config.tcp_host.clone(),
         tcp_ports: config.tcp_ports.clone(),
+        acme: config.acme.clone(),
         ..ControlConfig::new(&config.data_dir, config.domain.clone())
     };
     let runtime = Handle::current();

@@ -12,6 +12,8 @@ use portway_names::{HostName, Region};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+use crate::acme_settings::AcmeSettings;
+
 /// Settings as given, by file or by flags. What is absent keeps its default, see [`crate::ServerConfig`].
 #[derive(Debug, Clone, Default, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +57,9 @@ pub struct Settings {
     /// Addresses at which this server is reached, which DNS gives; several with commas [default: that of https_addr]
     #[arg(long, value_name = "IP", env = "PORTWAY_PUBLIC_IPS", value_delimiter = ',')]
     pub public_ips: Option<Vec<IpAddr>>,
+    /// Resolver that is asked about accounts' domains before certificates are ordered for them [default: the system's]
+    #[arg(long, value_name = "IP:PORT", env = "PORTWAY_DNS_RESOLVER")]
+    pub dns_resolver: Option<SocketAddr>,
     /// Ports for TCP endpoints [default: 20000-20999]
     #[arg(long, value_name = "LO-HI", env = "PORTWAY_TCP_PORTS")]
     pub tcp_ports: Option<PortRange>,
@@ -81,6 +86,10 @@ pub struct Settings {
     /// Form of the log on stderr [default: human]
     #[arg(long, value_enum, env = "PORTWAY_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
+    /// Certificates that are ordered.
+    #[command(flatten)]
+    #[serde(default)]
+    pub acme: AcmeSettings,
     /// Limits that differ from the defaults (file only).
     #[arg(skip)]
     #[serde(default)]
@@ -272,6 +281,7 @@ impl Settings {
             admin_addr: self.admin_addr.or(others.admin_addr),
             dns_addr: self.dns_addr.or(others.dns_addr),
             public_ips: self.public_ips.or(others.public_ips),
+            dns_resolver: self.dns_resolver.or(others.dns_resolver),
             ssh_addr: self.ssh_addr.or(others.ssh_addr),
             tcp_ports: self.tcp_ports.or(others.tcp_ports),
             tcp_host: self.tcp_host.or(others.tcp_host),
@@ -281,6 +291,7 @@ impl Settings {
             domain_policy: self.domain_policy.or(others.domain_policy),
             log_level: self.log_level.or(others.log_level),
             log_format: self.log_format.or(others.log_format),
+            acme: self.acme.or(others.acme),
             limits: others.limits,
         }
     }
@@ -359,7 +370,9 @@ mod tests {
     #[test]
     fn every_key_is_in_the_manual() {
         let manual = include_str!("../../../docs/server.md");
-        for (file, more) in [("colour = 1\n", &["limits"][..]), ("[limits]\ncolour = 1\n", &[])] {
+        let tables =
+            [("colour = 1\n", &["acme", "limits"][..]), ("[limits]\ncolour = 1\n", &[]), ("[acme]\ncolour = 1\n", &[])];
+        for (file, more) in tables {
             let text = parse(file).unwrap_err().to_string();
             let known = text.split_once("known here are ").expect("a list of keys").1.split(", ");
             for key in known.filter(|key| !more.contains(key)) {

@@ -7,6 +7,7 @@ use crate::{Store, StoreError};
 
 const GET: &str = "SELECT sealed FROM secrets WHERE name = $1";
 const ADD: &str = "INSERT INTO secrets (name, sealed) VALUES ($1, $2)";
+const REMOVE: &str = "DELETE FROM secrets WHERE name = $1 AND sealed = $2";
 const COUNT: &str = "SELECT name FROM secrets LIMIT 1";
 
 impl Store {
@@ -52,5 +53,21 @@ impl Store {
             true => StoreError::Exists { what: "secret" },
             false => self.fault(fault),
         })
+    }
+
+    /// Removes a secret, when it is still sealed as the caller knows it.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    ///
+    /// # Cancel safety
+    /// It happens or it does not.
+    pub async fn remove_secret(&self, name: &str, sealed: &str) -> Result<(), StoreError> {
+        self.named(async {
+            let mut tx = self.write().await?;
+            query(REMOVE).bind(name).bind(sealed).execute(&mut tx).await?;
+            tx.commit().await
+        })
+        .await
     }
 }

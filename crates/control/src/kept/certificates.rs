@@ -1,4 +1,4 @@
-//! Certificates that users uploaded.
+//! Certificates of accounts: those that users uploaded, and those that were ordered for their names.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,9 @@ pub(crate) struct TlsCertificate {
     pub(crate) private_key: String,
     pub(crate) private_key_type: KeyType,
     pub(crate) facts: Facts,
+    /// When it was ordered, in seconds since 1970; none when it was uploaded.
+    #[serde(default)]
+    pub(crate) issued_at: Option<i64>,
 }
 
 impl TlsCertificate {

@@ -5,6 +5,8 @@ use portway_api::{Authority, ManagedKeyType};
 use portway_names::{AccountId, HostName, HostPattern};
 use serde::{Deserialize, Serialize};
 
+use super::issuance::Issuance;
+
 /// A domain that only its account may serve.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ReservedDomain {
@@ -14,10 +16,13 @@ pub(crate) struct ReservedDomain {
     pub(crate) region: String,
     pub(crate) description: String,
     pub(crate) metadata: String,
-    /// An uploaded certificate.
+    /// The certificate that is presented: an uploaded one, or the one that was ordered last.
     pub(crate) certificate_id: Option<String>,
-    /// How certificates are ordered; excludes an uploaded one.
+    /// How certificates are ordered.
     pub(crate) certificate_management_policy: Option<Policy>,
+    /// How far that is; there is one for each policy.
+    #[serde(default)]
+    pub(crate) issuance: Option<Issuance>,
     /// Regions; everywhere when there is none.
     pub(crate) resolves_to: Vec<String>,
 }
@@ -47,6 +52,12 @@ pub(crate) struct AgentIngress {
     pub(crate) metadata: String,
     /// How certificates are ordered; the internal authority issues them when there is none.
     pub(crate) certificate_management_policy: Option<Policy>,
+    /// How far that is; there is one for each policy.
+    #[serde(default)]
+    pub(crate) issuance: Option<Issuance>,
+    /// The certificate that was ordered last.
+    #[serde(default)]
+    pub(crate) certificate_id: Option<String>,
 }
 
 /// Characters of the label that leads to a domain: more than 80 bits, so that nobody meets another's.
@@ -58,6 +69,11 @@ const ACCOUNT_LEN: usize = 8;
 pub(crate) fn cname_target(domain_id: &str, account: &AccountId, base: &HostName) -> Option<HostName> {
     let account = label(&account.to_string(), ACCOUNT_LEN);
     format!("{}.{account}.cname.{base}", label(domain_id, TARGET_LEN)).parse().ok()
+}
+
+/// The branch of the base domain where the targets of reserved domains are.
+pub(crate) fn cname_zone(base: &HostName) -> Option<HostName> {
+    HostName::join("cname", base).ok()
 }
 
 /// Where the CNAME record for ACME challenges of a reserved domain is to point to.

@@ -4,17 +4,30 @@ use portway_api::{
     CertificateAuthorityCreate, CertificateAuthorityUpdate, SubjectAlternativeNames, Timestamp, TlsCertificateCreate,
     TlsCertificateUpdate,
 };
-use portway_codes::PublicError;
+use portway_codes::{Code, PublicError};
 use portway_names::{CertificateAuthorityId, TlsCertificateId};
 use secrecy::ExposeSecret;
 
-use super::call::{Call, time};
-use super::kind::{Kept, Kind, Row, set};
+use super::call::{Answer, Call, time};
+use super::crud;
+use super::kind::{Kept, Kind, Row, read, set};
 use crate::kept::certificates::{CertificateAuthority, TlsCertificate};
 use crate::x509;
 
 pub(crate) static CERTIFICATE: Kind = Kind::of::<TlsCertificate>();
 pub(crate) static AUTHORITY: Kind = Kind::of::<CertificateAuthority>();
+
+/// Performs an operation of certificates.
+pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
+    if call.verb() != "delete" {
+        return crud::perform(call, &CERTIFICATE).await;
+    }
+    let certificate: TlsCertificate = read(&crud::find(call, &CERTIFICATE, call.parameters.get("id")).await?)?;
+    crud::delete(call, &CERTIFICATE).await.map_err(|refused| match refused.code {
+        Code::ERR_PORTWAY_40903 if certificate.issued_at.is_some() => Code::ERR_NGROK_1966.with(refused.text),
+        _ => refused,
+    })
+}
 
 impl Kept for TlsCertificate {
     const KIND: &'static str = TlsCertificate::KIND;
@@ -34,6 +47,7 @@ impl Kept for TlsCertificate {
             private_key: call.inner.master.seal(&TlsCertificate::key_context(id), &key.pkcs8),
             private_key_type: key.kind,
             facts,
+            issued_at: None,
         })
     }
 
@@ -57,8 +71,7 @@ impl Kept for TlsCertificate {
                 dns_names: facts.dns_names.clone(),
                 ips: facts.ips.clone(),
             },
-            // Only what was ordered by the installation has it.
-            issued_at: None,
+            issued_at: self.issued_at.map(Timestamp::from_unix),
             not_before: Timestamp::from_unix(facts.not_before),
             not_after: Timestamp::from_unix(facts.not_after),
             key_usages: facts.key_usages.clone(),

@@ -50,7 +50,7 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
         "reserved-domains" => domains::perform(call).await,
         "reserved-addrs" => addrs::perform(call).await,
         "agent-ingresses" => ingresses::perform(call).await,
-        "tls-certificates" => crud::perform(call, &certificates::CERTIFICATE).await,
+        "tls-certificates" => certificates::perform(call).await,
         "certificate-authorities" => crud::perform(call, &certificates::AUTHORITY).await,
         "event-destinations" => crud::perform(call, &event_destinations::DESTINATION).await,
         "event-sources" => event_subscriptions::sources(call).await,

@@ -1,18 +1,17 @@
 //! Reserved domains.
 
-use portway_api::{
-    CertificatePolicy, ManagedPolicy, ManagedStatus, Place, ProvisioningJob, ReservedDomainCreate,
-    ReservedDomainUpdate, Resolution, ResolvedPlace, Several, read_body,
-};
+use portway_api::{Place, ReservedDomainCreate, ReservedDomainUpdate, Resolution, ResolvedPlace, Several, read_body};
 use portway_codes::{Code, PublicError};
 use portway_names::{HostPattern, ReservedDomainId, TlsCertificateId};
-use portway_store::ReservedName;
+use portway_store::{ReservedName, Timestamp};
 
 use super::call::{Answer, Call, time};
 use super::crud;
 use super::kind::{Draft, Kept, Kind, Row, read, set};
+use super::managed::{forget_ordered, policy, shown, status, take_policy};
 use super::refusal::{unreadable, unwritable};
 use crate::kept::certificates::TlsCertificate;
+use crate::kept::issuance::Issuance;
 use crate::kept::names::{self, Policy, ReservedDomain};
 
 pub(crate) static DOMAIN: Kind = Kind::of::<ReservedDomain>();
@@ -29,7 +28,11 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
             let domain: ReservedDomain = read(&crud::find(call, &DOMAIN, call.parameters.get("id")).await?)?;
             let body: ReservedDomainUpdate = read_body(call.body)?;
             check_coverage(call, body.certificate_id, &domain.domain).await?;
-            crud::update(call, &DOMAIN).await
+            let answer = crud::update(call, &DOMAIN).await?;
+            if body.certificate_id.is_some() {
+                forget_ordered(call, domain.certificate_id.as_deref()).await;
+            }
+            Ok(answer)
         }
         "delete" => delete(call).await,
         "delete-certificate" => detach(call, detach_certificate).await,
@@ -77,7 +80,7 @@ async fn delete(call: &Call<'_>) -> Result<Answer, PublicError> {
     let name = ReservedName::Host(domain.domain);
     let ended = call.inner.store.end_leases_below(&call.caller.account, &name, call.now).await;
     ended.map_err(unwritable)?;
-    call.announce().await;
+    forget_ordered(call, domain.certificate_id.as_deref()).await;
     Ok(answer)
 }
 
@@ -86,7 +89,10 @@ async fn detach(
     change: fn(&mut ReservedDomain) -> Result<(), PublicError>,
 ) -> Result<Answer, PublicError> {
     let id = call.parameters.get("id");
+    let before: ReservedDomain = read(&crud::find(call, &DOMAIN, id).await?)?;
     crud::change(call, &DOMAIN, id, |resource| Draft::changed::<ReservedDomain>(call, resource, change)).await?;
+    // What is still attached stays.
+    forget_ordered(call, before.certificate_id.as_deref()).await;
     Ok(Answer::Nothing)
 }
 
@@ -99,7 +105,8 @@ fn detach_certificate(domain: &mut ReservedDomain) -> Result<(), PublicError> {
 }
 
 fn detach_policy(domain: &mut ReservedDomain) -> Result<(), PublicError> {
-    domain.certificate_management_policy = None;
+    // The certificate stays, and is renewed no more.
+    (domain.certificate_management_policy, domain.issuance) = (None, None);
     Ok(())
 }
 
@@ -122,6 +129,7 @@ impl Kept for ReservedDomain {
             metadata: body.metadata.into_string(),
             certificate_id: None,
             certificate_management_policy: None,
+            issuance: None,
             resolves_to: Vec::new(),
         };
         call.inner.names.permit_reservation(&domain.domain)?;
@@ -133,10 +141,11 @@ impl Kept for ReservedDomain {
         domain.certify(call, certificate, policy)?;
         // Somebody else's name needs a certificate; nothing else was asked for.
         if !domain.is_ours(call) && domain.certificate_id.is_none() && domain.certificate_management_policy.is_none() {
-            domain.certificate_management_policy = Some(Policy {
+            let usual = Policy {
                 authority: portway_api::Authority::LetsEncrypt,
                 private_key_type: portway_api::ManagedKeyType::Ecdsa,
-            });
+            };
+            domain.certify(call, None, Some(usual))?;
         }
         Ok(domain)
     }
@@ -167,9 +176,8 @@ impl Kept for ReservedDomain {
             region: self.region.clone(),
             cname_target: cname_target.filter(|_| foreign).map(|target| target.to_string()),
             certificate: self.certificate_id.as_ref().map(|id| call.base.reference("/tls_certificates", id)),
-            certificate_management_policy: policy
-                .map(|policy| ManagedPolicy { authority: policy.authority, private_key_type: policy.private_key_type }),
-            certificate_management_status: policy.map(|_| unserved(time(row.created))),
+            certificate_management_policy: policy.map(shown),
+            certificate_management_status: status(call, policy, self.issuance.as_ref(), row.created),
             acme_challenge_cname_target: challenges
                 .filter(|_| foreign && self.domain.is_wildcard())
                 .map(|target| target.to_string()),
@@ -189,6 +197,10 @@ impl Kept for ReservedDomain {
 
     fn host(&self) -> Option<HostPattern> {
         Some(self.domain.clone())
+    }
+
+    fn work_at(&self) -> Option<Timestamp> {
+        self.issuance.as_ref().map(Issuance::due)
     }
 
     fn taken(key: &str, own: Option<&str>) -> PublicError {
@@ -224,22 +236,16 @@ impl ReservedDomain {
         if self.is_ours(call) && certificate.is_some() {
             return Err(Code::ERR_NGROK_440.plain());
         }
-        if certificate.is_some() || policy.is_some() {
-            (self.certificate_id, self.certificate_management_policy) = (certificate, policy);
+        if let Some(policy) = policy {
+            // The certificate that it has is presented until there is another one.
+            take_policy(call, &mut self.certificate_management_policy, &mut self.issuance, policy);
+        }
+        if certificate.is_some() {
+            self.certificate_id = certificate;
+            (self.certificate_management_policy, self.issuance) = (None, None);
         }
         Ok(())
     }
-}
-
-pub(super) fn policy(policy: CertificatePolicy) -> Policy {
-    Policy { authority: policy.authority, private_key_type: policy.private_key_type }
-}
-
-/// What is said of certificates that nobody orders.
-fn unserved(since: portway_api::Timestamp) -> ManagedStatus {
-    let msg = "This version of the server does not order certificates. Upload one, and attach it by certificate_id.";
-    let job = ProvisioningJob { error_code: None, msg: msg.to_owned(), started_at: since, retries_at: None };
-    ManagedStatus { renews_at: None, provisioning_job: Some(job) }
 }
 
 fn check_region(call: &Call<'_>, region: &str) -> Result<(), PublicError> {

@@ -1,14 +1,16 @@
 //! Connect URLs: domains of an account's own that its agents dial.
 
-use portway_api::{AgentIngressCreate, AgentIngressUpdate, ManagedPolicy, read_body};
+use portway_api::{AgentIngressCreate, AgentIngressUpdate, read_body};
 use portway_codes::{Code, PublicError};
 use portway_names::{AccountId, AgentIngressId, HostName, HostPattern};
+use portway_store::Timestamp;
 
 use super::call::{Answer, Call, time};
 use super::crud;
-use super::domains::policy;
-use super::kind::{Kept, Kind, Row, set};
-use crate::kept::names::AgentIngress;
+use super::kind::{Kept, Kind, Row, read, set};
+use super::managed::{forget_ordered, policy, shown, status, take_policy};
+use crate::kept::issuance::Issuance;
+use crate::kept::names::{AgentIngress, Policy};
 
 pub(crate) static INGRESS: Kind = Kind::of::<AgentIngress>();
 
@@ -26,7 +28,9 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
             Ok(answer)
         }
         "delete" => {
+            let ingress: AgentIngress = read(&crud::find(call, &INGRESS, call.parameters.get("id")).await?)?;
             let answer = crud::delete(call, &INGRESS).await?;
+            forget_ordered(call, ingress.certificate_id.as_deref()).await;
             if let Err(error) = call.inner.certificates.reconcile(call.now).await {
                 tracing::warn!(%error, "the certificate of a deleted connect URL is still there");
             }
@@ -53,20 +57,22 @@ impl Kept for AgentIngress {
             let text = format!("{} is too long: the names of regions below it would not be valid.", body.domain.0);
             return Err(Code::ERR_NGROK_6704.with(text));
         }
-        Ok(AgentIngress {
+        let mut ingress = AgentIngress {
             domain: body.domain.0.to_string(),
             description: body.description.into_string(),
             metadata: body.metadata.into_string(),
-            certificate_management_policy: body.certificate_management_policy.map(policy),
-        })
+            certificate_management_policy: None,
+            issuance: None,
+            certificate_id: None,
+        };
+        ingress.certify(call, body.certificate_management_policy.map(policy));
+        Ok(ingress)
     }
 
-    fn update(&mut self, _: &Call<'_>, _: &str, body: AgentIngressUpdate) -> Result<(), PublicError> {
+    fn update(&mut self, call: &Call<'_>, _: &str, body: AgentIngressUpdate) -> Result<(), PublicError> {
         set(&mut self.description, body.description);
         set(&mut self.metadata, body.metadata);
-        if let Some(wanted) = body.certificate_management_policy {
-            self.certificate_management_policy = Some(policy(wanted));
-        }
+        self.certify(call, body.certificate_management_policy.map(policy));
         Ok(())
     }
 
@@ -83,10 +89,8 @@ impl Kept for AgentIngress {
             ns_targets: names.connect_hosts.iter().map(|host| format!("{host}.")).collect(),
             region_domains: vec![format!("{}.{}", names.region, self.domain)],
             created_at: time(row.created),
-            certificate_management_policy: policy
-                .map(|policy| ManagedPolicy { authority: policy.authority, private_key_type: policy.private_key_type }),
-            // Nobody orders certificates for connect URLs.
-            certificate_management_status: None,
+            certificate_management_policy: policy.map(shown),
+            certificate_management_status: status(call, policy, self.issuance.as_ref(), row.created),
         }
     }
 
@@ -99,8 +103,24 @@ impl Kept for AgentIngress {
         self.domain.parse().ok().map(HostPattern::Exact)
     }
 
+    fn refs(&self) -> Vec<String> {
+        self.certificate_id.clone().into_iter().collect()
+    }
+
+    fn work_at(&self) -> Option<Timestamp> {
+        self.issuance.as_ref().map(Issuance::due)
+    }
+
     fn taken(key: &str, own: Option<&str>) -> PublicError {
         let which = own.map(|id| format!(": {id}")).unwrap_or_default();
         Code::ERR_NGROK_6706.with(format!("There is a connect URL with the domain {key} already{which}."))
+    }
+}
+
+impl AgentIngress {
+    fn certify(&mut self, call: &Call<'_>, policy: Option<Policy>) {
+        if let Some(policy) = policy {
+            take_policy(call, &mut self.certificate_management_policy, &mut self.issuance, policy);
+        }
     }
 }

@@ -70,6 +70,11 @@ pub(crate) trait Kept: Serialize + DeserializeOwned {
         None
     }
 
+    /// When the installation is to do something with it by itself.
+    fn work_at(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// The error when another resource has a key; `own` is that resource when the caller may know of it.
     fn taken(_key: &str, own: Option<&str>) -> PublicError {
         let which = own.map(|id| format!(" {id}")).unwrap_or_default();
@@ -244,14 +249,19 @@ pub(crate) fn read<K: Kept>(resource: &Resource) -> Result<K, PublicError> {
 }
 
 fn written<K: Kept>(call: &Call<'_>, row: &Row<'_>, kept: &K) -> (Content, Value) {
-    let content = Content {
+    (content(&call.caller.account, kept), as_json(&kept.reply(call, row)))
+}
+
+/// How the store keeps it.
+pub(crate) fn content<K: Kept>(account: &AccountId, kept: &K) -> Content {
+    Content {
         body: as_json(kept).to_string(),
-        keys: kept.keys(&call.caller.account),
+        keys: kept.keys(account),
         refs: kept.refs(),
         outside_refs: kept.outside_refs(),
         host: kept.host(),
-    };
-    (content, as_json(&kept.reply(call, row)))
+        work_at: kept.work_at(),
+    }
 }
 
 /// A reply as JSON.

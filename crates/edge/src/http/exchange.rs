@@ -5,10 +5,11 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 use portway_codes::{Code, PublicError};
+use portway_names::Scheme;
 
 use super::body::{Gate, RequestBody, ResponseBody};
 use super::connection::{Connection, InFlight, Upgraded};
@@ -23,6 +24,9 @@ use super::upstream::Upstream;
 use super::upstream_h2::UpstreamH2;
 use crate::endpoint::{Address, Endpoint};
 use crate::{reserved, restriction, returning};
+
+/// Where an authority looks for proofs.
+const CHALLENGES: &str = "/.well-known/acme-challenge/";
 
 /// Answers a request: by the endpoint's upstream, or by a page that says why not. `in_flight` began when the request was read.
 pub(super) async fn answer(
@@ -65,6 +69,9 @@ async fn forward(
 ) -> Result<Response<ResponseBody>, PublicError> {
     rules::check(&request, connection.visitor.scheme, connection.edge.limits().http_header_count)?;
     let asked = target::asked(&request, connection)?;
+    if let Some(proof) = proof(connection, &asked, request.uri().path()) {
+        return Ok(proof);
+    }
     let mut found = target::find(connection, &asked, request.uri());
     if found.is_err() {
         let (edge, scheme) = (&connection.edge, connection.visitor.scheme);
@@ -93,6 +100,17 @@ async fn forward(
         }
         Target::Endpoint(endpoint) => over_http1(connection, endpoint, &asked, RequestBody::of(request)).await,
     }
+}
+
+/// What is answered to an authority that certificates are ordered from (RFC 8555 section 8.3). It asks in the clear.
+fn proof(connection: &Connection, asked: &Asked, path: &str) -> Option<Response<ResponseBody>> {
+    if connection.visitor.scheme != Scheme::Http {
+        return None;
+    }
+    let text = connection.edge.replica.http_proof(&asked.name, path.strip_prefix(CHALLENGES)?)?;
+    let mut response = Response::new(ResponseBody::full(text.into()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    Some(response)
 }
 
 /// Forwards a request in the protocol that the endpoint's upstream speaks. Not on the way of every request: its state would be in that.

@@ -101,6 +101,9 @@ fn connect_names_and_certificates_come_and_go() {
         host: host.clone(),
         account: None,
         regional: Vec::new(),
+        certificate: None,
+        public_certificates: false,
+        proofs: Vec::new(),
     });
     replica.replace(vec![(&name).into(), certificate("k", &["connect.portway.test", "127.0.0.1"], true)]);
     assert_eq!(replica.connect_name(&host), Some(None));
@@ -131,7 +134,8 @@ fn uploaded(id: &str, names: &[&str]) -> (Resource, Vec<u8>) {
 fn domain(id: &str, name: &str, certificate: Option<&str>) -> Resource {
     let (id, certificate) = (id.to_owned(), certificate.map(str::to_owned));
     let domain = name.parse().unwrap();
-    let record = ReservedDomainRecord { id, account: account(1), domain, certificate, cname_target: None };
+    let proofs = Vec::new();
+    let record = ReservedDomainRecord { id, account: account(1), domain, certificate, cname_target: None, proofs };
     (&ReplicaRecord::ReservedDomain(record)).into()
 }
 

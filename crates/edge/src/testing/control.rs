@@ -92,6 +92,9 @@ impl FakeControl {
             host,
             account: None,
             regional: Vec::new(),
+            certificate: None,
+            public_certificates: false,
+            proofs: Vec::new(),
         }));
         let (visitors, agents) = (control.pki.visitors.clone(), control.pki.agents.clone());
         control.put(certificate("visitors", &[BASE, "*.portway.test"], visitors, false));

@@ -52,7 +52,7 @@ pub struct Delta {
     pub removed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One thing an edge must know. The id is unique over all kinds.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Resource {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -61,7 +61,7 @@ pub struct Resource {
 }
 /// Nested message and enum types in `Resource`.
 pub mod resource {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Body {
         #[prost(message, tag = "2")]
         Credential(super::Credential),
@@ -121,7 +121,7 @@ pub struct Certificate {
     pub attached: bool,
 }
 /// A host name, or all names below one, that belongs to an account.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReservedDomain {
     #[prost(string, tag = "1")]
     pub account_id: ::prost::alloc::string::String,
@@ -134,6 +134,55 @@ pub struct ReservedDomain {
     /// Where its CNAME record is to point to; empty when it needs none. The name leads to the edges for as long as the domain is reserved.
     #[prost(string, tag = "4")]
     pub cname_target: ::prost::alloc::string::String,
+    /// What the edge shows to the authority that a certificate for the domain is ordered from.
+    #[prost(message, repeated, tag = "5")]
+    pub proofs: ::prost::alloc::vec::Vec<AcmeProof>,
+}
+/// Evidence for an ACME authority (RFC 8555 section 8) that a name is ours.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AcmeProof {
+    #[prost(oneof = "acme_proof::Way", tags = "1, 2, 3")]
+    pub way: ::core::option::Option<acme_proof::Way>,
+}
+/// Nested message and enum types in `AcmeProof`.
+pub mod acme_proof {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Way {
+        #[prost(message, tag = "1")]
+        Http(super::HttpProof),
+        #[prost(message, tag = "2")]
+        Alpn(super::AlpnProof),
+        #[prost(message, tag = "3")]
+        Dns(super::DnsProof),
+    }
+}
+/// A text at <http://<host>/.well-known/acme-challenge/<token>> (RFC 8555 section 8.3).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HttpProof {
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+}
+/// A certificate for the protocol acme-tls/1 (RFC 8737 section 3).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AlpnProof {
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// SHA-256 of the text that the certificate carries.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub digest: ::prost::bytes::Bytes,
+}
+/// A TXT record (RFC 8555 section 8.4).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DnsProof {
+    /// Below the base domain, or \_acme-challenge below a connect URL.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
 }
 /// An authority whose certificates visitors may show to endpoints of its account that ask for it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -145,7 +194,7 @@ pub struct CertificateAuthority {
     pub pem: ::prost::alloc::string::String,
 }
 /// A host that agents dial.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConnectName {
     #[prost(string, tag = "1")]
     pub host: ::prost::alloc::string::String,
@@ -155,6 +204,15 @@ pub struct ConnectName {
     /// Names below it that lead to one region each; agents dial them like the host itself.
     #[prost(string, repeated, tag = "3")]
     pub regional: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The attached certificate that is presented there before others; empty for none. It may come later, or never.
+    #[prost(string, tag = "4")]
+    pub certificate_id: ::prost::alloc::string::String,
+    /// What the edge shows to the authority that a certificate for the names is ordered from.
+    #[prost(message, repeated, tag = "5")]
+    pub proofs: ::prost::alloc::vec::Vec<AcmeProof>,
+    /// Certificates for it are ordered from a public authority. Where they are not, DNS says that no such authority may issue any.
+    #[prost(bool, tag = "6")]
+    pub public_certificates: bool,
 }
 /// Who may serve a name, until when.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -221,7 +279,7 @@ pub struct AuthenticateRequest {
     #[prost(bytes = "bytes", tag = "1")]
     pub digest: ::prost::bytes::Bytes,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AuthenticateReply {
     /// Absent when there is no such credential.
     #[prost(message, optional, tag = "1")]

@@ -1,0 +1,119 @@
+//! What certificates are ordered for: reserved domains and connect URLs.
+
+use portway_acme::{Proof as Wanted, Way};
+use portway_api::ManagedKeyType;
+use portway_names::{AccountId, HostName, HostPattern};
+use portway_store::{Content, Resource};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+
+use crate::kept::issuance::{Issuance, Proof};
+use crate::kept::names::{AgentIngress, Policy, ReservedDomain, acme_challenge_target};
+use crate::kept::{BodyFault, read};
+use crate::policy::NamePolicy;
+use crate::rest::{Kept, content};
+
+/// A resource that a certificate is ordered for.
+#[derive(Debug)]
+pub(super) enum Subject {
+    Domain(ReservedDomain),
+    Connect { ingress: AgentIngress, host: HostName },
+}
+
+impl Subject {
+    /// None when the resource is of another kind, or the name in it is none.
+    pub(super) fn of(resource: &Resource) -> Result<Option<Subject>, BodyFault> {
+        Ok(match resource.kind.as_str() {
+            ReservedDomain::KIND => Some(Subject::Domain(read(resource)?)),
+            AgentIngress::KIND => {
+                let ingress: AgentIngress = read(resource)?;
+                ingress.domain.parse().ok().map(|host| Subject::Connect { ingress, host })
+            }
+            _ => None,
+        })
+    }
+
+    /// What the certificate is to name.
+    pub(super) fn names(&self, policy: &NamePolicy) -> Vec<HostPattern> {
+        match self {
+            Subject::Domain(domain) => vec![domain.domain.clone()],
+            Subject::Connect { host, .. } => {
+                std::iter::once(host.clone()).chain(policy.regional(host)).map(HostPattern::Exact).collect()
+            }
+        }
+    }
+
+    /// How the names can be proved, the best way first; in every other turn another one is.
+    pub(super) fn ways(&self, turn: u32) -> &'static [Way] {
+        match self {
+            Subject::Domain(ReservedDomain { domain: HostPattern::Exact(_), .. }) if turn.is_multiple_of(2) => {
+                &[Way::Http, Way::TlsAlpn]
+            }
+            Subject::Domain(ReservedDomain { domain: HostPattern::Exact(_), .. }) => &[Way::TlsAlpn, Way::Http],
+            // What the installation itself answers for in DNS.
+            Subject::Domain(_) | Subject::Connect { .. } => &[Way::Dns],
+        }
+    }
+
+    /// What edges are to show. `id` is the resource's.
+    pub(super) fn proof(&self, id: &str, wanted: &Wanted, policy: &NamePolicy) -> Option<Proof> {
+        let host = wanted.name.to_string();
+        Some(match wanted.way {
+            Way::Http => Proof::Http { host, token: wanted.token.clone(), text: wanted.text.clone() },
+            Way::TlsAlpn => Proof::Alpn { host, digest: STANDARD_NO_PAD.encode(&wanted.digest) },
+            Way::Dns => {
+                let name = match self {
+                    Subject::Domain(_) => acme_challenge_target(id, &policy.base_domain)?.to_string(),
+                    Subject::Connect { .. } => format!("_acme-challenge.{host}"),
+                };
+                Proof::Dns { name, text: wanted.record.clone() }
+            }
+        })
+    }
+
+    pub(super) fn key_type(&self) -> ManagedKeyType {
+        let policy = match self {
+            Subject::Domain(domain) => &domain.certificate_management_policy,
+            Subject::Connect { ingress, .. } => &ingress.certificate_management_policy,
+        };
+        policy.map_or(ManagedKeyType::Ecdsa, |Policy { private_key_type, .. }| private_key_type)
+    }
+
+    pub(super) fn issuance(&self) -> Option<&Issuance> {
+        match self {
+            Subject::Domain(domain) => domain.issuance.as_ref(),
+            Subject::Connect { ingress, .. } => ingress.issuance.as_ref(),
+        }
+    }
+
+    pub(super) fn set_issuance(&mut self, issuance: Issuance) {
+        match self {
+            Subject::Domain(domain) => domain.issuance = Some(issuance),
+            Subject::Connect { ingress, .. } => ingress.issuance = Some(issuance),
+        }
+    }
+
+    /// Id of the certificate that is presented.
+    pub(super) fn certificate(&self) -> Option<&str> {
+        match self {
+            Subject::Domain(domain) => domain.certificate_id.as_deref(),
+            Subject::Connect { ingress, .. } => ingress.certificate_id.as_deref(),
+        }
+    }
+
+    pub(super) fn set_certificate(&mut self, id: String) {
+        match self {
+            Subject::Domain(domain) => domain.certificate_id = Some(id),
+            Subject::Connect { ingress, .. } => ingress.certificate_id = Some(id),
+        }
+    }
+
+    /// As the store keeps it.
+    pub(super) fn content(&self, account: &AccountId) -> Content {
+        match self {
+            Subject::Domain(domain) => content(account, domain),
+            Subject::Connect { ingress, .. } => content(account, ingress),
+        }
+    }
+}
