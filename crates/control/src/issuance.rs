@@ -1,4 +1,4 @@
-//! Orders certificates from an ACME authority (RFC 8555) for names of accounts, and keeps them renewed.
+//! Orders certificates from an ACME authority (RFC 8555 section 7.1) for names of accounts, and keeps them renewed.
 //!
 //! How far each certificate is stands in the resource that it is for, and is written after every step: whoever takes the work next, after a
 //! restart or at another control plane, goes on there. The private key is written before anything is ordered for it. A step does one thing

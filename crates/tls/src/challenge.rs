@@ -1,4 +1,4 @@
-//! The proof of a name by the protocol `acme-tls/1` (RFC 8737).
+//! The proof of a name by the protocol `acme-tls/1` (RFC 8737 section 3).
 
 use std::sync::Arc;
 

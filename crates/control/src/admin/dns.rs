@@ -6,7 +6,7 @@ use portway_names::{AccountId, AgentIngressId, HostName, HostPattern, ReservedDo
 use portway_store::Resource;
 
 use super::{Admin, AdminError};
-use crate::kept::names::{AgentIngress, ReservedDomain, cname_target};
+use crate::kept::names::{AgentIngress, ReservedDomain, acme_challenge_target, cname_target};
 use crate::kept::{all, read};
 use crate::rest::Kept;
 
@@ -27,7 +27,7 @@ pub struct WantedRecord {
 
 impl Admin {
     /// Every record that is needed: the delegation of the base domain with the addresses of its name server, one for each connect URL, and a
-    /// CNAME record for each reserved domain outside the base domain.
+    /// CNAME record for each reserved domain outside the base domain, of wildcards also for their challenges.
     ///
     /// # Errors
     /// When the database cannot be read, or [`AdminError::Damaged`].
@@ -69,6 +69,12 @@ impl Admin {
                 && let Some(target) = cname_target(&resource.id, &resource.account, &base)
             {
                 records.push(of(&resource, domain.to_string(), "CNAME", vec![target.to_string()]));
+                if let (HostPattern::Wildcard(above), Some(target)) =
+                    (&domain, acme_challenge_target(&resource.id, &base))
+                {
+                    let name = format!("_acme-challenge.{above}");
+                    records.push(of(&resource, name, "CNAME", vec![target.to_string()]));
+                }
             }
         }
         Ok(records)

@@ -446,7 +446,7 @@ fn seconds(unix: i64) -> Timestamp {
     Timestamp::from_millis(unix.saturating_mul(1000))
 }
 
-/// A time for people, RFC 3339.
+/// A time for people.
 fn shown(unix: i64) -> String {
     time::OffsetDateTime::from(SystemTime::from(seconds(unix)))
         .format(&time::format_description::well_known::Rfc3339)
