@@ -156,11 +156,12 @@ pub mod acme_proof {
         Dns(super::DnsProof),
     }
 }
-/// A text at <http://<host>/.well-known/acme-challenge/<token>> (RFC 8555 section 8.3).
+/// A text below /.well-known/acme-challenge/ of a host, in the clear (RFC 8555 section 8.3).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HttpProof {
     #[prost(string, tag = "1")]
     pub host: ::prost::alloc::string::String,
+    /// The last part of the path.
     #[prost(string, tag = "2")]
     pub token: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
