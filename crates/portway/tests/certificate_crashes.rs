@@ -111,6 +111,6 @@ async fn an_order_survives_kills_at_every_step() -> Result<()> {
     assert_eq!(ids, [&domain["certificate"]["id"]]);
     let log = call(key, api, "GET", "/portway/v1/audit_log?limit=100", Value::Null).await?;
     let written = log["audit_log"].as_array().context("a list")?.iter();
-    assert_eq!(written.filter(|entry| entry["action"] == "certificate issued").count(), 1, "{log}");
+    assert_eq!(written.filter(|entry| entry["operation"] == "certificate issued").count(), 1, "{log}");
     Ok(())
 }
