@@ -329,3 +329,57 @@ async fn accounts_order_only_so_many_and_with_whom_they_may() -> Result<()> {
     assert!(text(job(&waiting), "msg").contains("limit"), "{waiting}");
     Ok(())
 }
+
+#[tokio::test]
+async fn nothing_of_a_released_name_is_its_next_owners() -> Result<()> {
+    let Some(internet) = Internet::start(|_, _| {}).await? else { return Ok(()) };
+    let (cluster, root) = (&internet.cluster, internet.root().await?);
+    let made = internet.reserve("app.customer.test").await?;
+    internet.issued(&path(&made)).await?;
+    internet.is_presented("app.customer.test").await?;
+    let other = cluster.done("POST", "/portway/v1/accounts", json!({"name": "other"})).await?;
+    let key = text(&other, "token").to_owned();
+    let theirs = async |method: &str, path: &str, body: Value| cluster.api_as(&key, method, path, body).await;
+    let wanted = json!({"domain": "app.customer.test"});
+    assert_eq!(theirs("POST", "/reserved_domains", wanted.clone()).await?.0, 409, "it is not released yet");
+    cluster.done("DELETE", &path(&made), Value::Null).await?;
+    let (status, taken) = theirs("POST", "/reserved_domains", wanted).await?;
+    assert_eq!((status, taken["certificate"].is_null()), (201, true), "{taken}");
+    assert_ne!(taken["cname_target"], made["cname_target"]);
+    // The record still leads to what the first account had: the second one proves nothing by it, and its visitors are shown no such certificate.
+    let waiting = async {
+        loop {
+            let (_, domain) = theirs("GET", &path(&taken), Value::Null).await?;
+            if !job(&domain)["error_code"].is_null() {
+                return Ok::<_, anyhow::Error>(domain);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let waiting = timeout(PATIENCE, waiting).await??;
+    assert!(text(job(&waiting), "msg").contains("ERR_NGROK_427"), "{waiting}");
+    assert!(!internet.accepts("app.customer.test", &root).await?);
+    assert_eq!(theirs("GET", "/tls_certificates", Value::Null).await?.1["tls_certificates"], json!([]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_wanted_before_there_was_an_authority_is_ordered_when_there_is_one() -> Result<()> {
+    let mut acme = AcmeSettings::default();
+    let without = |_: &mut Behaviour, settings: &mut Settings| std::mem::swap(&mut acme, &mut settings.acme);
+    let Some(internet) = Internet::start(without).await? else { return Ok(()) };
+    let made = internet.reserve("app.customer.test").await?;
+    assert!(text(job(&made), "msg").contains("acme_directory"), "{made}");
+    let Internet { cluster, pebble, resolver, behaviour } = internet;
+    let settings = Settings {
+        domain: Some(BASE.parse()?),
+        dns_resolver: Some(resolver.address()),
+        acme,
+        ..cluster.same_addresses()
+    };
+    let cluster = Cluster::restart(cluster.stop().await?, settings).await?;
+    resolver.delegate(BASE, cluster.ready().dns_addr)?;
+    let internet = Internet { cluster, pebble, resolver, behaviour };
+    internet.issued(&path(&made)).await?;
+    internet.is_presented("app.customer.test").await
+}
