@@ -148,10 +148,12 @@ impl Certificates {
     ) -> Result<(), CertificateFault> {
         let failed = |source| CertificateFault::Issue { names: names.join(", "), source };
         let issued = self.authority.issue(names, now).map_err(failed)?;
+        // Agents that know the CA by its fingerprint alone find it behind the certificate.
+        let authority = if connect { self.authority.pem() } else { "" };
         let certificate = Certificate {
             id,
             names: names.to_vec(),
-            chain_pem: issued.chain_pem,
+            chain_pem: issued.chain_pem + authority,
             sealed_key: self.master.seal(&context(&id), &issued.key),
             connect,
             not_before: issued.not_before,

@@ -258,6 +258,29 @@ pub(crate) enum ConfigCommand {
     /// Say which files are read and whether they are valid
     #[command(after_help = "Examples:\n  portway config check\n  portway config check --config portway.yml")]
     Check(ConfigFiles),
+    /// Write down which server to dial, and whom to trust for it
+    #[command(
+        name = "add-connect-url",
+        alias = "add-server-addr",
+        after_help = "Examples:\n  portway config add-connect-url connect.example.com:443 --ca ca.pem\n  portway config add-connect-url connect.example.com:443 --pin 5F:3A:...\n  portway config add-connect-url connect.customer.example:443 --ca trusted\n\nThe fingerprint of a server's CA, on its host:\n  openssl x509 -in DATA_DIR/ca.pem -noout -fingerprint -sha256"
+    )]
+    AddConnectUrl(AddConnectUrlArgs),
+}
+
+/// `portway config add-connect-url`.
+#[derive(Debug, Args)]
+pub(crate) struct AddConnectUrlArgs {
+    /// The server, HOST:PORT
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) connect_url: String,
+    /// Certificates to trust: a PEM file, `host` for those of the system, `trusted` for the public ones
+    #[arg(long, value_name = "FILE|host|trusted", conflicts_with = "pin")]
+    pub(crate) ca: Option<String>,
+    /// SHA-256 of the CA's certificate in hexadecimal: it is fetched from the server now, and kept beside the file
+    #[arg(long, value_name = "SHA256")]
+    pub(crate) pin: Option<String>,
+    #[command(flatten)]
+    pub(crate) files: ConfigFiles,
 }
 
 /// `portway completion`.

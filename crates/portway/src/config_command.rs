@@ -1,4 +1,6 @@
-//! `portway config`: looks at the configuration file.
+//! `portway config`: looks at the configuration file, and writes into it.
+
+mod connect_url;
 
 use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;
@@ -12,6 +14,13 @@ use crate::cli::{ConfigArgs, ConfigCommand, ConfigFiles};
 pub(crate) fn run(args: ConfigArgs) -> ExitCode {
     match args.command {
         ConfigCommand::Check(files) => check(&files),
+        ConfigCommand::AddConnectUrl(args) => match connect_url::add(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let _ = writeln!(stderr(), "portway: {error:#}");
+                ExitCode::from(2)
+            }
+        },
     }
 }
 
