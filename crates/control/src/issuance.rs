@@ -4,6 +4,7 @@
 //! restart or at another control plane, goes on there. The private key is written before anything is ordered for it. A step does one thing
 //! at the authority; what can be mended only by the owner of the name is found out before, so that no order is spent on it.
 
+mod accept;
 mod account;
 mod check;
 mod objection;
@@ -15,7 +16,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portway_acme::{Authority, ExternalAccount};
+use portway_acme::{Authority, ExternalAccount, Fault};
 use portway_store::{ResourceError, Store, StoreError, Timestamp, Work};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -25,6 +26,7 @@ use crate::kept::BodyFault;
 use crate::policy::NamePolicy;
 use crate::seal::{MasterKey, NotOpened};
 use account::AccountKeeper;
+use objection::Objection;
 
 /// How often it is looked for what is due.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -60,6 +62,32 @@ pub(crate) struct Issuer {
     account: AccountKeeper,
     /// Making an RSA key takes a processor seconds: one at a time.
     rsa: Semaphore,
+}
+
+/// Why a step goes no further.
+enum Stop {
+    /// The authority refuses, or is away.
+    Authority(Fault),
+    Objection(Objection),
+    Unfinished(Unfinished),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Stop::Authority(fault)
+    }
+}
+
+impl From<Objection> for Stop {
+    fn from(objection: Objection) -> Self {
+        Stop::Objection(objection)
+    }
+}
+
+impl<E: Into<Unfinished>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Stop::Unfinished(error.into())
+    }
 }
 
 /// Why a step is not written down. It is tried again when it is not held any more.

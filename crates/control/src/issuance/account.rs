@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 use super::objection::{Objection, UNKNOWN_ACCOUNT};
-use super::{AcmeConfig, Unfinished};
+use super::{AcmeConfig, Stop};
 use crate::seal::MasterKey;
 
 /// Keeps the account.
@@ -33,12 +33,6 @@ struct Opened {
     sealed: String,
 }
 
-/// What is in the way of an account.
-pub(super) enum NoAccount {
-    Objection(Objection),
-    Unfinished(Unfinished),
-}
-
 impl AccountKeeper {
     pub(super) fn new(store: Store, master: Arc<MasterKey>, config: AcmeConfig) -> AccountKeeper {
         let directory = digest(&SHA256, config.authority.directory.as_bytes());
@@ -47,7 +41,7 @@ impl AccountKeeper {
     }
 
     /// The account, and by which domains CAA records name the authority.
-    pub(super) async fn get(&self) -> Result<(Account, Arc<[String]>), NoAccount> {
+    pub(super) async fn get(&self) -> Result<(Account, Arc<[String]>), Stop> {
         let mut open = self.open.lock().await;
         if let Some(opened) = &*open {
             return Ok((opened.account.clone(), Arc::clone(&opened.identities)));
@@ -77,7 +71,7 @@ impl AccountKeeper {
         }
     }
 
-    async fn registered(&self) -> Result<(Account, String), NoAccount> {
+    async fn registered(&self) -> Result<(Account, String), Stop> {
         let contact = self.config.contact.as_ref().map(|contact| format!("mailto:{contact}"));
         let AcmeConfig { authority, external, .. } = &self.config;
         let (account, credentials) = Account::register(authority, contact.as_deref(), external.as_ref()).await?;
@@ -90,27 +84,15 @@ impl AccountKeeper {
             // Another control plane was faster: all use its account.
             Err(StoreError::Exists { .. }) => match self.store.secret(&self.secret).await? {
                 Some(sealed) => Ok((self.restored(&sealed).await?, sealed)),
-                None => Err(NoAccount::Objection(Objection::passing("The account was given up meanwhile."))),
+                None => Err(Objection::passing("The account was given up meanwhile.").into()),
             },
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn restored(&self, sealed: &str) -> Result<Account, NoAccount> {
-        let opened = self.master.open(&self.secret, sealed).map_err(|error| NoAccount::Unfinished(error.into()))?;
+    async fn restored(&self, sealed: &str) -> Result<Account, Stop> {
+        let opened = self.master.open(&self.secret, sealed)?;
         let credentials = SecretString::from(String::from_utf8_lossy(&opened).into_owned());
         Ok(Account::restore(&self.config.authority, &credentials).await?)
-    }
-}
-
-impl From<Fault> for NoAccount {
-    fn from(fault: Fault) -> Self {
-        NoAccount::Objection(fault.into())
-    }
-}
-
-impl From<StoreError> for NoAccount {
-    fn from(error: StoreError) -> Self {
-        NoAccount::Unfinished(error.into())
     }
 }

@@ -60,8 +60,14 @@ impl Objection {
         Objection { of_owner: false, text: text.into(), waits, ends_order: true }
     }
 
-    /// Writes down what is in the way, and when it is tried again.
-    pub(super) fn note(self, issuance: &mut Issuance, now: Timestamp) {
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Writes down what is in the way of the certificate of a resource, and when it is tried again.
+    pub(super) fn note(self, resource: &str, issuance: &mut Issuance, now: Timestamp) {
+        tracing::info!(id = resource, reason = self.text, "a certificate cannot be ordered now");
         let (first, most) = self.waits;
         let doubled = first.saturating_mul(1 << issuance.failures.min(20)).min(most);
         // So that what failed together is not tried together.
@@ -121,7 +127,7 @@ mod tests {
         let mut issuance = ordered();
         let mut waits = Vec::new();
         for _ in 0..40 {
-            Objection::dns(Code::ERR_NGROK_425, "no record").note(&mut issuance, NOW);
+            Objection::dns(Code::ERR_NGROK_425, "no record").note("rd_1", &mut issuance, NOW);
             waits.push(issuance.due().since(NOW));
         }
         assert!(waits[0] <= Duration::from_secs(5) && waits[0] >= Duration::from_secs(4));
@@ -135,11 +141,11 @@ mod tests {
     fn an_order_outlives_an_authority_that_is_away_for_a_while() {
         let mut issuance = ordered();
         for failure in 1..=ORDER_PATIENCE {
-            Objection::passing("away").note(&mut issuance, NOW);
+            Objection::passing("away").note("rd_1", &mut issuance, NOW);
             assert_eq!(issuance.order.is_some(), failure < ORDER_PATIENCE);
         }
         let mut issuance = ordered();
-        Objection::useless("a certificate for other names").note(&mut issuance, NOW);
+        Objection::useless("a certificate for other names").note("rd_1", &mut issuance, NOW);
         assert_eq!(issuance.order, None);
     }
 }

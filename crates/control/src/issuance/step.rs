@@ -1,27 +1,24 @@
 //! One step towards a certificate.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use portway_acme::{Account, Fault, Order as Placed, Progress, SigningKey};
+use portway_acme::{Account, Progress, SigningKey};
 use portway_api::ManagedKeyType;
 use portway_dns::Resolver;
-use portway_names::{HostPattern, TlsCertificateId};
+use portway_names::TlsCertificateId;
 use portway_store::{Audit, NewResource, Timestamp, Work, WorkDone};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::account::NoAccount;
+use super::accept::{Wanted, seconds};
 use super::check::Check;
 use super::objection::Objection;
 use super::subject::Subject;
-use super::{Issuer, STEP_MAX, Unfinished};
+use super::{Issuer, STEP_MAX, Stop, Unfinished};
 use crate::certificates::renewal_of;
 use crate::kept::certificates::TlsCertificate;
 use crate::kept::issuance::{Issuance, Order};
 use crate::kept::read;
-use crate::random;
-use crate::rest::{Kept, content};
-use crate::x509::read_ordered;
 
 /// How long edges have to get the proofs before the authority is told to look.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -47,63 +44,47 @@ enum Outcome {
     /// There is more to do, and it was begun to order a certificate.
     Begun,
     /// The certificate is there.
-    Issued { chain: String, key: Zeroizing<Vec<u8>> },
+    Issued(NewResource),
     /// Nothing is to be done before this time.
     Rests { renews: Timestamp, due: Timestamp },
-}
-
-/// Why a step goes no further.
-enum Stop {
-    Objection(Objection),
-    Unfinished(Unfinished),
 }
 
 impl Issuer {
     /// Does what is next for a resource, and writes down what came of it.
     pub(super) async fn step(&self, work: &Work) -> Result<(), Unfinished> {
-        let subject = Subject::of(&work.resource)?;
-        let Some((subject, mut issuance)) =
-            subject.and_then(|of| of.issuance().cloned().map(|issuance| (of, issuance)))
-        else {
-            return Err(Unfinished::Unwanted);
-        };
+        let subject = Subject::of(&work.resource)?.ok_or(Unfinished::Unwanted)?;
+        let mut issuance = subject.issuance().cloned().ok_or(Unfinished::Unwanted)?;
         let outcome = match timeout(STEP_MAX, Box::pin(self.advance(work, &subject, &mut issuance))).await {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(Stop::Objection(objection))) => Err(objection),
-            Ok(Err(Stop::Unfinished(error))) => return Err(error),
+            Ok(outcome) => outcome,
             Err(_) => {
                 let text = format!("The certificate authority has not answered for {} s.", STEP_MAX.as_secs());
-                Err(Objection::passing(text))
+                Err(Objection::passing(text).into())
             }
         };
         let now = Timestamp::now();
-        let issued = match outcome {
-            Ok(Outcome::Issued { chain, key }) => self.accept(work, &subject, &issuance, chain, &key, now).map(Some),
-            Ok(outcome) => {
-                let due = match &outcome {
-                    Outcome::Goes(wait) => now + *wait,
-                    Outcome::Rests { due, renews } => {
-                        issuance.renews_ms = Some(renews.millis());
-                        *due
-                    }
-                    Outcome::Begun | Outcome::Issued { .. } => now,
-                };
-                (issuance.due_ms, issuance.trouble) = (due.millis(), None);
-                return self.write(work, issuance, None, matches!(outcome, Outcome::Begun), now).await;
+        let (mut made, mut ordered) = (None, false);
+        match outcome {
+            Ok(Outcome::Goes(wait)) => issuance.go_on(now + wait),
+            Ok(Outcome::Begun) => {
+                ordered = true;
+                issuance.go_on(now);
             }
-            Err(objection) => Err(objection),
-        };
-        match issued {
-            Ok(issued) => {
+            Ok(Outcome::Rests { renews, due }) => {
+                issuance.renews_ms = Some(renews.millis());
+                issuance.go_on(due);
+            }
+            Ok(Outcome::Issued(certificate)) => {
+                made = Some(certificate);
                 issuance.finish(now);
-                self.write(work, issuance, issued, false, now).await
             }
-            Err(objection) => {
-                tracing::info!(id = %work.resource.id, ?objection, "a certificate cannot be ordered now");
-                objection.note(&mut issuance, now);
-                self.write(work, issuance, None, false, now).await
+            Err(Stop::Unfinished(error)) => return Err(error),
+            Err(Stop::Authority(fault)) => {
+                self.account.note(&fault).await;
+                Objection::from(fault).note(&work.resource.id, &mut issuance, now);
             }
+            Err(Stop::Objection(objection)) => objection.note(&work.resource.id, &mut issuance, now),
         }
+        self.write(work, &subject, issuance, made, ordered, now).await
     }
 
     async fn advance(&self, work: &Work, subject: &Subject, issuance: &mut Issuance) -> Result<Outcome, Stop> {
@@ -114,29 +95,24 @@ impl Issuer {
             };
         };
         let (account, _) = self.account.get().await?;
-        let done = match &order.url {
+        match &order.url {
             None => self.place(&account, work, subject, issuance).await,
             Some(url) => self.proceed(&account, url, &order, work, subject, issuance).await,
-        };
-        if let Err(Failed::Authority(fault)) = &done {
-            self.account.note(fault).await;
         }
-        done.map_err(Stop::from)
     }
 
     /// When the present certificate is to be renewed; none when that is now, or there is none.
     async fn renewal(&self, work: &Work, subject: &Subject, issuance: &Issuance) -> Result<Option<Outcome>, Stop> {
-        let (Some(_), Some(id)) = (issuance.renews_ms, subject.certificate()) else { return Ok(None) };
-        let found =
-            self.store.resource(&work.resource.account, TlsCertificate::KIND, id).await.map_err(Unfinished::from)?;
-        let Some(certificate) = found else { return Ok(None) };
-        let TlsCertificate { certificate_pem: chain, facts, .. } = read(&certificate).map_err(Unfinished::from)?;
-        let (now, own) = (Timestamp::now(), share(id));
+        let Some((id, certificate)) = self.present(work, subject).await?.filter(|_| issuance.renews_ms.is_some())
+        else {
+            return Ok(None);
+        };
+        let (now, own, facts) = (Timestamp::now(), share(&id), &certificate.facts);
         let mut renews = renewal_of(seconds(facts.not_before), seconds(facts.not_after), own);
         let mut due = renews;
         // Without an answer it is renewed as if there were no wishes.
         if let Ok((account, _)) = self.account.get().await
-            && let Ok(Some(wish)) = account.renewal(&chain).await
+            && let Ok(Some(wish)) = account.renewal(&certificate.certificate_pem).await
         {
             let window = wish.until.duration_since(wish.from).unwrap_or_default();
             renews = Timestamp::from(wish.from + window.mul_f64(own));
@@ -147,7 +123,7 @@ impl Issuer {
 
     /// Looks whether a certificate can be ordered, and makes its key.
     async fn begin(&self, work: &Work, subject: &Subject, issuance: &mut Issuance) -> Result<Outcome, Stop> {
-        let (now, account) = (Timestamp::now(), &work.resource.account);
+        let now = Timestamp::now();
         let is_renewal = issuance.renews_ms.is_some();
         if is_renewal && issuance.failures == 0 {
             issuance.started_ms = now.millis();
@@ -159,18 +135,9 @@ impl Issuer {
         };
         let resolver = resolver.map_err(|error| Objection::passing(error.to_string()))?;
         let check = Check { resolver: &resolver, policy: &self.names, identities: &identities };
-        check.run(subject, &work.resource.id, account).await?;
+        check.run(subject, &work.resource.id, &work.resource.account).await?;
         if !is_renewal {
-            let (own, all) = self.store.orders_since(account, now - LIMIT_SPAN).await.map_err(Unfinished::from)?;
-            let limit = u64::from(self.config.orders_per_hour.get());
-            let limit = if own >= limit { Some((limit, "The account")) } else { None }
-                .or_else(|| (all >= limit * ALL_ACCOUNTS).then_some((limit * ALL_ACCOUNTS, "The installation")));
-            if let Some((limit, who)) = limit {
-                let text = format!(
-                    "{who} has ordered {limit} certificates in the last hour, which is the limit. This one is ordered when it can be."
-                );
-                return Err(Objection::too_many(text, LIMIT_SPAN / 12).into());
-            }
+            self.check_limits(work, now).await?;
         }
         let key = match subject.key_type() {
             ManagedKeyType::Ecdsa => SigningKey::ecdsa(),
@@ -180,11 +147,26 @@ impl Issuer {
                 made.map_err(|error| Objection::passing(error.to_string()))?
             }
         };
-        let key = Zeroizing::new(key.map_err(Objection::from)?.to_pkcs8());
-        let key = self.master.seal(&issuance.key_context(&work.resource.id), &key);
+        let key = self.master.seal(&issuance.key_context(&work.resource.id), &Zeroizing::new(key?.to_pkcs8()));
         issuance.order = Some(Order { key, url: None, turn: issuance.failures, shown: false, polls: 0 });
         issuance.proofs.clear();
         Ok(Outcome::Begun)
+    }
+
+    /// Whether the account, and all together, may order one more. Steps at the same moment may order as many more as there are.
+    async fn check_limits(&self, work: &Work, now: Timestamp) -> Result<(), Stop> {
+        let (own, all) = self.store.orders_since(&work.resource.account, now - LIMIT_SPAN).await?;
+        let limit = u64::from(self.config.orders_per_hour.get());
+        let limits = [("The account", own, limit), ("The installation", all, limit * ALL_ACCOUNTS)];
+        match limits.into_iter().find(|(_, count, limit)| count >= limit) {
+            None => Ok(()),
+            Some((who, _, limit)) => {
+                let text = format!(
+                    "{who} has ordered {limit} certificates in the last hour, which is the limit. This one is ordered when it can be."
+                );
+                Err(Objection::too_many(text, LIMIT_SPAN / 12).into())
+            }
+        }
     }
 
     async fn place(
@@ -193,18 +175,11 @@ impl Issuer {
         work: &Work,
         subject: &Subject,
         issuance: &mut Issuance,
-    ) -> Result<Outcome, Failed> {
-        let mut replaced = None;
-        if let (Some(_), Some(id)) = (issuance.renews_ms, subject.certificate()) {
-            let found = self.store.resource(&work.resource.account, TlsCertificate::KIND, id).await;
-            let found = found.map_err(Unfinished::from)?;
-            let certificate = found.as_ref().map(read::<TlsCertificate>).transpose().map_err(Unfinished::from)?;
-            replaced = certificate.filter(|found| found.issued_at.is_some()).map(|found| found.certificate_pem);
-        }
-        let placed = account.order(&subject.names(&self.names), replaced.as_deref()).await?;
-        if let Some(order) = &mut issuance.order {
-            order.url = Some(placed.url().to_owned());
-        }
+    ) -> Result<Outcome, Stop> {
+        let present = self.present(work, subject).await?.filter(|(_, certificate)| certificate.was_ordered());
+        let replaced = present.as_ref().map(|(_, certificate)| certificate.certificate_pem.as_str());
+        let placed = account.order(&subject.names(&self.names), replaced).await?;
+        set(issuance, |order| order.url = Some(placed.url().to_owned()));
         Ok(Outcome::Goes(Duration::ZERO))
     }
 
@@ -216,124 +191,63 @@ impl Issuer {
         work: &Work,
         subject: &Subject,
         issuance: &mut Issuance,
-    ) -> Result<Outcome, Failed> {
+    ) -> Result<Outcome, Stop> {
+        let (id, names, ways) = (&work.resource.id, subject.names(&self.names), subject.ways(order.turn));
+        let open_key = || self.master.open(&issuance.key_context(id), &order.key);
         let mut placed = account.resume(url).await?;
         match placed.refresh().await? {
             Progress::Pending if issuance.proofs.is_empty() => {
-                let wanted = placed.proofs(subject.ways(order.turn)).await?;
-                let proofs = wanted.iter().map(|proof| subject.proof(&work.resource.id, proof, &self.names));
+                let wanted = placed.proofs(ways).await?;
+                let proofs = wanted.iter().map(|proof| subject.proof(id, proof, &self.names));
                 issuance.proofs = proofs.collect::<Option<_>>().ok_or_else(|| {
                     Objection::useless("The base domain is too long for the names of challenges below it.")
                 })?;
                 Ok(Outcome::Goes(SETTLE))
             }
             Progress::Pending if !order.shown => {
-                let wanted = placed.proofs(subject.ways(order.turn)).await?;
+                let wanted = placed.proofs(ways).await?;
                 placed.show(&wanted).await?;
                 set(issuance, |order| order.shown = true);
                 Ok(Outcome::Goes(POLL))
             }
             Progress::Proved => {
-                let key = self.open_key(work, issuance, order)?;
-                let names: Vec<HostPattern> = subject.names(&self.names);
-                placed.request(&names, &SigningKey::from_pkcs8(&key)?).await?;
+                placed.request(&names, &SigningKey::from_pkcs8(&open_key()?)?).await?;
                 Ok(Outcome::Goes(POLL))
             }
-            Progress::Issued => self.fetch(&mut placed, work, order, issuance).await,
+            Progress::Issued => match placed.certificate().await? {
+                Some(chain) => {
+                    let wanted = Wanted { resource: &work.resource, names: &names, key: &open_key()? };
+                    Ok(Outcome::Issued(wanted.accept(&self.master, chain, Timestamp::now())?))
+                }
+                None => poll(issuance, order),
+            },
             Progress::Pending | Progress::Processing | Progress::Failed => poll(issuance, order),
         }
     }
 
-    async fn fetch(
-        &self,
-        placed: &mut Placed,
-        work: &Work,
-        order: &Order,
-        issuance: &mut Issuance,
-    ) -> Result<Outcome, Failed> {
-        match placed.certificate().await? {
-            Some(chain) => Ok(Outcome::Issued { chain, key: self.open_key(work, issuance, order)? }),
-            None => poll(issuance, order),
-        }
-    }
-
-    fn open_key(&self, work: &Work, issuance: &Issuance, order: &Order) -> Result<Zeroizing<Vec<u8>>, Failed> {
-        let opened = self.master.open(&issuance.key_context(&work.resource.id), &order.key);
-        opened.map_err(|error| Failed::Unfinished(error.into()))
-    }
-
-    /// Looks whether the certificate is the one that was ordered.
-    fn accept(
-        &self,
-        work: &Work,
-        subject: &Subject,
-        issuance: &Issuance,
-        chain: String,
-        key: &[u8],
-        now: Timestamp,
-    ) -> Result<NewResource, Objection> {
-        let (facts, key) = read_ordered(&chain, key).map_err(|error| {
-            Objection::useless(format!(
-                "The certificate authority issued a certificate that cannot be used. {}",
-                error.text
-            ))
-        })?;
-        let named = |name: &HostPattern| {
-            facts.dns_names.iter().any(|found| found.parse().is_ok_and(|found: HostPattern| found == *name))
-        };
-        if let Some(missing) = subject.names(&self.names).iter().find(|name| !named(name)) {
-            let text = format!("The certificate authority issued a certificate that does not name {missing}.");
-            return Err(Objection::useless(text));
-        }
-        if now < seconds(facts.not_before) || seconds(facts.not_after) <= now {
-            return Err(Objection::useless(format!(
-                "The certificate is valid from {} to {}, and it is {} here. Set the server's clock.",
-                shown(facts.not_before),
-                shown(facts.not_after),
-                shown(now.millis() / 1000),
-            )));
-        }
-        let id = TlsCertificateId::new(random::ksuid(now)).to_string();
-        let kept = TlsCertificate {
-            description: format!("ordered for {}", work.resource.id),
-            metadata: String::new(),
-            certificate_pem: chain,
-            private_key: self.master.seal(&TlsCertificate::key_context(&id), &key.pkcs8),
-            private_key_type: key.kind,
-            facts,
-            issued_at: Some(now.millis() / 1000),
-        };
-        tracing::info!(id = %work.resource.id, certificate = id, job = issuance.id, "certificate issued");
-        let account = work.resource.account;
-        let content = content(&account, &kept);
-        Ok(NewResource {
-            id,
-            kind: TlsCertificate::KIND.to_owned(),
-            account,
-            followed: TlsCertificate::FOLLOWED,
-            content,
-        })
+    /// The certificate that is presented, with its id.
+    async fn present(&self, work: &Work, subject: &Subject) -> Result<Option<(String, TlsCertificate)>, Unfinished> {
+        let Some(id) = subject.certificate() else { return Ok(None) };
+        let found = self.store.resource(&work.resource.account, TlsCertificate::KIND, id).await?;
+        Ok(found.map(|found| read(&found)).transpose()?.map(|certificate| (id.to_owned(), certificate)))
     }
 
     /// Writes down what came of a step.
     async fn write(
         &self,
         work: &Work,
+        before: &Subject,
         issuance: Issuance,
         made: Option<NewResource>,
         ordered: bool,
         now: Timestamp,
     ) -> Result<(), Unfinished> {
-        let account = work.resource.account;
         // Of two that were ordered only the newer one is needed.
-        let before = Subject::of(&work.resource)?.and_then(|subject| subject.certificate().map(str::to_owned));
-        let unneeded = match (&made, before) {
-            (Some(_), Some(id)) => self.store.resource(&account, TlsCertificate::KIND, &id).await?,
-            _ => None,
+        let unneeded = match &made {
+            Some(_) => self.present(work, before).await?.filter(|(_, certificate)| certificate.was_ordered()),
+            None => None,
         };
-        let was_ordered = unneeded.as_ref().map(read::<TlsCertificate>).transpose()?;
-        let was_ordered = was_ordered.is_some_and(|certificate| certificate.issued_at.is_some());
-        let unneeded = unneeded.filter(|_| was_ordered).map(|unneeded| (unneeded.id, audit("certificate replaced")));
+        let unneeded = unneeded.map(|(id, _)| (id, audit("certificate replaced")));
         let finished = self.store.finish_work(work, now, |resource| {
             let mut subject = Subject::of(resource)?.ok_or(Unfinished::Unwanted)?;
             if subject.issuance().is_none_or(|present| present.id != issuance.id) {
@@ -344,19 +258,23 @@ impl Issuer {
                 subject.set_certificate(made.id.clone());
             }
             let made = made.map(|made| (made, audit("certificate issued")));
-            Ok(WorkDone { content: subject.content(&account), made, unneeded, ordered })
+            Ok(WorkDone { content: subject.content(&resource.account), made, unneeded, ordered })
         });
         finished.await
     }
 }
 
 impl Issuance {
-    /// The certificate is there.
+    /// Nothing is in the way; the next step is due then.
+    fn go_on(&mut self, due: Timestamp) {
+        (self.due_ms, self.trouble) = (due.millis(), None);
+    }
+
+    /// The certificate is there. When it is to be renewed is found out next.
     fn finish(&mut self, now: Timestamp) {
-        (self.order, self.trouble, self.failures) = (None, None, 0);
+        self.go_on(now);
+        (self.order, self.failures, self.renews_ms) = (None, 0, Some(now.millis()));
         self.proofs.clear();
-        // When it is to be renewed is found out next.
-        (self.renews_ms, self.due_ms) = (Some(now.millis()), now.millis());
     }
 }
 
@@ -367,69 +285,13 @@ fn set(issuance: &mut Issuance, change: impl FnOnce(&mut Order)) {
 }
 
 /// Waits for the authority.
-fn poll(issuance: &mut Issuance, order: &Order) -> Result<Outcome, Failed> {
+fn poll(issuance: &mut Issuance, order: &Order) -> Result<Outcome, Stop> {
     if order.polls >= POLLS_MAX {
         let text = "The certificate authority has not decided for half an hour. Another certificate is ordered.";
         return Err(Objection::useless(text).into());
     }
     set(issuance, |order| order.polls += 1);
     Ok(Outcome::Goes((POLL * (order.polls / 2 + 1)).min(POLL_MAX)))
-}
-
-/// Why something at the authority did not go.
-enum Failed {
-    Authority(Fault),
-    Objection(Objection),
-    Unfinished(Unfinished),
-}
-
-impl From<Fault> for Failed {
-    fn from(fault: Fault) -> Self {
-        Failed::Authority(fault)
-    }
-}
-
-impl From<Objection> for Failed {
-    fn from(objection: Objection) -> Self {
-        Failed::Objection(objection)
-    }
-}
-
-impl From<Unfinished> for Failed {
-    fn from(error: Unfinished) -> Self {
-        Failed::Unfinished(error)
-    }
-}
-
-impl From<Failed> for Stop {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::Authority(fault) => Stop::Objection(fault.into()),
-            Failed::Objection(objection) => Stop::Objection(objection),
-            Failed::Unfinished(error) => Stop::Unfinished(error),
-        }
-    }
-}
-
-impl From<Objection> for Stop {
-    fn from(objection: Objection) -> Self {
-        Stop::Objection(objection)
-    }
-}
-
-impl From<Unfinished> for Stop {
-    fn from(error: Unfinished) -> Self {
-        Stop::Unfinished(error)
-    }
-}
-
-impl From<NoAccount> for Stop {
-    fn from(none: NoAccount) -> Self {
-        match none {
-            NoAccount::Objection(objection) => Stop::Objection(objection),
-            NoAccount::Unfinished(error) => Stop::Unfinished(error),
-        }
-    }
 }
 
 fn audit(action: &str) -> Audit {
@@ -440,15 +302,4 @@ fn audit(action: &str) -> Audit {
 fn share(id: &str) -> f64 {
     let last = id.parse::<TlsCertificateId>().map_or(0, |id| id.ksuid().as_bytes().last().copied().unwrap_or(0));
     f64::from(last) / 256.0
-}
-
-fn seconds(unix: i64) -> Timestamp {
-    Timestamp::from_millis(unix.saturating_mul(1000))
-}
-
-/// A time for people.
-fn shown(unix: i64) -> String {
-    time::OffsetDateTime::from(SystemTime::from(seconds(unix)))
-        .format(&time::format_description::well_known::Rfc3339)
-        .unwrap_or_default()
 }

@@ -23,6 +23,11 @@ pub(crate) struct TlsCertificate {
 impl TlsCertificate {
     pub(crate) const KIND: &str = "tls_certificate";
 
+    /// Whether the installation ordered it; otherwise it was uploaded.
+    pub(crate) fn was_ordered(&self) -> bool {
+        self.issued_at.is_some()
+    }
+
     /// The context that the private key is sealed in.
     pub(crate) fn key_context(id: &str) -> String {
         resource_context(Self::KIND, id, "private_key")

@@ -24,7 +24,7 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
     }
     let certificate: TlsCertificate = read(&crud::find(call, &CERTIFICATE, call.parameters.get("id")).await?)?;
     crud::delete(call, &CERTIFICATE).await.map_err(|refused| match refused.code {
-        Code::ERR_PORTWAY_40903 if certificate.issued_at.is_some() => Code::ERR_NGROK_1966.with(refused.text),
+        Code::ERR_PORTWAY_40903 if certificate.was_ordered() => Code::ERR_NGROK_1966.with(refused.text),
         _ => refused,
     })
 }

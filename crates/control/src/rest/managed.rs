@@ -80,7 +80,7 @@ pub(super) async fn forget_ordered(call: &Call<'_>, certificate: Option<&str>) {
     let (Some(id), account) = (certificate, &call.caller.account) else { return };
     let forgetting = async {
         let Some(found) = call.inner.store.resource(account, TlsCertificate::KIND, id).await? else { return Ok(()) };
-        if !read(&found).is_ok_and(|certificate: TlsCertificate| certificate.issued_at.is_some()) {
+        if !read(&found).is_ok_and(|certificate: TlsCertificate| certificate.was_ordered()) {
             return Ok(());
         }
         let audit = call.audit(None, None);
