@@ -95,7 +95,8 @@ impl Store {
         .await
     }
 
-    /// Reads the resource again, lets `change` say what comes of the work, and writes that and gives it free, in one transaction. All other
+    /// Reads the resource again, lets `change` say what comes of the work, and writes that and gives it free, in one transaction; when `change`
+    /// refuses, it is given free all the same, for whoever knows what is to be done now. All other
     /// writers wait for `change`; it should only compute.
     ///
     /// # Errors
@@ -121,7 +122,11 @@ impl Store {
             let before = find(&mut tx, id).await?.ok_or_else(|| missing(kind, id))?;
             let WorkDone { content, made, unneeded, ordered } = match change(&before) {
                 Ok(done) => done,
-                Err(refused) => return Ok(Err(refused)),
+                Err(refused) => {
+                    query(RELEASE).bind(id).execute(&mut tx).await?;
+                    tx.commit().await?;
+                    return Ok(Err(refused));
+                }
             };
             if let Some((made, audit)) = &made {
                 resource_changes::create(&mut tx, made, audit, now).await?;

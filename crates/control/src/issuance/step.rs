@@ -41,8 +41,8 @@ const WHO: &str = "certificates";
 enum Outcome {
     /// There is more to do after a while.
     Goes(Duration),
-    /// There is more to do, and it was begun to order a certificate.
-    Begun,
+    /// There is more to do, and it was begun to order a certificate: the first one, which counts against the limit, or another one.
+    Begun { counts: bool },
     /// The certificate is there.
     Issued(NewResource),
     /// Nothing is to be done before this time.
@@ -65,8 +65,8 @@ impl Issuer {
         let (mut made, mut ordered) = (None, false);
         match outcome {
             Ok(Outcome::Goes(wait)) => issuance.go_on(now + wait),
-            Ok(Outcome::Begun) => {
-                ordered = true;
+            Ok(Outcome::Begun { counts }) => {
+                ordered = counts;
                 issuance.go_on(now);
             }
             Ok(Outcome::Rests { renews, due }) => {
@@ -150,7 +150,7 @@ impl Issuer {
         let key = self.master.seal(&issuance.key_context(&work.resource.id), &Zeroizing::new(key?.to_pkcs8()));
         issuance.order = Some(Order { key, url: None, turn: issuance.failures, shown: false, polls: 0 });
         issuance.proofs.clear();
-        Ok(Outcome::Begun)
+        Ok(Outcome::Begun { counts: !is_renewal })
     }
 
     /// Whether the account, and all together, may order one more. Steps at the same moment may order as many more as there are.

@@ -85,6 +85,17 @@ async fn who_held_it_too_long_changes_nothing(engine: Engine) {
     assert!(matches!(refused, ResourceError::Missing { .. }), "{refused}");
 }
 
+async fn work_that_is_not_wanted_any_more_is_free_for_the_next_one(engine: Engine) {
+    let store = engine.filled().await;
+    make(&store, 1, "rd_1", due("1", Some(START))).await;
+    let work = take(&store, 1, START).await.remove(0);
+    let refused = store
+        .finish_work(&work, START, |resource| Err::<WorkDone, _>(ResourceError::Exists { id: resource.body.clone() }));
+    assert!(matches!(refused.await, Err(ResourceError::Exists { id }) if id == "1"), "what it says comes back");
+    let again = take(&store, 1, START).await.remove(0);
+    assert_eq!((again.resource.version, again.fence), (1, work.fence + 1), "nothing has changed");
+}
+
 async fn a_deleted_resource_has_no_work(engine: Engine) {
     let store = engine.filled().await;
     make(&store, 1, "rd_1", due("{}", Some(START))).await;
@@ -161,6 +172,7 @@ async fn of_many_who_take_each_gets_others(engine: Engine) {
 on_every_engine!(file:
     what_is_due_is_taken_once_and_the_oldest_first,
     who_held_it_too_long_changes_nothing,
+    work_that_is_not_wanted_any_more_is_free_for_the_next_one,
     a_deleted_resource_has_no_work,
     what_is_made_replaces_what_is_not_needed,
     of_many_who_take_each_gets_others,
