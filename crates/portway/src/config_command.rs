@@ -1,6 +1,7 @@
 //! `portway config`: looks at the configuration file, and writes into it.
 
 mod connect_url;
+mod edit;
 
 use std::io::{Write as _, stderr, stdout};
 use std::process::ExitCode;

@@ -1,39 +1,18 @@
 //! `portway api` against a server as a process: resources are created, listed, read, changed and deleted.
 
+mod server;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A server on free ports, with its data in `data` of a folder. It is killed when the test is over.
-struct Server {
-    child: Child,
-    dir: TempDir,
-    ready: Value,
-}
+use server::{Server, portway};
 
 impl Server {
     fn start() -> Result<Self> {
         Self::start_with(&[])
-    }
-
-    fn start_with(more: &[&str]) -> Result<Self> {
-        let dir = TempDir::new()?;
-        let mut command = portway(dir.path());
-        command.args(["server", "--data-dir", "data"]).args(more);
-        for flag in ["--https-addr", "--http-addr", "--api-addr", "--admin-addr", "--dns-addr", "--ssh-addr"] {
-            command.args([flag, "127.0.0.1:0"]);
-        }
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut server = Self { child, dir, ready: Value::Null };
-        let mut line = String::new();
-        BufReader::new(server.child.stdout.take().context("stdout")?).read_line(&mut line)?;
-        server.ready = serde_json::from_str(&line).with_context(|| format!("the ready line: {line:?}"))?;
-        Ok(server)
     }
 
     /// `portway api` with what the data directory says.
@@ -54,20 +33,6 @@ impl Server {
         anyhow::ensure!(output.status.code() == Some(1), "{words:?}: {:?} {errors}", output.status);
         Ok(errors)
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// The program in a clean environment.
-fn portway(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portway"));
-    command.env_clear().env("HOME", "/nonexistent").current_dir(folder).stdin(Stdio::null());
-    command
 }
 
 #[test]

@@ -1,69 +1,26 @@
 //! Kills a server while it orders a certificate: the certificate comes all the same, and only one.
 
-use std::io::{BufRead, BufReader};
+mod server;
+
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
-use http::Request;
-use http_body_util::Full;
 use portway_testkit::{Behaviour, Client, Pebble, Resolver, free_ports};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use server::Server;
 
 /// Longest wait for something that must happen. No test asserts how fast.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// An order takes some seconds: the lives of the servers end at all of its steps.
 const LIVES: [u64; 12] = [100, 700, 1300, 400, 1000, 200, 1600, 500, 2200, 900, 2800, 300];
 
-/// A server that is killed when this ends.
-struct Server(Child);
-
-impl Server {
-    /// Starts it and returns with its ready line.
-    fn start(dir: &Path, flags: &[String]) -> Result<Server> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_portway"))
-            .env_clear()
-            .current_dir(dir)
-            .args(["server", "--data-dir", "data"])
-            .args(flags)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("stdout")?).read_line(&mut line)?;
-        ensure!(line.starts_with('{'), "the ready line: {line:?}");
-        Ok(Server(child))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-async fn call(key: &str, api: SocketAddr, method: &str, path: &str, body: Value) -> Result<Value> {
-    let request = Request::builder()
-        .method(method)
-        .uri(format!("http://{api}{path}"))
-        .header("authorization", format!("Bearer {key}"))
-        .header("ngrok-version", "2")
-        .header("content-type", "application/json");
-    let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-    let response = Client::plain(api).send(request.body(Full::new(body))?).await?;
-    ensure!((200..300).contains(&response.status), "{method} {path}: {}", response.text());
-    Ok(serde_json::from_slice(&response.body)?)
-}
-
 #[tokio::test]
 async fn an_order_survives_kills_at_every_step() -> Result<()> {
     let Some(mut pebble) = Pebble::plan()? else { return Ok(()) };
-    let (dir, resolver) = (TempDir::new()?, Resolver::start().await?);
+    let resolver = Resolver::start().await?;
     let [http, tls, dns, api, admin, ssh] = free_ports()?;
     let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
     let flags = [
@@ -84,20 +41,27 @@ async fn an_order_survives_kills_at_every_step() -> Result<()> {
     let dns = resolver.address();
     pebble.start(&Behaviour { http, tls, dns, refused_nonces: 0, validity, external_accounts: false }).await?;
 
-    let mut server = Server::start(dir.path(), &flags)?;
+    let flags = flags.each_ref().map(String::as_str);
+    let mut server = Server::start_with(&flags)?;
+    let dir = Arc::clone(&server.dir);
     let bootstrap: Value = serde_json::from_slice(&std::fs::read(dir.path().join("data/bootstrap.json"))?)?;
-    let (key, api) = (bootstrap["api_key"].as_str().context("a key")?, at(api));
-    let made = call(key, api, "POST", "/reserved_domains", json!({"domain": "app.customer.test"})).await?;
+    let (key, client) = (bootstrap["api_key"].as_str().context("a key")?, Client::plain(at(api)));
+    let call = async |method: &str, path: &str, body: Value| {
+        let (status, reply) = client.call_api(key, &format!("http://{}{path}", at(api)), method, body).await?;
+        ensure!((200..300).contains(&status), "{method} {path}: {status} {reply}");
+        Ok(reply)
+    };
+    let made = call("POST", "/reserved_domains", json!({"domain": "app.customer.test"})).await?;
     resolver.alias("app.customer.test", made["cname_target"].as_str().context("a target")?)?;
     for life in LIVES {
         tokio::time::sleep(Duration::from_millis(life)).await;
         drop(server);
-        server = Server::start(dir.path(), &flags)?;
+        server = Server::start_in(Arc::clone(&dir), &flags)?;
     }
     let path = format!("/reserved_domains/{}", made["id"].as_str().context("an id")?);
     let issued = async {
         loop {
-            let domain = call(key, api, "GET", &path, Value::Null).await?;
+            let domain = call("GET", &path, Value::Null).await?;
             let status = &domain["certificate_management_status"];
             if status["provisioning_job"].is_null() && status["renews_at"].is_string() {
                 return Ok::<_, anyhow::Error>(domain);
@@ -106,10 +70,10 @@ async fn an_order_survives_kills_at_every_step() -> Result<()> {
         }
     };
     let domain = tokio::time::timeout(PATIENCE, issued).await.context("it is never issued")??;
-    let all = call(key, api, "GET", "/tls_certificates", Value::Null).await?;
+    let all = call("GET", "/tls_certificates", Value::Null).await?;
     let ids: Vec<&Value> = all["tls_certificates"].as_array().context("a list")?.iter().map(|one| &one["id"]).collect();
     assert_eq!(ids, [&domain["certificate"]["id"]]);
-    let log = call(key, api, "GET", "/portway/v1/audit_log?limit=100", Value::Null).await?;
+    let log = call("GET", "/portway/v1/audit_log?limit=100", Value::Null).await?;
     let written = log["audit_log"].as_array().context("a list")?.iter();
     assert_eq!(written.filter(|entry| entry["operation"] == "certificate issued").count(), 1, "{log}");
     Ok(())

@@ -1,59 +1,25 @@
 //! `portway config add-connect-url` against a real server: an agent that has nothing but the file connects.
 
+mod server;
+
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A server that is killed when the test is over.
-struct Server {
-    child: Child,
-    dir: TempDir,
-    ready: Value,
-}
+use server::{Server, portway};
 
 impl Server {
-    fn start() -> Result<Server> {
-        let dir = TempDir::new()?;
-        let any = ["https", "http", "api", "admin", "dns", "ssh"].map(|what| format!("--{what}-addr=127.0.0.1:0"));
-        let mut child =
-            portway(dir.path()).args(["server", "--data-dir", "data"]).args(any).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("stdout")?).read_line(&mut line)?;
-        Ok(Server { child, dir, ready: serde_json::from_str(&line)? })
-    }
-
     fn run(&self, args: &[&str]) -> Result<Output> {
-        Ok(portway(self.dir.path()).args(args).stderr(Stdio::piped()).output()?)
+        Ok(portway(self.dir.path()).args(args).output()?)
     }
 
     fn connect_addr(&self) -> String {
         self.ready["connect_addr"].as_str().unwrap_or_default().to_owned()
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-fn portway(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portway"));
-    command
-        .env_clear()
-        .env("HOME", dir)
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    command
 }
 
 /// SHA-256 of the CA's certificate, as another program sees it.
@@ -72,6 +38,8 @@ fn publishes(server: &Server) -> Result<String> {
     let mut agent = portway(server.dir.path())
         .args(["http", "1", "--log", "stdout", "--log-format", "logfmt"])
         .env("PORTWAY_AUTHTOKEN", bootstrap["authtoken"].as_str().context("a token")?)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()?;
     let lines = BufReader::new(agent.stdout.take().context("stdout")?).lines();
     let found = lines.map_while(Result::ok).find(|line| line.contains("https://") || line.contains("eror"));
@@ -82,7 +50,7 @@ fn publishes(server: &Server) -> Result<String> {
 
 #[test]
 fn an_agent_connects_with_what_was_written() -> Result<()> {
-    let server = Server::start()?;
+    let server = Server::start_with(&[])?;
     let at = server.connect_addr();
     let pin = fingerprint(&server)?;
     for trust in [["--pin", pin.as_str()], ["--ca", "data/ca.pem"]] {
@@ -92,7 +60,6 @@ fn an_agent_connects_with_what_was_written() -> Result<()> {
         assert!(said.contains(&at) && said.contains(".pem"), "{said}");
         let line = publishes(&server)?;
         assert!(line.contains("portway.localhost"), "{trust:?}: {line}");
-        // The next one is written into a file that is there.
     }
     let text = std::fs::read_to_string(server.dir.path().join(".config/portway/portway.yml"))?;
     assert_eq!(text.matches("connect_url").count(), 1, "{text}");
@@ -101,7 +68,7 @@ fn an_agent_connects_with_what_was_written() -> Result<()> {
 
 #[test]
 fn what_cannot_be_trusted_is_refused_and_nothing_is_written() -> Result<()> {
-    let server = Server::start()?;
+    let server = Server::start_with(&[])?;
     let at = server.connect_addr();
     let wrong = "00".repeat(32);
     for (args, part) in [

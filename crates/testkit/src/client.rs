@@ -11,6 +11,7 @@ use hyper::body::{Body, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portway_names::Host;
 use portway_tls::Roots;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -88,6 +89,25 @@ impl Client {
     /// When there is no complete answer.
     pub async fn get(&self, url: &str) -> Result<Response> {
         self.send(Request::get(url).body(Full::<Bytes>::default())?).await
+    }
+
+    /// A call of the REST interface with this key: the status, and what came back; null for nothing.
+    ///
+    /// # Errors
+    /// When there is no complete answer, or one that is no JSON.
+    pub async fn call_api(&self, key: &str, url: &str, method: &str, body: Value) -> Result<(u16, Value)> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(url)
+            .header("authorization", format!("Bearer {key}"))
+            .header("ngrok-version", "2");
+        if !body.is_null() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+        let response = self.send(request.body(Full::new(body))?).await?;
+        let reply = if response.body.is_empty() { Value::Null } else { serde_json::from_slice(&response.body)? };
+        Ok((response.status, reply))
     }
 
     /// One request by HTTP/1.1 on a connection of its own; the Host field is made from the URL where it is missing.

@@ -4,9 +4,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use bytes::Bytes;
-use http::Request;
-use http_body_util::Full;
 use portway_agent::{Agent, AgentBuilder, Roots};
 use portway_server::{Online, Order, Ready, Server, ServerConfig, Settings};
 use secrecy::{ExposeSecret, SecretString};
@@ -169,20 +166,9 @@ impl Cluster {
     }
 
     async fn call(&self, key: &str, base: &str, method: &str, path: &str, body: Value) -> Result<(u16, Value)> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{base}{path}"))
-            .header("authorization", format!("Bearer {key}"))
-            .header("ngrok-version", "2");
-        if !body.is_null() {
-            request = request.header("content-type", "application/json");
-        }
-        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
         let at: SocketAddr = self.ready.api_url.trim_start_matches("http://").parse()?;
         let client = Client::new(&self.ca, self.ready.https_addr, at);
-        let response = client.send(request.body(Full::new(body))?).await?;
-        let reply = if response.body.is_empty() { Value::Null } else { serde_json::from_slice(&response.body)? };
-        Ok((response.status, reply))
+        client.call_api(key, &format!("{base}{path}"), method, body).await
     }
 
     /// A call of the REST interface that must succeed, and what came back.
