@@ -16,7 +16,7 @@ use crate::certificates::private_key;
 use crate::kept::certificates::{CertificateAuthority, TlsCertificate};
 use crate::kept::ip::{IpPolicy, IpPolicyRule, IpRestriction};
 use crate::kept::issuance::{Issuance, Proof};
-use crate::kept::names::{self as kept_names, AgentIngress, ReservedDomain};
+use crate::kept::names::{self as kept_names, AgentIngress, Certified, ReservedDomain};
 use crate::kept::principals::{CREDENTIAL, CredentialBody, SSH_CREDENTIAL, SshCredentialBody, edge_id};
 use crate::kept::{BodyFault, read};
 use crate::policy::NamePolicy;
@@ -104,7 +104,7 @@ fn kept(master: &MasterKey, names: &NamePolicy, followed: &Followed) -> Result<O
             Some(Body::CertificateAuthority(pb::CertificateAuthority { account_id, pem }))
         }
         ReservedDomain::KIND => {
-            let ReservedDomain { domain, certificate_id, issuance, .. } = read(resource)?;
+            let ReservedDomain { domain, certified: Certified { certificate_id, issuance, .. }, .. } = read(resource)?;
             let target = kept_names::cname_target(&resource.id, &resource.account, &names.base_domain);
             let target = target.filter(|_| !names.is_below_base(&domain));
             Some(Body::ReservedDomain(pb::ReservedDomain {
@@ -116,7 +116,8 @@ fn kept(master: &MasterKey, names: &NamePolicy, followed: &Followed) -> Result<O
             }))
         }
         AgentIngress::KIND => {
-            let AgentIngress { domain: host, certificate_id, issuance, .. } = read(resource)?;
+            let AgentIngress { domain: host, certified: Certified { certificate_id, issuance, .. }, .. } =
+                read(resource)?;
             let regional = host.parse().map(|host| names.regional(&host)).unwrap_or_default();
             let regional = regional.into_iter().map(|name| name.to_string()).collect();
             Some(Body::ConnectName(ConnectName {

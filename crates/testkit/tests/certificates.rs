@@ -375,7 +375,7 @@ async fn what_was_wanted_before_there_was_an_authority_is_ordered_when_there_is_
     let without = |_: &mut Behaviour, settings: &mut Settings| std::mem::swap(&mut acme, &mut settings.acme);
     let Some(internet) = Internet::start(without).await? else { return Ok(()) };
     let made = internet.reserve("app.customer.test").await?;
-    assert!(text(job(&made), "msg").contains("acme_directory"), "{made}");
+    assert!(text(job(&made), "msg").contains("acme.directory"), "{made}");
     let Internet { cluster, pebble, resolver, behaviour } = internet;
     let settings = Settings {
         domain: Some(BASE.parse()?),

@@ -53,7 +53,7 @@ impl Issuer {
     /// Does what is next for a resource, and writes down what came of it.
     pub(super) async fn step(&self, work: &Work) -> Result<(), Unfinished> {
         let subject = Subject::of(&work.resource)?.ok_or(Unfinished::Unwanted)?;
-        let mut issuance = subject.issuance().cloned().ok_or(Unfinished::Unwanted)?;
+        let mut issuance = subject.certified().issuance.clone().ok_or(Unfinished::Unwanted)?;
         let outcome = match timeout(STEP_MAX, Box::pin(self.advance(work, &subject, &mut issuance))).await {
             Ok(outcome) => outcome,
             Err(_) => {
@@ -139,9 +139,9 @@ impl Issuer {
         if !is_renewal {
             self.check_limits(work, now).await?;
         }
-        let key = match subject.key_type() {
-            ManagedKeyType::Ecdsa => SigningKey::ecdsa(),
-            ManagedKeyType::Rsa => {
+        let key = match subject.certified().policy.map(|policy| policy.private_key_type) {
+            Some(ManagedKeyType::Ecdsa) | None => SigningKey::ecdsa(),
+            Some(ManagedKeyType::Rsa) => {
                 let _one = self.rsa.acquire().await;
                 let made = tokio::task::spawn_blocking(SigningKey::rsa).await;
                 made.map_err(|error| Objection::passing(error.to_string()))?
@@ -227,7 +227,7 @@ impl Issuer {
 
     /// The certificate that is presented, with its id.
     async fn present(&self, work: &Work, subject: &Subject) -> Result<Option<(String, TlsCertificate)>, Unfinished> {
-        let Some(id) = subject.certificate() else { return Ok(None) };
+        let Some(id) = subject.certified().certificate_id.as_deref() else { return Ok(None) };
         let found = self.store.resource(&work.resource.account, TlsCertificate::KIND, id).await?;
         Ok(found.map(|found| read(&found)).transpose()?.map(|certificate| (id.to_owned(), certificate)))
     }
@@ -250,12 +250,13 @@ impl Issuer {
         let unneeded = unneeded.map(|(id, _)| (id, audit("certificate replaced")));
         let finished = self.store.finish_work(work, now, |resource| {
             let mut subject = Subject::of(resource)?.ok_or(Unfinished::Unwanted)?;
-            if subject.issuance().is_none_or(|present| present.id != issuance.id) {
+            let certified = subject.certified_mut();
+            if certified.issuance.as_ref().is_none_or(|present| present.id != issuance.id) {
                 return Err(Unfinished::Unwanted);
             }
-            subject.set_issuance(issuance);
+            certified.issuance = Some(issuance);
             if let Some(made) = &made {
-                subject.set_certificate(made.id.clone());
+                certified.certificate_id = Some(made.id.clone());
             }
             let made = made.map(|made| (made, audit("certificate issued")));
             Ok(WorkDone { content: subject.content(&resource.account), made, unneeded, ordered })

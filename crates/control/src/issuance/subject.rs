@@ -1,15 +1,13 @@
 //! What certificates are ordered for: reserved domains and connect URLs.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use portway_acme::{Proof as Wanted, Way};
-use portway_api::ManagedKeyType;
 use portway_names::{AccountId, HostName, HostPattern};
 use portway_store::{Content, Resource};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-
-use crate::kept::issuance::{Issuance, Proof};
-use crate::kept::names::{AgentIngress, Policy, ReservedDomain, acme_challenge_target};
+use crate::kept::issuance::Proof;
+use crate::kept::names::{AgentIngress, Certified, ReservedDomain, acme_challenge_target};
 use crate::kept::{BodyFault, read};
 use crate::policy::NamePolicy;
 use crate::rest::{Kept, content};
@@ -72,40 +70,17 @@ impl Subject {
         })
     }
 
-    pub(super) fn key_type(&self) -> ManagedKeyType {
-        let policy = match self {
-            Subject::Domain(domain) => &domain.certificate_management_policy,
-            Subject::Connect { ingress, .. } => &ingress.certificate_management_policy,
-        };
-        policy.map_or(ManagedKeyType::Ecdsa, |Policy { private_key_type, .. }| private_key_type)
-    }
-
-    pub(super) fn issuance(&self) -> Option<&Issuance> {
+    pub(super) fn certified(&self) -> &Certified {
         match self {
-            Subject::Domain(domain) => domain.issuance.as_ref(),
-            Subject::Connect { ingress, .. } => ingress.issuance.as_ref(),
+            Subject::Domain(domain) => &domain.certified,
+            Subject::Connect { ingress, .. } => &ingress.certified,
         }
     }
 
-    pub(super) fn set_issuance(&mut self, issuance: Issuance) {
+    pub(super) fn certified_mut(&mut self) -> &mut Certified {
         match self {
-            Subject::Domain(domain) => domain.issuance = Some(issuance),
-            Subject::Connect { ingress, .. } => ingress.issuance = Some(issuance),
-        }
-    }
-
-    /// Id of the certificate that is presented.
-    pub(super) fn certificate(&self) -> Option<&str> {
-        match self {
-            Subject::Domain(domain) => domain.certificate_id.as_deref(),
-            Subject::Connect { ingress, .. } => ingress.certificate_id.as_deref(),
-        }
-    }
-
-    pub(super) fn set_certificate(&mut self, id: String) {
-        match self {
-            Subject::Domain(domain) => domain.certificate_id = Some(id),
-            Subject::Connect { ingress, .. } => ingress.certificate_id = Some(id),
+            Subject::Domain(domain) => &mut domain.certified,
+            Subject::Connect { ingress, .. } => &mut ingress.certified,
         }
     }
 

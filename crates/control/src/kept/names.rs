@@ -3,9 +3,11 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use portway_api::{Authority, ManagedKeyType};
 use portway_names::{AccountId, HostName, HostPattern};
+use portway_store::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::issuance::Issuance;
+use crate::random;
 
 /// A domain that only its account may serve.
 #[derive(Debug, Serialize, Deserialize)]
@@ -16,15 +18,50 @@ pub(crate) struct ReservedDomain {
     pub(crate) region: String,
     pub(crate) description: String,
     pub(crate) metadata: String,
-    /// The certificate that is presented: an uploaded one, or the one that was ordered last.
-    pub(crate) certificate_id: Option<String>,
-    /// How certificates are ordered.
-    pub(crate) certificate_management_policy: Option<Policy>,
-    /// How far that is; there is one for each policy.
-    #[serde(default)]
-    pub(crate) issuance: Option<Issuance>,
+    #[serde(flatten)]
+    pub(crate) certified: Certified,
     /// Regions; everywhere when there is none.
     pub(crate) resolves_to: Vec<String>,
+}
+
+/// Which certificate a name has, and how it comes by others.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Certified {
+    /// The certificate that is presented: an uploaded one, or the one that was ordered last.
+    #[serde(default)]
+    pub(crate) certificate_id: Option<String>,
+    #[serde(rename = "certificate_management_policy")]
+    pub(crate) policy: Option<Policy>,
+    /// How far the next certificate is; there is one for each policy.
+    #[serde(default)]
+    pub(crate) issuance: Option<Issuance>,
+}
+
+impl Certified {
+    /// An uploaded certificate, and no others.
+    pub(crate) fn by(certificate: String) -> Certified {
+        Certified { certificate_id: Some(certificate), ..Certified::default() }
+    }
+
+    /// Takes a policy in the place of the one there was. The same once more means that it is to be tried now. The certificate that there is, is
+    /// presented until there is another one.
+    pub(crate) fn take_policy(&mut self, wanted: Policy, now: Timestamp) {
+        match &mut self.issuance {
+            Some(issuance) if self.policy == Some(wanted) => issuance.due_ms = issuance.due_ms.min(now.millis()),
+            _ => self.issuance = Some(Issuance::begin(random::ksuid(now).to_string(), now)),
+        }
+        self.policy = Some(wanted);
+    }
+
+    /// Orders no more. The certificate stays.
+    pub(crate) fn drop_policy(&mut self) {
+        (self.policy, self.issuance) = (None, None);
+    }
+
+    /// When something is to be done for the next certificate.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        self.issuance.as_ref().map(Issuance::due)
+    }
 }
 
 /// How certificates are ordered.
@@ -50,14 +87,9 @@ pub(crate) struct AgentIngress {
     pub(crate) domain: String,
     pub(crate) description: String,
     pub(crate) metadata: String,
-    /// How certificates are ordered; the internal authority issues them when there is none.
-    pub(crate) certificate_management_policy: Option<Policy>,
-    /// How far that is; there is one for each policy.
-    #[serde(default)]
-    pub(crate) issuance: Option<Issuance>,
-    /// The certificate that was ordered last.
-    #[serde(default)]
-    pub(crate) certificate_id: Option<String>,
+    /// The internal authority issues certificates where there is no policy.
+    #[serde(flatten)]
+    pub(crate) certified: Certified,
 }
 
 /// Characters of the label that leads to a domain: more than 80 bits, so that nobody meets another's.

@@ -8,11 +8,10 @@ use portway_store::{ReservedName, Timestamp};
 use super::call::{Answer, Call, time};
 use super::crud;
 use super::kind::{Draft, Kept, Kind, Row, read, set};
-use super::managed::{forget_ordered, policy, shown, status, take_policy};
+use super::managed::{forget_ordered, policy, shown, status};
 use super::refusal::{unreadable, unwritable};
 use crate::kept::certificates::TlsCertificate;
-use crate::kept::issuance::Issuance;
-use crate::kept::names::{self, Policy, ReservedDomain};
+use crate::kept::names::{self, Certified, Policy, ReservedDomain};
 
 pub(crate) static DOMAIN: Kind = Kind::of::<ReservedDomain>();
 
@@ -30,7 +29,7 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
             check_coverage(call, body.certificate_id, &domain.domain).await?;
             let answer = crud::update(call, &DOMAIN).await?;
             if body.certificate_id.is_some() {
-                forget_ordered(call, domain.certificate_id.as_deref()).await;
+                forget_ordered(call, domain.certified.certificate_id.as_deref()).await;
             }
             Ok(answer)
         }
@@ -80,7 +79,7 @@ async fn delete(call: &Call<'_>) -> Result<Answer, PublicError> {
     let name = ReservedName::Host(domain.domain);
     let ended = call.inner.store.end_leases_below(&call.caller.account, &name, call.now).await;
     ended.map_err(unwritable)?;
-    forget_ordered(call, domain.certificate_id.as_deref()).await;
+    forget_ordered(call, domain.certified.certificate_id.as_deref()).await;
     Ok(answer)
 }
 
@@ -92,21 +91,20 @@ async fn detach(
     let before: ReservedDomain = read(&crud::find(call, &DOMAIN, id).await?)?;
     crud::change(call, &DOMAIN, id, |resource| Draft::changed::<ReservedDomain>(call, resource, change)).await?;
     // What is still attached stays.
-    forget_ordered(call, before.certificate_id.as_deref()).await;
+    forget_ordered(call, before.certified.certificate_id.as_deref()).await;
     Ok(Answer::Nothing)
 }
 
 fn detach_certificate(domain: &mut ReservedDomain) -> Result<(), PublicError> {
-    if domain.certificate_management_policy.is_some() {
+    if domain.certified.policy.is_some() {
         return Err(Code::ERR_NGROK_436.plain());
     }
-    domain.certificate_id = None;
+    domain.certified.certificate_id = None;
     Ok(())
 }
 
 fn detach_policy(domain: &mut ReservedDomain) -> Result<(), PublicError> {
-    // The certificate stays, and is renewed no more.
-    (domain.certificate_management_policy, domain.issuance) = (None, None);
+    domain.certified.drop_policy();
     Ok(())
 }
 
@@ -127,9 +125,7 @@ impl Kept for ReservedDomain {
             region,
             description: body.description.into_string(),
             metadata: body.metadata.into_string(),
-            certificate_id: None,
-            certificate_management_policy: None,
-            issuance: None,
+            certified: Certified::default(),
             resolves_to: Vec::new(),
         };
         call.inner.names.permit_reservation(&domain.domain)?;
@@ -140,7 +136,7 @@ impl Kept for ReservedDomain {
         let policy = body.certificate_management_policy.map(policy);
         domain.certify(call, certificate, policy)?;
         // Somebody else's name needs a certificate; nothing else was asked for.
-        if !domain.is_ours(call) && domain.certificate_id.is_none() && domain.certificate_management_policy.is_none() {
+        if !domain.is_ours(call) && domain.certified.certificate_id.is_none() && domain.certified.policy.is_none() {
             let usual = Policy {
                 authority: portway_api::Authority::LetsEncrypt,
                 private_key_type: portway_api::ManagedKeyType::Ecdsa,
@@ -165,7 +161,6 @@ impl Kept for ReservedDomain {
         let foreign = !self.is_ours(call);
         let cname_target = names::cname_target(row.id, &call.caller.account, base);
         let challenges = names::acme_challenge_target(row.id, base);
-        let policy = self.certificate_management_policy;
         portway_api::ReservedDomain {
             id: row.id.to_owned(),
             uri: call.base.resource(Self::COLLECTION, row.id),
@@ -175,9 +170,9 @@ impl Kept for ReservedDomain {
             domain: self.domain.to_string(),
             region: self.region.clone(),
             cname_target: cname_target.filter(|_| foreign).map(|target| target.to_string()),
-            certificate: self.certificate_id.as_ref().map(|id| call.base.reference("/tls_certificates", id)),
-            certificate_management_policy: policy.map(shown),
-            certificate_management_status: status(call, policy, self.issuance.as_ref(), row.created),
+            certificate: self.certified.certificate_id.as_ref().map(|id| call.base.reference("/tls_certificates", id)),
+            certificate_management_policy: self.certified.policy.map(shown),
+            certificate_management_status: status(call, &self.certified, row.created),
             acme_challenge_cname_target: challenges
                 .filter(|_| foreign && self.domain.is_wildcard())
                 .map(|target| target.to_string()),
@@ -192,7 +187,7 @@ impl Kept for ReservedDomain {
     }
 
     fn refs(&self) -> Vec<String> {
-        self.certificate_id.clone().into_iter().collect()
+        self.certified.certificate_id.clone().into_iter().collect()
     }
 
     fn host(&self) -> Option<HostPattern> {
@@ -200,7 +195,7 @@ impl Kept for ReservedDomain {
     }
 
     fn work_at(&self) -> Option<Timestamp> {
-        self.issuance.as_ref().map(Issuance::due)
+        self.certified.due()
     }
 
     fn taken(key: &str, own: Option<&str>) -> PublicError {
@@ -237,12 +232,10 @@ impl ReservedDomain {
             return Err(Code::ERR_NGROK_440.plain());
         }
         if let Some(policy) = policy {
-            // The certificate that it has is presented until there is another one.
-            take_policy(call, &mut self.certificate_management_policy, &mut self.issuance, policy);
+            self.certified.take_policy(policy, call.now);
         }
-        if certificate.is_some() {
-            self.certificate_id = certificate;
-            (self.certificate_management_policy, self.issuance) = (None, None);
+        if let Some(certificate) = certificate {
+            self.certified = Certified::by(certificate);
         }
         Ok(())
     }

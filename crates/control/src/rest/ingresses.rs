@@ -8,9 +8,8 @@ use portway_store::Timestamp;
 use super::call::{Answer, Call, time};
 use super::crud;
 use super::kind::{Kept, Kind, Row, read, set};
-use super::managed::{forget_ordered, policy, shown, status, take_policy};
-use crate::kept::issuance::Issuance;
-use crate::kept::names::{AgentIngress, Policy};
+use super::managed::{forget_ordered, policy, shown, status};
+use crate::kept::names::{AgentIngress, Certified};
 
 pub(crate) static INGRESS: Kind = Kind::of::<AgentIngress>();
 
@@ -30,7 +29,7 @@ pub(crate) async fn perform(call: &Call<'_>) -> Result<Answer, PublicError> {
         "delete" => {
             let ingress: AgentIngress = read(&crud::find(call, &INGRESS, call.parameters.get("id")).await?)?;
             let answer = crud::delete(call, &INGRESS).await?;
-            forget_ordered(call, ingress.certificate_id.as_deref()).await;
+            forget_ordered(call, ingress.certified.certificate_id.as_deref()).await;
             if let Err(error) = call.inner.certificates.reconcile(call.now).await {
                 tracing::warn!(%error, "the certificate of a deleted connect URL is still there");
             }
@@ -57,28 +56,29 @@ impl Kept for AgentIngress {
             let text = format!("{} is too long: the names of regions below it would not be valid.", body.domain.0);
             return Err(Code::ERR_NGROK_6704.with(text));
         }
-        let mut ingress = AgentIngress {
+        let mut certified = Certified::default();
+        if let Some(wanted) = body.certificate_management_policy {
+            certified.take_policy(policy(wanted), call.now);
+        }
+        Ok(AgentIngress {
             domain: body.domain.0.to_string(),
             description: body.description.into_string(),
             metadata: body.metadata.into_string(),
-            certificate_management_policy: None,
-            issuance: None,
-            certificate_id: None,
-        };
-        ingress.certify(call, body.certificate_management_policy.map(policy));
-        Ok(ingress)
+            certified,
+        })
     }
 
     fn update(&mut self, call: &Call<'_>, _: &str, body: AgentIngressUpdate) -> Result<(), PublicError> {
         set(&mut self.description, body.description);
         set(&mut self.metadata, body.metadata);
-        self.certify(call, body.certificate_management_policy.map(policy));
+        if let Some(wanted) = body.certificate_management_policy {
+            self.certified.take_policy(policy(wanted), call.now);
+        }
         Ok(())
     }
 
     fn reply(&self, call: &Call<'_>, row: &Row<'_>) -> portway_api::AgentIngress {
         let names = &call.inner.names;
-        let policy = self.certificate_management_policy;
         portway_api::AgentIngress {
             id: row.id.to_owned(),
             uri: call.base.resource(Self::COLLECTION, row.id),
@@ -89,8 +89,8 @@ impl Kept for AgentIngress {
             ns_targets: names.connect_hosts.iter().map(|host| format!("{host}.")).collect(),
             region_domains: vec![format!("{}.{}", names.region, self.domain)],
             created_at: time(row.created),
-            certificate_management_policy: policy.map(shown),
-            certificate_management_status: status(call, policy, self.issuance.as_ref(), row.created),
+            certificate_management_policy: self.certified.policy.map(shown),
+            certificate_management_status: status(call, &self.certified, row.created),
         }
     }
 
@@ -104,23 +104,15 @@ impl Kept for AgentIngress {
     }
 
     fn refs(&self) -> Vec<String> {
-        self.certificate_id.clone().into_iter().collect()
+        self.certified.certificate_id.clone().into_iter().collect()
     }
 
     fn work_at(&self) -> Option<Timestamp> {
-        self.issuance.as_ref().map(Issuance::due)
+        self.certified.due()
     }
 
     fn taken(key: &str, own: Option<&str>) -> PublicError {
         let which = own.map(|id| format!(": {id}")).unwrap_or_default();
         Code::ERR_NGROK_6706.with(format!("There is a connect URL with the domain {key} already{which}."))
-    }
-}
-
-impl AgentIngress {
-    fn certify(&mut self, call: &Call<'_>, policy: Option<Policy>) {
-        if let Some(policy) = policy {
-            take_policy(call, &mut self.certificate_management_policy, &mut self.issuance, policy);
-        }
     }
 }

@@ -5,15 +5,13 @@ use portway_store::{InUse, ResourceError, Timestamp};
 
 use super::call::{Call, time};
 use crate::kept::certificates::TlsCertificate;
-use crate::kept::issuance::Issuance;
-use crate::kept::names::Policy;
+use crate::kept::names::{Certified, Policy};
 use crate::kept::read;
-use crate::random;
 
 /// What is said while nothing is wrong.
 const IN_PROGRESS: &str = "Managed certificate provisioning in progress.";
 /// What is said where nobody orders certificates.
-const UNSERVED: &str = "This installation orders no certificates: its operator has not set acme_directory. Upload one, and attach \
+const UNSERVED: &str = "This installation orders no certificates: its operator has not set acme.directory. Upload one, and attach \
     it by certificate_id.";
 /// What owners have to mend.
 const DNS_ERROR: &str = "DNS_ERROR";
@@ -28,28 +26,10 @@ pub(super) fn shown(policy: Policy) -> ManagedPolicy {
     ManagedPolicy { authority: policy.authority, private_key_type: policy.private_key_type }
 }
 
-/// Takes a policy in the place of the one there was. The same once more means that it is to be tried now.
-pub(super) fn take_policy(
-    call: &Call<'_>,
-    present: &mut Option<Policy>,
-    issuance: &mut Option<Issuance>,
-    wanted: Policy,
-) {
-    match issuance {
-        Some(issuance) if *present == Some(wanted) => issuance.due_ms = issuance.due_ms.min(call.now.millis()),
-        _ => *issuance = Some(Issuance::begin(random::ksuid(call.now).to_string(), call.now)),
-    }
-    *present = Some(wanted);
-}
-
 /// How far the certificate is.
-pub(super) fn status(
-    call: &Call<'_>,
-    policy: Option<Policy>,
-    issuance: Option<&Issuance>,
-    created: Timestamp,
-) -> Option<ManagedStatus> {
-    policy?;
+pub(super) fn status(call: &Call<'_>, certified: &Certified, created: Timestamp) -> Option<ManagedStatus> {
+    certified.policy?;
+    let issuance = certified.issuance.as_ref();
     let at = |millis: i64| time(Timestamp::from_millis(millis));
     let job =
         |msg: &str, started_at| ProvisioningJob { error_code: None, msg: msg.to_owned(), started_at, retries_at: None };
