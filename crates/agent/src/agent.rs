@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portway_mux::{CarrierChoice, Dialer, Session};
-use portway_names::Scheme;
+use portway_names::{Region, Scheme};
 use secrecy::SecretString;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -113,6 +113,8 @@ impl fmt::Debug for Agent {
 pub(crate) struct Core {
     pub(crate) dialer: Dialer,
     pub(crate) choice: CarrierChoice,
+    /// The user's choice; none: the fastest.
+    pub(crate) region: Option<Region>,
     pub(crate) authtoken: SecretString,
     pub(crate) agent_id: [u8; 16],
     pub(crate) metadata: String,
@@ -128,10 +130,11 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(dialer: Dialer, choice: CarrierChoice, builder: AgentBuilder) -> Self {
+    pub(crate) fn new(dialer: Dialer, choice: CarrierChoice, region: Option<Region>, builder: AgentBuilder) -> Self {
         Self {
             dialer,
             choice,
+            region,
             authtoken: builder.authtoken,
             agent_id: rand::random(),
             metadata: builder.metadata,

@@ -13,8 +13,9 @@ use tokio::sync::mpsc;
 use crate::agent::{Agent, Core};
 use crate::endpoint::MAX_METADATA;
 use crate::error::ConnectError;
+use crate::region;
 use crate::remote::Remote;
-use crate::supervisor::{self, Supervisor};
+use crate::supervisor::{self, Aim, Supervisor};
 
 /// Time for one attempt to reach the edge.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,6 +27,7 @@ pub struct AgentBuilder {
     pub(crate) authtoken: SecretString,
     roots: Roots,
     carrier: CarrierChoice,
+    region: String,
     proxy_url: Option<String>,
     pub(crate) metadata: String,
     pub(crate) client_type: String,
@@ -43,6 +45,7 @@ impl Default for AgentBuilder {
             authtoken: SecretString::default(),
             roots: Roots::Host,
             carrier: CarrierChoice::Auto,
+            region: String::new(),
             proxy_url: None,
             metadata: String::new(),
             client_type: "portway-rust".to_owned(),
@@ -77,6 +80,15 @@ impl AgentBuilder {
     /// What carries the session; both are raced by default.
     pub fn carrier(mut self, carrier: CarrierChoice) -> Self {
         self.carrier = carrier;
+        self
+    }
+
+    /// Uses the edges of one region only, by the connect URL's name for it (`eu.connect.example.com`). Empty or `auto`, which is the default:
+    /// the agent measures the regions that the edge offers, and moves to one that is clearly faster.
+    ///
+    /// A region that the installation does not have is an error, unless ngrok has one of that name: then any region is used.
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = region.into();
         self
     }
 
@@ -153,7 +165,7 @@ impl AgentBuilder {
         let core = Arc::new(self.core()?);
         // The first handshake needs what is made ready here while the name is looked up.
         let warm_up = tokio::task::spawn_blocking(portway_tls::warm_up);
-        let (link, _) = tokio::join!(supervisor::dial(&core, None, 1), warm_up);
+        let (link, _) = tokio::join!(supervisor::dial(&core, core.dialer.clone(), &Aim::Session, 1), warm_up);
         let link = link?;
         let (commands, received) = mpsc::unbounded_channel();
         // The task ends when the last handle is dropped or the agent is closed; `close` waits for it.
@@ -169,6 +181,7 @@ impl AgentBuilder {
             .connect_url
             .parse()
             .map_err(|error| ConnectError::ConnectUrl { url: self.connect_url.clone(), reason: format!("{error}") })?;
+        let region = region::choice(&self.region)?;
         let mut choice = self.carrier;
         let mut dialer = Dialer::new(connect_url, &self.roots).map_err(ConnectError::Roots)?;
         dialer = dialer.connect_timeout(self.connect_timeout).addresses(self.addresses.clone());
@@ -180,6 +193,6 @@ impl AgentBuilder {
             dialer = dialer.proxy(Some(proxy));
             choice = CarrierChoice::Tcp;
         }
-        Ok(Core::new(dialer.carrier(choice), choice, self))
+        Ok(Core::new(dialer.carrier(choice), choice, region, self))
     }
 }

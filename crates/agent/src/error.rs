@@ -24,6 +24,27 @@ pub enum ConnectError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The region is no name of a region.
+    #[error(
+        "the region {region:?} cannot be used: {reason}; give one of the installation's, or leave it out for the fastest"
+    )]
+    Region {
+        /// What was given.
+        region: String,
+        /// What is wrong with it.
+        reason: portway_names::TokenError,
+    },
+    /// The installation has no such region.
+    #[error(
+        "the region {region} is not one of this installation, which has {}; choose one, or leave the region out for the fastest",
+        offered.join(", ")
+    )]
+    RegionNotOffered {
+        /// What was given.
+        region: String,
+        /// What there is.
+        offered: Vec<String>,
+    },
     /// The certificates to trust cannot be read.
     #[error("the certificates to trust cannot be used: {0}")]
     Roots(#[source] portway_tls::RootsError),
@@ -68,6 +89,8 @@ impl ConnectError {
             Self::Refused { retryable, .. } => *retryable,
             Self::ConnectUrl { .. }
             | Self::ProxyUrl { .. }
+            | Self::Region { .. }
+            | Self::RegionNotOffered { .. }
             | Self::Roots(_)
             | Self::MetadataTooLong { .. }
             | Self::Closed => false,

@@ -44,6 +44,7 @@ mod listener;
 mod metrics;
 mod promised;
 mod proxy;
+mod region;
 mod registrations;
 mod remote;
 mod sniff;

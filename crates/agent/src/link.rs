@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use portway_mux::{RecvStream, SendStream, Session};
+use portway_mux::{Dialer, RecvStream, SendStream, Session};
 use portway_proto::agent::v1::{AgentMessage, EdgeMessage, Goodbye, Hello, Welcome, agent_message, edge_message};
 use portway_wire::{StreamType, message};
 use secrecy::ExposeSecret as _;
@@ -31,6 +31,8 @@ const LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) session: Session,
+    /// What dialled it.
+    pub(crate) dialer: Dialer,
     pub(crate) generation: u64,
     pub(crate) welcome: Welcome,
     pub(crate) since: Instant,
@@ -48,7 +50,12 @@ impl Link {
     /// Greets the edge and starts the session's tasks.
     ///
     /// Cancel safety: dropping the future aborts the session.
-    pub(crate) async fn establish(core: &Arc<Core>, session: Session, generation: u64) -> Result<Self, ConnectError> {
+    pub(crate) async fn establish(
+        core: &Arc<Core>,
+        dialer: Dialer,
+        session: Session,
+        generation: u64,
+    ) -> Result<Self, ConnectError> {
         let guard = AbortUnlessKept(Some(session.clone()));
         let greeting = greet(core, &session, generation);
         let greeted = tokio::time::timeout(GREETING_PATIENCE, greeting).await;
@@ -64,6 +71,7 @@ impl Link {
         guard.keep();
         Ok(Self {
             session,
+            dialer,
             generation,
             welcome: greeted.welcome,
             since: Instant::now(),

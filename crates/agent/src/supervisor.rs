@@ -8,7 +8,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portway_mux::{Backoff, Carrier, CarrierChoice};
+use portway_mux::{Backoff, Carrier, CarrierChoice, Dialer};
 use portway_proto::agent::v1::{EdgeMessage, GoAway, Goodbye, Refusal, Unbind, agent_message, edge_message};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -20,6 +20,7 @@ use crate::binding::Served;
 use crate::carrier::{self, UpgradeSchedule};
 use crate::error::ConnectError;
 use crate::link::Link;
+use crate::region::{self, Regions};
 use crate::registrations::{Registrations, Reply};
 use crate::status::{Online, Status};
 
@@ -70,15 +71,26 @@ pub(crate) struct Supervisor {
     /// The carrier that the last measurement found better.
     found_better: Option<Carrier>,
     upgrade: UpgradeSchedule,
+    regions: Regions,
     registrations: Registrations,
     draining: JoinSet<()>,
 }
 
 /// A running attempt to make a session.
 struct Dial {
-    /// The carrier that is tried because it is better; none for the choice of the user.
-    better: Option<Carrier>,
+    aim: Aim,
     task: AbortOnDropHandle<Result<Link, ConnectError>>,
+}
+
+/// What a dial is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Aim {
+    /// A session at all.
+    Session,
+    /// One on the other carrier, which is the better one.
+    Carrier(Carrier),
+    /// One in another region, which is faster.
+    Region(Arc<Dialer>),
 }
 
 /// Why the event loop stops.
@@ -108,6 +120,7 @@ impl Supervisor {
             settle_at: None,
             found_better: None,
             upgrade: UpgradeSchedule::default(),
+            regions: Regions::default(),
             registrations,
             draining: JoinSet::new(),
         };
@@ -133,7 +146,7 @@ impl Supervisor {
 
     async fn step(&mut self) -> Next {
         let wake = self.next_wake();
-        let Self { commands, link, dial, draining, .. } = self;
+        let Self { commands, link, dial, regions, draining, .. } = self;
         tokio::select! {
             command = commands.recv() => match command {
                 None => return Next::Close { grace: Duration::ZERO, done: None },
@@ -148,7 +161,8 @@ impl Supervisor {
                 Some(message) => self.message(message),
                 None => self.lost(),
             },
-            (better, result) = finished(dial) => self.dialled(better, result),
+            (aim, result) = finished(dial) => self.dialled(aim, result),
+            better = regions.measured() => self.region_measured(better),
             () = sleep_until(wake) => self.woken(),
             Some(_) = draining.join_next() => {}
         }
@@ -190,6 +204,7 @@ impl Supervisor {
             peer: link.session.peer_addr(),
             generation: link.generation,
         })));
+        self.regions.adopted(&self.core, link);
         self.registrations.move_to(link);
         self.leave_when_moved();
     }
@@ -227,8 +242,9 @@ impl Supervisor {
     }
 
     /// An attempt to make a session ended.
-    fn dialled(&mut self, better: Option<Carrier>, result: Result<Link, ConnectError>) {
+    fn dialled(&mut self, aim: Aim, result: Result<Link, ConnectError>) {
         self.dial = None;
+        let stays = self.link.is_some() && self.going_away.is_none();
         match result {
             Ok(link) => {
                 let settle_after = match self.settle_at {
@@ -236,16 +252,26 @@ impl Supervisor {
                     Some(at) => at.saturating_duration_since(Instant::now()).max(carrier::SETTLE_AFTER),
                     None => carrier::SETTLE_AFTER,
                 };
-                self.upgraded = better.is_some();
+                self.upgraded = matches!(aim, Aim::Carrier(_));
+                if let Aim::Region(dialer) = aim {
+                    self.regions.moved(dialer);
+                }
                 self.adopt(link, settle_after);
             }
-            Err(error) if better.is_some() && self.link.is_some() && self.going_away.is_none() => {
+            Err(error) if stays && matches!(aim, Aim::Region(_)) => {
+                tracing::debug!(%error, "the faster region was not reached");
+            }
+            Err(error) if stays && matches!(aim, Aim::Carrier(_)) => {
                 let wait = self.upgrade.failed();
                 tracing::debug!(%error, retry_in = ?wait, "the better carrier was not reached");
                 self.settle_at = Some(Instant::now() + wait);
             }
             Err(error) => {
-                let slow = matches!(error, ConnectError::Refused { retryable: false, .. });
+                self.regions.lost();
+                let slow = matches!(
+                    error,
+                    ConnectError::Refused { retryable: false, .. } | ConnectError::RegionNotOffered { .. }
+                );
                 let error = error.one_line();
                 let retry_in = self.redial_later(error.clone(), slow);
                 tracing::warn!(obj = "tunnels.session", err = error, ?retry_in, "failed to reconnect session");
@@ -267,11 +293,26 @@ impl Supervisor {
         retry_in
     }
 
-    fn start_dial(&mut self, better: Option<Carrier>) {
+    fn start_dial(&mut self, aim: Aim) {
         self.generation += 1;
         let (core, generation) = (self.core.clone(), self.generation);
-        let task = tokio::spawn(async move { dial(&core, better, generation).await });
-        self.dial = Some(Dial { better, task: AbortOnDropHandle::new(task) });
+        let dialer = match (&aim, &self.link) {
+            (Aim::Region(dialer), _) => dialer,
+            (Aim::Carrier(_), Some(link)) => &link.dialer,
+            (Aim::Carrier(_) | Aim::Session, _) => self.regions.dialer(&self.core),
+        };
+        let dialer = dialer.clone();
+        let wanted = aim.clone();
+        let task = tokio::spawn(async move { dial(&core, dialer, &wanted, generation).await });
+        self.dial = Some(Dial { aim, task: AbortOnDropHandle::new(task) });
+    }
+
+    /// Moves to a region that was found better. A dial that runs comes first: the next measurement finds the region again.
+    fn region_measured(&mut self, better: Option<Arc<Dialer>>) {
+        if let Some(dialer) = better.filter(|_| self.link.is_some() && self.going_away.is_none() && self.dial.is_none())
+        {
+            self.start_dial(Aim::Region(dialer));
+        }
     }
 
     /// Compares the carriers, and dials the other one when two measurements in a row find it better.
@@ -288,7 +329,7 @@ impl Supervisor {
         if let Some(better) = preferred.filter(|_| confirmed) {
             tracing::debug!(?rtt, %better, "the other carrier is the better one for this path");
             self.settle_at = None;
-            self.start_dial(Some(better));
+            self.start_dial(Aim::Carrier(better));
         } else if preferred.is_some() {
             self.settle_at = Some(Instant::now() + carrier::CONFIRM_AFTER);
         }
@@ -300,7 +341,7 @@ impl Supervisor {
         let redial = self.redial_at.filter(|_| self.dial.is_none());
         let on_link = self.link.as_ref().and_then(|_| {
             let settle = self.settle_at.filter(|_| self.dial.is_none());
-            self.registrations.next_retry().into_iter().chain(settle).min()
+            self.registrations.next_retry().into_iter().chain(settle).chain(self.regions.due()).min()
         });
         redial.into_iter().chain(on_link).min()
     }
@@ -310,12 +351,15 @@ impl Supervisor {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.redial_at) && self.dial.is_none() {
             self.redial_at = None;
-            self.start_dial(None);
+            self.start_dial(Aim::Session);
         }
         if self.link.is_some() && due(self.settle_at) && self.dial.is_none() {
             self.settle();
         }
         if let Some(link) = &self.link {
+            if due(self.regions.due()) {
+                self.regions.measure();
+            }
             self.registrations.retry(link, now);
         }
     }
@@ -353,9 +397,9 @@ impl Supervisor {
         );
         self.going_away = Some(Instant::now() + grace);
         self.settle_at = None;
-        if self.dial.as_ref().is_none_or(|dial| dial.better.is_some()) {
+        if self.dial.as_ref().is_none_or(|dial| !matches!(dial.aim, Aim::Session)) {
             self.dial = None;
-            self.start_dial(None);
+            self.start_dial(Aim::Session);
         }
     }
 
@@ -409,13 +453,14 @@ impl Supervisor {
     }
 }
 
-/// Dials the edge, on the carrier of the user's choice or the one given, and greets it.
-pub(crate) async fn dial(core: &Arc<Core>, carrier: Option<Carrier>, generation: u64) -> Result<Link, ConnectError> {
-    let session = match carrier {
-        None => core.dialer.dial().await,
-        Some(carrier) => core.dialer.dial_carrier(carrier).await,
+/// Dials the edge and greets it. Where it is of no matter which session comes of it, the region of the user's choice is dialled.
+pub(crate) async fn dial(core: &Arc<Core>, dialer: Dialer, aim: &Aim, generation: u64) -> Result<Link, ConnectError> {
+    let session = match (aim, &core.region) {
+        (Aim::Session, Some(region)) => return region::dial_pinned(core, region, generation).await,
+        (Aim::Carrier(carrier), _) => dialer.dial_carrier(*carrier).await,
+        (Aim::Session | Aim::Region(_), _) => dialer.dial().await,
     };
-    Link::establish(core, session.map_err(ConnectError::Dial)?, generation).await
+    Link::establish(core, dialer, session.map_err(ConnectError::Dial)?, generation).await
 }
 
 async fn receive(link: &mut Option<Link>) -> Option<EdgeMessage> {
@@ -425,13 +470,13 @@ async fn receive(link: &mut Option<Link>) -> Option<EdgeMessage> {
     }
 }
 
-async fn finished(dial: &mut Option<Dial>) -> (Option<Carrier>, Result<Link, ConnectError>) {
+async fn finished(dial: &mut Option<Dial>) -> (Aim, Result<Link, ConnectError>) {
     match dial {
         Some(dial) => {
             let result = (&mut dial.task).await;
             let result =
                 result.unwrap_or_else(|error| Err(ConnectError::Handshake(format!("the attempt broke: {error}"))));
-            (dial.better, result)
+            (dial.aim.clone(), result)
         }
         None => pending().await,
     }

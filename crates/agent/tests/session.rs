@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fake_edge::{FakeEdge, FakeLink};
-use portway_agent::{Agent, BindError, CarrierChoice, ConnectError, Endpoint, EndpointState, Event, Status};
+use portway_agent::{Agent, BindError, CarrierChoice, ConnectError, Endpoint, EndpointState, Event, Roots, Status};
 use portway_mux::{Carrier, ErrorCode, Stream, StreamError};
 use portway_proto::agent::v1::{
     BindRefused, Command, EndpointClosed, GoAway, Refusal, RemoteCommand, Unbound, agent_message, edge_message,
@@ -422,6 +422,69 @@ async fn on_a_short_path_quic_is_left_for_tcp_without_cutting_a_stream() {
     tcp.session.abort();
     let again = soon(edge.accept_quic()).await;
     assert_eq!(soon(FakeLink::welcome(again)).await.hello.generation, 3);
+}
+
+#[tokio::test]
+async fn a_clearly_faster_region_is_moved_to_without_cutting_a_stream() {
+    let (mut far, mut near) = (FakeEdge::start().await, FakeEdge::start().await);
+    (far.region, far.distance) = ("far", Duration::from_millis(250));
+    near.region = "near";
+    let offers = [far.offer(), near.offer()];
+    let roots = Roots::Pem([far.ca.clone(), near.ca.clone()].concat());
+
+    let (agent, mut first) = tokio::join!(far.agent().roots(roots).connect(), far.regional_link(&offers));
+    let agent = agent.expect("connected");
+    let upstream = echo().await;
+    let (endpoint, (_, handle)) =
+        tokio::join!(agent.tcp().url("tcp://").forward_to(&upstream), first.grant("tcp://edge.test:20001"));
+    let _endpoint = endpoint.expect("bound");
+    let mut old = first.visit(handle).await;
+    soon(exchange(&mut old, "from afar")).await;
+
+    // The measurements come to both; the far edge has nothing but them to answer.
+    let measured = async { far.regional_link(&offers).await };
+    let mut second = tokio::select! {
+        link = soon(near.regional_link(&offers)) => link,
+        _ = measured => panic!("a second session with the far edge"),
+    };
+    let (bind, handle) = soon(second.grant("tcp://edge.test:20001")).await;
+    assert_eq!(bind.url, "tcp://edge.test:20001");
+    soon(exchange(&mut old, "still here")).await;
+    let mut new = second.visit(handle).await;
+    soon(exchange(&mut new, "from near by")).await;
+    wait_for(&agent, |status| matches!(status, Status::Online(online) if online.region == "near")).await;
+
+    // A lost session is made again where it was; when nobody is there, where the connect URL leads.
+    drop((old, new));
+    second.session.abort();
+    let mut third = soon(near.regional_link(&offers)).await;
+    soon(third.grant("tcp://edge.test:20001")).await;
+    drop(near);
+    third.session.abort();
+    let fourth = soon(far.regional_link(&offers)).await;
+    assert_eq!(fourth.hello.agent_id, first.hello.agent_id);
+}
+
+#[tokio::test]
+async fn a_region_of_the_users_choice_is_kept_to() {
+    let mut edge = FakeEdge::start().await;
+    edge.region = "mine";
+    let connect = async |region: &str| {
+        let (agent, _link) =
+            soon(async { tokio::join!(edge.agent().region(region).connect(), edge.regional_link(&[])) }).await;
+        agent
+    };
+    connect("mine").await.expect("the region of the edge");
+    connect("auto").await.expect("any region");
+    connect("sa").await.expect("a region of ngrok, which is not one of the installation");
+    let refused = connect("mars").await.expect_err("no such region");
+    assert!(!refused.is_transient());
+    assert_eq!(
+        refused.to_string(),
+        "the region mars is not one of this installation, which has mine; choose one, or leave the region out for the fastest"
+    );
+    let refused = edge.agent().region("Mars").connect().await.expect_err("no name of a region");
+    assert!(refused.to_string().starts_with("the region \"Mars\" cannot be used"), "{refused}");
 }
 
 #[tokio::test]

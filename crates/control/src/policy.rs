@@ -3,12 +3,9 @@
 use std::ops::RangeInclusive;
 
 use portway_codes::{Code, PublicError};
-use portway_names::{EndpointUrl, HostName, HostPattern, Region, Scheme, is_reserved};
+use portway_names::{EndpointUrl, HostName, HostPattern, NGROK_REGIONS, Region, Scheme, is_reserved};
 
 use crate::DomainPolicy;
-
-/// Regions that ngrok's clients name.
-const OTHER_REGIONS: [&str; 8] = ["us", "eu", "ap", "au", "sa", "jp", "in", "us-cal-1"];
 
 /// Which names are the installation's own, and which are outside.
 #[derive(Debug)]
@@ -88,7 +85,7 @@ impl NamePolicy {
     /// Regions that names can be reserved in: the installation's own, and those that ngrok's clients name, which mean the same here.
     pub(crate) fn regions(&self) -> Vec<&str> {
         let mut regions = vec![self.region.as_str()];
-        regions.extend(OTHER_REGIONS.into_iter().filter(|other| *other != self.region.as_str()));
+        regions.extend(NGROK_REGIONS.into_iter().filter(|other| *other != self.region.as_str()));
         regions
     }
 

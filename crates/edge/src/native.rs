@@ -9,7 +9,8 @@ use portway_codes::{Code, PublicError};
 use portway_mux::{ErrorCode, Session};
 use portway_names::HostName;
 use portway_proto::agent::v1::{
-    Bind, BindRefused, Bound, EndpointClosed, GoAway, Refusal, Unbound, Welcome, agent_message, edge_message,
+    Bind, BindRefused, Bound, EndpointClosed, GoAway, OfferedRegion, Refusal, Unbound, Welcome, agent_message,
+    edge_message,
 };
 use portway_proto::{AgentCommand, AgentHello, BindRequest, MAX_REFUSAL_LEN, SessionProtocol, VERSION_MINOR};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -65,6 +66,8 @@ async fn begin(
     let greeted = timeout_at(deadline, greet(&edge, &session)).await;
     let (mut control, hello) = match greeted {
         Ok(Ok(greeted)) => greeted,
+        // Agents measure regions by handshakes that nothing follows.
+        Ok(Err(ControlFault::Ended)) => return None,
         Ok(Err(fault)) => {
             login::give_up(&edge, &session, &fault.to_string());
             return None;
@@ -142,12 +145,23 @@ async fn welcome(admitted: Admitted, mut control: ControlStream, session: Sessio
         edge_version: env!("CARGO_PKG_VERSION").to_owned(),
         account_name: agent.credential.account_name.clone(),
         base_domain: edge.replica.base_domain().map(|base| base.to_string()).unwrap_or_default(),
+        regions: registration.handle().connect_name.as_ref().map(|name| offered(edge, name)).unwrap_or_default(),
     };
     if control.send(edge_message::Message::Welcome(welcome)).await.is_err() {
         agent.session.abort();
         return None;
     }
     Some(AgentSession::new(agent, registration, introduction, Front::Native(control, session)))
+}
+
+/// The regions of the connect URL that `name` is, or belongs to.
+fn offered(edge: &EdgeShared, name: &HostName) -> Vec<OfferedRegion> {
+    let regional = edge.replica.regional(name);
+    let offer = |host: &HostName| {
+        let region = host.labels().next().unwrap_or_default().to_owned();
+        OfferedRegion { region, connect_url: host.to_string() }
+    };
+    regional.iter().map(offer).collect()
 }
 
 /// The next thing that a native agent says.

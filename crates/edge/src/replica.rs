@@ -88,12 +88,14 @@ struct Tables {
 }
 
 /// A host that agents dial.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct ConnectName {
     /// The account that alone may.
     account: Option<AccountId>,
     /// It is a connect URL itself, not a name of one for a region.
     is_whole: bool,
+    /// The connect URL's names for one region each.
+    regional: Arc<[HostName]>,
     public_certificates: bool,
 }
 
@@ -163,6 +165,11 @@ impl Replica {
     /// Whether agents dial this host, and which account alone may.
     pub(crate) fn connect_name(&self, host: &HostName) -> Option<Option<AccountId>> {
         self.tables.load().connect_names.pin().get(host).map(|name| name.account)
+    }
+
+    /// The names for one region each of the connect URL that the host is, or belongs to.
+    pub(crate) fn regional(&self, host: &HostName) -> Arc<[HostName]> {
+        self.tables.load().connect_names.pin().get(host).map(|name| Arc::clone(&name.regional)).unwrap_or_default()
     }
 
     /// Whether the host is a connect URL of an account's own, which is a zone that was delegated to the installation.
@@ -409,9 +416,12 @@ impl Tables {
             ReplicaRecord::ConnectName(record) => {
                 let ConnectNameRecord { account, public_certificates, .. } = record;
                 let names = self.connect_names.pin();
-                names.insert(record.host.clone(), ConnectName { account, is_whole: true, public_certificates });
+                let regional: Arc<[HostName]> = record.regional.as_slice().into();
+                let name =
+                    |is_whole| ConnectName { account, is_whole, regional: Arc::clone(&regional), public_certificates };
+                names.insert(record.host.clone(), name(true));
                 for host in &record.regional {
-                    names.insert(host.clone(), ConnectName { account, is_whole: false, public_certificates });
+                    names.insert(host.clone(), name(false));
                 }
                 self.proofs.put(&id, &record.proofs);
                 let hosts = std::iter::once(record.host).chain(record.regional).collect();

@@ -119,6 +119,12 @@ impl Dialer {
         self
     }
 
+    /// The same for another connect URL.
+    #[must_use]
+    pub fn to(&self, target: ConnectUrl) -> Self {
+        Self { target, ..self.clone() }
+    }
+
     /// What is dialled.
     pub fn target(&self) -> &ConnectUrl {
         &self.target
@@ -168,6 +174,35 @@ impl Dialer {
             },
         };
         result.map_err(|attempts| DialError::new(self.target.clone(), attempts))
+    }
+
+    /// Time of a TLS handshake over TCP with the first address that answers: one round trip and a little arithmetic. No session is begun.
+    /// None through a proxy, which stands on the way and may be far from it.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, nothing stays open.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub async fn measure(&self) -> Result<Option<Duration>, DialError> {
+        if self.proxy.is_some() {
+            return Ok(None);
+        }
+        let deadline = Instant::now() + self.connect_timeout;
+        let mut failed = Vec::new();
+        match self.resolve(Carrier::Tcp, deadline).await {
+            Ok(addresses) => {
+                for address in addresses {
+                    let measured = timeout_at(deadline, tcp::measure(address, &self.target.host, &self.tls)).await;
+                    match measured.unwrap_or(Err(DialCause::TimedOut(self.connect_timeout))) {
+                        Ok(took) => return Ok(Some(took)),
+                        Err(cause) => failed.push(DialAttempt::new(Carrier::Tcp, Some(address), cause)),
+                    }
+                }
+            }
+            Err(attempt) => failed.push(attempt),
+        }
+        Err(DialError::new(self.target.clone(), failed))
     }
 
     async fn dial_both(&self) -> Result<Session, DialError> {

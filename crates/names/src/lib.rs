@@ -30,7 +30,7 @@ pub use id::{
 };
 pub use ksuid::{KSUID_EPOCH, KSUID_TEXT_LEN, Ksuid, KsuidError};
 pub use pattern::HostPattern;
-pub use region::{EdgeId, Region, TokenError};
+pub use region::{EdgeId, NGROK_REGIONS, Region, TokenError};
 pub use reserved::is_reserved;
 pub use scheme::{Scheme, SchemeError};
 pub use table::{HostTable, LookupKey, match_order};

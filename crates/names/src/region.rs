@@ -10,6 +10,9 @@ const MAX_REGION_LEN: usize = 32;
 /// Longest edge id in bytes.
 const MAX_EDGE_ID_LEN: usize = 64;
 
+/// Regions that ngrok's clients and configuration files name. An installation without a region of such a name takes them for itself.
+pub const NGROK_REGIONS: [&str; 8] = ["us", "eu", "ap", "au", "sa", "jp", "in", "us-cal-1"];
+
 /// A named place where edges run: 1 to 32 characters `a-z`, `0-9`, `-`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region(Arc<str>);

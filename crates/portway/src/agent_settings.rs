@@ -73,6 +73,7 @@ pub(crate) struct AgentSettings {
     authtoken: SecretString,
     roots: Roots,
     carrier: CarrierChoice,
+    region: String,
     proxy_url: Option<String>,
     connect_timeout: Option<Duration>,
 }
@@ -102,9 +103,10 @@ impl AgentSettings {
             Some(CarrierArg::Quic) => CarrierChoice::Quic,
             Some(CarrierArg::Tcp) => CarrierChoice::Tcp,
         };
+        let region = args.region.clone().or_else(|| file.region.clone()).unwrap_or_default();
         let (log, view) = logging(args, file, terminal);
         let connect_timeout = file.connect_timeout;
-        Ok(Self { connect_url, ca, log, view, authtoken, roots, carrier, proxy_url, connect_timeout, config })
+        Ok(Self { connect_url, ca, log, view, authtoken, roots, carrier, region, proxy_url, connect_timeout, config })
     }
 
     /// Whether the owner of the account may stop and restart the agent from afar.
@@ -119,6 +121,7 @@ impl AgentSettings {
             .authtoken(self.authtoken.clone())
             .roots(self.roots.clone())
             .carrier(self.carrier)
+            .region(&self.region)
             .client_type("portway-cli")
             .metadata(self.config.settings.metadata.clone().unwrap_or_default())
             .watch_requests(self.view);

@@ -111,6 +111,9 @@ pub(crate) struct AgentArgs {
     /// What carries the session [default: auto]
     #[arg(long, value_enum, env = "PORTWAY_CARRIER", help_heading = "Agent")]
     pub(crate) carrier: Option<CarrierArg>,
+    /// Use the edges of this region only, by its name below the connect URL [default: auto, the fastest region]
+    #[arg(long, value_name = "REGION", env = "PORTWAY_REGION", help_heading = "Agent")]
+    pub(crate) region: Option<String>,
     /// Connect through a proxy: http://host:port or socks5://host:port [default: HTTPS_PROXY or ALL_PROXY, unless NO_PROXY names
     /// the edge]
     #[arg(long, value_name = "URL", env = "PORTWAY_PROXY_URL", hide_env_values = true, help_heading = "Agent")]

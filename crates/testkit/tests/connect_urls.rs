@@ -108,6 +108,14 @@ async fn agents_of_the_account_dial_its_connect_url_until_it_is_deleted() -> Res
         agent.close().await;
     }
 
+    let pinned = dialling(&cluster, host).region("local").connect().await?;
+    assert!(matches!(&*pinned.status().borrow(), Status::Online(online) if online.region == "local"));
+    pinned.close().await;
+    match dialling(&cluster, host).region("mars").connect().await {
+        Err(ConnectError::RegionNotOffered { offered, .. }) => assert_eq!(offered, ["local"]),
+        other => panic!("there is no such region: {other:?}"),
+    }
+
     let token = stranger(&cluster).await?;
     match dialling(&cluster, host).authtoken(token.as_str()).connect().await {
         Err(ConnectError::Refused { code, .. }) => assert_eq!(code, "ERR_NGROK_122"),

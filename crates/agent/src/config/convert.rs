@@ -129,7 +129,6 @@ impl Source<'_> {
             ("heartbeat_interval", place(&part.heartbeat_interval)),
             ("heartbeat_tolerance", place(&part.heartbeat_tolerance)),
             ("inspect_db_size", place(&part.inspect_db_size)),
-            ("region", place(&part.region)),
             ("update", place(&part.update)),
             ("update_channel", place(&part.update_channel)),
             ("update_check", place(&part.update_check)),
@@ -151,6 +150,9 @@ impl Source<'_> {
             })?,
             connect_cas: connect_cas.map(|cas| self.connect_cas(&cas.value)),
             carrier: self.checked(part.carrier, carrier)?,
+            region: self.checked(part.region, |text| {
+                crate::region::choice(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+            })?,
             connect_timeout: self.checked(part.connect_timeout, duration)?,
             proxy_url: part.proxy_url.map(|url| url.value),
             metadata: part.metadata.map(|metadata| metadata.value),

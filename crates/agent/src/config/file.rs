@@ -52,7 +52,7 @@ pub(super) struct SettingsPart {
     pub(super) heartbeat_interval: Presence,
     pub(super) heartbeat_tolerance: Presence,
     pub(super) inspect_db_size: Presence,
-    pub(super) region: Presence,
+    pub(super) region: Text,
     pub(super) update: Presence,
     pub(super) update_channel: Presence,
     pub(super) update_check: Presence,

@@ -52,6 +52,8 @@ pub struct Settings {
     pub connect_cas: Option<ConnectCas>,
     /// What carries the session.
     pub carrier: Option<CarrierChoice>,
+    /// Region whose edges alone are used; empty or `auto`: the fastest.
+    pub region: Option<String>,
     /// Time for one attempt to connect.
     pub connect_timeout: Option<Duration>,
     /// Proxy to dial through.
@@ -273,6 +275,7 @@ impl Settings {
             connect_url,
             connect_cas,
             carrier,
+            region,
             connect_timeout,
             proxy_url,
             metadata,
@@ -288,6 +291,7 @@ impl Settings {
         override_one(&mut self.connect_url, connect_url);
         override_one(&mut self.connect_cas, connect_cas);
         override_one(&mut self.carrier, carrier);
+        override_one(&mut self.region, region);
         override_one(&mut self.connect_timeout, connect_timeout);
         override_one(&mut self.proxy_url, proxy_url);
         override_one(&mut self.metadata, metadata);

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use portway_agent::{Agent, AgentBuilder, CarrierChoice, Roots};
 use portway_mux::{QuicKeys, QuicListener, Role, Session, SessionConfig, Stream, over_tls};
 use portway_proto::agent::v1::{
-    AgentMessage, Bind, Bound, ConnectionHead, EdgeMessage, Hello, Welcome, agent_message, edge_message,
+    AgentMessage, Bind, Bound, ConnectionHead, EdgeMessage, Hello, OfferedRegion, Welcome, agent_message, edge_message,
 };
 use portway_tls::{ALPN_PORTWAY, CertStore, CertifiedKey, server_config};
 use portway_wire::head::{HeadDecoder, StreamHead, encode_connection_head};
@@ -20,8 +21,13 @@ pub(crate) struct FakeEdge {
     tcp: TcpListener,
     acceptor: TlsAcceptor,
     quic: QuicListener,
-    ca: Vec<u8>,
+    /// PEM.
+    pub(crate) ca: Vec<u8>,
     pub(crate) addr: SocketAddr,
+    /// Region that it says it is in.
+    pub(crate) region: &'static str,
+    /// Time it waits before each handshake over TCP.
+    pub(crate) distance: Duration,
 }
 
 /// One session of an agent, greeted or not.
@@ -49,7 +55,8 @@ impl FakeEdge {
             let quic = QuicListener::new(udp, tls.clone(), SessionConfig::edge(), &QuicKeys::random())
                 .expect("a QUIC listener");
             let ca = certified.cert.pem().into_bytes();
-            return Self { tcp, acceptor: TlsAcceptor::from(tls), quic, ca, addr };
+            let (region, distance) = ("test", Duration::ZERO);
+            return Self { tcp, acceptor: TlsAcceptor::from(tls), quic, ca, addr, region, distance };
         }
     }
 
@@ -66,6 +73,7 @@ impl FakeEdge {
     pub(crate) async fn accept_tcp(&self) -> Session {
         loop {
             let (socket, peer) = self.tcp.accept().await.expect("accepting");
+            tokio::time::sleep(self.distance).await;
             if let Ok(stream) = self.acceptor.accept(socket).await {
                 return over_tls(stream, Role::Edge, SessionConfig::edge(), peer, self.addr);
             }
@@ -86,12 +94,35 @@ impl FakeEdge {
     pub(crate) async fn link(&self) -> FakeLink {
         FakeLink::welcome(self.accept_tcp().await).await
     }
+
+    /// The next session by TCP that is more than a measurement, welcomed and offered other regions.
+    pub(crate) async fn regional_link(&self, regions: &[OfferedRegion]) -> FakeLink {
+        loop {
+            let session = self.accept_tcp().await;
+            if let Some(control) = session.accept().await {
+                let mut link = FakeLink::greet_on(session, control).await;
+                let welcome =
+                    Welcome { region: self.region.to_owned(), regions: regions.to_vec(), ..Welcome::default() };
+                link.say(edge_message::Message::Welcome(welcome)).await;
+                return link;
+            }
+        }
+    }
+
+    /// How another edge offers this one.
+    pub(crate) fn offer(&self) -> OfferedRegion {
+        OfferedRegion { region: self.region.to_owned(), connect_url: self.addr.to_string() }
+    }
 }
 
 impl FakeLink {
     /// Reads the greeting.
     pub(crate) async fn greet(session: Session) -> Self {
-        let mut control = session.accept().await.expect("a control stream");
+        let control = session.accept().await.expect("a control stream");
+        Self::greet_on(session, control).await
+    }
+
+    async fn greet_on(session: Session, mut control: Stream) -> Self {
         let mut buffer = BytesMut::new();
         let mut head = HeadDecoder::new();
         while head.push(&mut buffer).expect("a head") != Some(StreamHead::Control) {

@@ -27,14 +27,14 @@ pub mod agent_message {
     }
 }
 /// What an edge says.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EdgeMessage {
     #[prost(oneof = "edge_message::Message", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub message: ::core::option::Option<edge_message::Message>,
 }
 /// Nested message and enum types in `EdgeMessage`.
 pub mod edge_message {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Message {
         /// The session is authenticated.
         #[prost(message, tag = "1")]
@@ -104,7 +104,7 @@ pub struct Hello {
     pub obeys: ::prost::alloc::vec::Vec<i32>,
 }
 /// Answer to a Hello that was accepted.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Welcome {
     /// The minor version the edge speaks.
     #[prost(uint32, tag = "1")]
@@ -124,6 +124,19 @@ pub struct Welcome {
     /// Base domain of the installation: a bare label in Bind.url is taken below it.
     #[prost(string, tag = "6")]
     pub base_domain: ::prost::alloc::string::String,
+    /// Regions of the connect URL that was dialled. Empty: it has none, or an address was dialled.
+    #[prost(message, repeated, tag = "7")]
+    pub regions: ::prost::alloc::vec::Vec<OfferedRegion>,
+}
+/// A region that an agent may choose.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OfferedRegion {
+    /// Name of the region, as in region.
+    #[prost(string, tag = "1")]
+    pub region: ::prost::alloc::string::String,
+    /// What leads to edges of this region only: a host, or host:port where the port is not the one that was dialled.
+    #[prost(string, tag = "2")]
+    pub connect_url: ::prost::alloc::string::String,
 }
 /// Why a session is not to be.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
