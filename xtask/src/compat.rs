@@ -98,7 +98,7 @@ pub(crate) fn check(workspace: &Workspace, options: &Options) -> Result<Counts> 
     let (sdks, clients, scenarios) = (chosen_sdks(options)?, chosen_clients(options), chosen_scenarios(options)?);
     setup::ensure(setup::Purpose::Compat)?;
     let folder = tempfile::Builder::new().prefix("compat-").tempdir().context("creating a folder")?;
-    let program = server::program(workspace)?;
+    let program = workspace.program()?;
     end_on_signals(folder.path().to_path_buf())?;
     let mut counts = Counts { passed: 0, failed: 0, skipped: Vec::new() };
     let ran = check_in(workspace, folder.path(), &program, (&sdks, &clients, &scenarios), &mut counts);

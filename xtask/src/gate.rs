@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use self::results::TestResults;
+use crate::walkthroughs::{self, Outcome};
 use crate::workspace::Workspace;
 use crate::{codegen, compat, layers, setup, tidy};
 
@@ -47,6 +48,8 @@ enum Step {
     Test,
     /// The official ngrok SDKs and API clients against a real server
     Compat,
+    /// The commands of docs/walkthroughs, as a reader would type them
+    Walkthroughs,
     /// Documentation, warnings denied
     Doc,
 }
@@ -87,7 +90,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> ExitCode {
 fn report(results: &TestResults, times: &[(String, Duration)]) -> usize {
     println!("\n== summary");
     for (name, time) in times {
-        println!("  {name:<8} {:>6.1} s", time.as_secs_f64());
+        println!("  {name:<12} {:>6.1} s", time.as_secs_f64());
     }
     for reason in &results.skipped {
         println!("  skipped: {reason}");
@@ -130,6 +133,7 @@ impl Step {
             ])),
             Self::Test => test(workspace, results),
             Self::Compat => compat(workspace, results),
+            Self::Walkthroughs => walkthroughs(workspace, results),
             Self::Doc => {
                 let mut doc = workspace.cargo();
                 succeed(doc.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))
@@ -156,6 +160,21 @@ fn compat(workspace: &Workspace, results: &mut TestResults) -> Result<()> {
     }
     if counts.failed > 0 {
         bail!("the compat suite failed");
+    }
+    Ok(())
+}
+
+/// Does what the walkthroughs say; each counts as a test.
+fn walkthroughs(workspace: &Workspace, results: &mut TestResults) -> Result<()> {
+    for outcome in walkthroughs::check(workspace, &walkthroughs::Options::default())? {
+        match outcome {
+            Outcome::Passed => results.passed += 1,
+            Outcome::Failed => results.failed += 1,
+            Outcome::Skipped(reason) => results.skip(&reason),
+        }
+    }
+    if results.failed > 0 {
+        bail!("a walkthrough failed");
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod program;
 mod sdk;
 mod setup;
 mod tidy;
+mod walkthroughs;
 mod workspace;
 
 use std::process::ExitCode;
@@ -32,7 +33,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run the whole gate: format, layers, tidy, codegen, clippy, tests, SDKs, docs
+    /// Run the whole gate: format, layers, tidy, codegen, clippy, tests, SDKs, walkthroughs, docs
     Test(gate::Options),
     /// Check the crates' dependencies against layers.toml
     Layers,
@@ -50,6 +51,8 @@ enum Task {
     Bench(bench::Options),
     /// Run the official ngrok SDKs and API clients against a real server
     Compat(compat::Options),
+    /// Run the commands of docs/walkthroughs, or of these files
+    Walkthroughs(walkthroughs::Options),
     /// Build the release archive and its checksum
     Dist,
     /// Install the programs that tests, benchmarks and fuzzing use (by apt, when root)
@@ -80,6 +83,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Fuzz(options) => fuzz::run(&workspace, &options)?,
         Task::Bench(options) => bench::run(&workspace, &options)?,
         Task::Compat(options) => return compat::run(&workspace, &options),
+        Task::Walkthroughs(options) => return walkthroughs::run(&workspace, &options),
         Task::Dist => dist::run(&workspace)?,
         Task::Setup => setup::run()?,
     }

@@ -34,6 +34,7 @@ const NEEDS: &[Need] = &[
     Need { program: "ssh", package: "openssh-client", purpose: Purpose::Tests },
     Need { program: "initdb", package: "postgresql", purpose: Purpose::Tests },
     Need { program: "pebble", package: "pebble", purpose: Purpose::Tests },
+    Need { program: "named", package: "bind9", purpose: Purpose::Tests },
     Need { program: "dig", package: "bind9-dnsutils", purpose: Purpose::Tests },
     Need { program: "node", package: "nodejs", purpose: Purpose::Compat },
     Need { program: "npm", package: "npm", purpose: Purpose::Compat },

@@ -75,6 +75,19 @@ impl Workspace {
         Ok(PathBuf::from(target))
     }
 
+    /// The program to test: `PORTWAY_BIN`, or the debug build of this tree, which is made.
+    pub(crate) fn program(&self) -> Result<PathBuf> {
+        if let Some(program) = env::var_os("PORTWAY_BIN") {
+            return Ok(program.into());
+        }
+        let mut build = self.cargo();
+        build.args(["build", "--quiet", "--package", "portway"]);
+        if !build.status().context("starting cargo build")?.success() {
+            bail!("the portway program does not build");
+        }
+        Ok(self.target()?.join("debug").join("portway"))
+    }
+
     /// A file of the workspace as text.
     pub(crate) fn read(&self, path: impl AsRef<Path>) -> Result<String> {
         let path = self.root.join(path);

@@ -1,5 +1,7 @@
 //! Why there is no certificate, and who can do something about it.
 
+use std::io;
+
 use instant_acme::{Error, Problem};
 use portway_tls::RootsError;
 
@@ -67,9 +69,15 @@ impl From<Error> for Fault {
             Error::Timeout(_) => Fault::late("the authority has not decided yet"),
             Error::Other(error) => {
                 // Down to the cause: what an HTTP client says itself is that sending failed.
-                let causes = std::iter::successors(Some(&*error as &dyn std::error::Error), |error| error.source());
-                let text: Vec<String> = causes.map(ToString::to_string).collect();
-                Fault { blame: Blame::Nobody, kind: String::new(), text: text.join(": ") }
+                let causes =
+                    std::iter::successors(Some(&*error as &(dyn std::error::Error + 'static)), |error| error.source());
+                let problem =
+                    causes.clone().find_map(|cause| portway_tls::explain_io(cause.downcast_ref::<io::Error>()?));
+                let text = match problem {
+                    Some(problem) => format!("{problem}; the setting acme.roots says whom to trust for the directory"),
+                    None => causes.map(ToString::to_string).collect::<Vec<_>>().join(": "),
+                };
+                Fault { blame: Blame::Nobody, kind: String::new(), text }
             }
             // A proxy or a server that is no authority answers with something else than JSON, and may be an authority in a moment.
             error @ Error::Json(_) => Fault { blame: Blame::Nobody, kind: String::new(), text: error.to_string() },

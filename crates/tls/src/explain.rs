@@ -73,9 +73,14 @@ pub fn explain(error: &Error) -> TlsProblem {
     }
 }
 
-/// Sorts an I/O error that may carry a rustls error, as `tokio-rustls` gives them. `None`: it is not about TLS.
+/// Sorts an I/O error that may carry a rustls error, as `tokio-rustls` gives them, or one that carries such an error, as `hyper-rustls` does.
+/// `None`: it is not about TLS.
 pub fn explain_io(error: &io::Error) -> Option<TlsProblem> {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).map(explain)
+    let inner = error.get_ref()?;
+    match inner.downcast_ref::<io::Error>() {
+        Some(error) => explain_io(error),
+        None => inner.downcast_ref::<Error>().map(explain),
+    }
 }
 
 fn explain_certificate(error: &CertificateError) -> TlsProblem {

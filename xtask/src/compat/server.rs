@@ -11,7 +11,6 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::program::{Program, wait_for};
-use crate::workspace::Workspace;
 
 /// How long the server may take until its ready line.
 const START: Duration = Duration::from_secs(60);
@@ -39,18 +38,6 @@ pub(super) struct Server {
     /// The newest is the last; after an upgrade the one before may still drain.
     running: Vec<Program>,
     starts: usize,
-}
-
-/// The program to test: `PORTWAY_BIN`, or the debug build of this tree.
-pub(super) fn program(workspace: &Workspace) -> Result<PathBuf> {
-    if let Some(program) = env::var_os("PORTWAY_BIN") {
-        return Ok(program.into());
-    }
-    let mut build = workspace.cargo();
-    if !build.args(["build", "--quiet", "--package", "portway"]).status().context("starting cargo build")?.success() {
-        bail!("the portway program does not build");
-    }
-    Ok(workspace.target()?.join("debug").join("portway"))
 }
 
 impl Server {

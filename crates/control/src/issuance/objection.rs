@@ -67,7 +67,10 @@ impl Objection {
 
     /// Writes down what is in the way of the certificate of a resource, and when it is tried again.
     pub(super) fn note(self, resource: &str, issuance: &mut Issuance, now: Timestamp) {
-        tracing::info!(id = resource, reason = self.text, "a certificate cannot be ordered now");
+        match self.of_owner {
+            true => tracing::info!(id = resource, reason = self.text, "a certificate waits for the owner of its name"),
+            false => tracing::warn!(id = resource, reason = self.text, "a certificate cannot be ordered now"),
+        }
         let (first, most) = self.waits;
         let doubled = first.saturating_mul(1 << issuance.failures.min(20)).min(most);
         // So that what failed together is not tried together.

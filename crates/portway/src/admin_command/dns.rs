@@ -11,6 +11,9 @@ use super::{columns, line};
 /// Questions that are asked at the same time.
 const AT_ONCE: usize = 16;
 
+/// A line of a zone file that says what is left out.
+const NO_ADDRESSES: &str = "; the A and AAAA records of the name server are left out: give the addresses of the server with --public-ip IP,IP\n";
+
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Print the records that are needed at providers of other zones, as lines of a zone file
@@ -58,6 +61,7 @@ pub(super) async fn run(admin: &Admin, command: Command, as_json: bool) -> Resul
             let records = admin.wanted_records(&public_ips).await?;
             let text = match as_json {
                 true => line(&json!({ "records": records.iter().map(object).collect::<Vec<_>>() })),
+                false if public_ips.is_empty() => zone_lines(&records) + NO_ADDRESSES,
                 false => zone_lines(&records),
             };
             Ok((text, true))
