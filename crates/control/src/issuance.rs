@@ -1,4 +1,4 @@
-//! Orders certificates from an ACME authority (RFC 8555 section 7.1) for names of accounts, and keeps them renewed.
+//! Orders certificates from an ACME authority (RFC 8555 section 7.1) for names of accounts and for the base domain, and keeps them renewed.
 //!
 //! How far each certificate is stands in the resource that it is for, and is written after every step: whoever takes the work next, after a
 //! restart or at another control plane, goes on there. The private key is written before anything is ordered for it. A step does one thing
@@ -8,6 +8,7 @@ mod accept;
 mod account;
 mod check;
 mod objection;
+pub(crate) mod own;
 mod step;
 mod subject;
 
@@ -48,6 +49,8 @@ pub struct AcmeConfig {
     pub external: Option<ExternalAccount>,
     /// Certificates that an account may order in an hour, renewals not counted; of all accounts together five times as many.
     pub orders_per_hour: NonZeroU32,
+    /// Whether the base domain and everything one label below have ordered certificates, too.
+    pub base_domain: bool,
     /// Where DNS is asked before an order; none: the system's resolvers.
     pub resolver: Option<SocketAddr>,
 }

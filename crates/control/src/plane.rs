@@ -16,7 +16,7 @@ use crate::authority::Authority;
 use crate::certificates::{CertificateFault, Certificates};
 use crate::desk::LeaseDesk;
 use crate::directory::{CA_CERTIFICATE, DATABASE, DataDir};
-use crate::issuance::Issuer;
+use crate::issuance::{self, Issuer};
 use crate::kept::read;
 use crate::kept::settings::{AccountSettings, SETTINGS, settings_id};
 use crate::online::Online;
@@ -105,6 +105,10 @@ impl Control {
         store.edges_alive(now + config.lease_ttl).await?;
         let bootstrap = Bootstrap::make(&store, &config.base_domain, now).await?;
 
+        if let Some(operator) = store.operator_account().await? {
+            let wanted = config.acme.as_ref().is_some_and(|acme| acme.base_domain);
+            issuance::own::keep(&store, &operator.id, &names.base_domain, wanted, now).await?;
+        }
         if config.database_url.is_none() {
             // What a process that was killed held is nobody's: the directory is this process's alone.
             store.release_work().await?;

@@ -16,7 +16,7 @@ use crate::certificates::private_key;
 use crate::kept::certificates::{CertificateAuthority, TlsCertificate};
 use crate::kept::ip::{IpPolicy, IpPolicyRule, IpRestriction};
 use crate::kept::issuance::{Issuance, Proof};
-use crate::kept::names::{self as kept_names, AgentIngress, Certified, ReservedDomain};
+use crate::kept::names::{self as kept_names, AgentIngress, Certified, OwnName, ReservedDomain};
 use crate::kept::principals::{CREDENTIAL, CredentialBody, SSH_CREDENTIAL, SshCredentialBody, edge_id};
 use crate::kept::{BodyFault, read};
 use crate::policy::NamePolicy;
@@ -112,6 +112,16 @@ fn kept(master: &MasterKey, names: &NamePolicy, followed: &Followed) -> Result<O
                 domain: domain.to_string(),
                 certificate_id: certificate_id.unwrap_or_default(),
                 cname_target: target.map(|target| target.to_string()).unwrap_or_default(),
+                proofs: proofs(issuance),
+            }))
+        }
+        OwnName::KIND => {
+            let OwnName { domain, certified: Certified { certificate_id, issuance, .. } } = read(resource)?;
+            Some(Body::ReservedDomain(pb::ReservedDomain {
+                account_id,
+                domain: domain.to_string(),
+                certificate_id: certificate_id.unwrap_or_default(),
+                cname_target: String::new(),
                 proofs: proofs(issuance),
             }))
         }

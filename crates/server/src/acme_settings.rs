@@ -33,6 +33,16 @@ pub struct AcmeSettings {
     /// PEM file of the authorities that vouch for the directory's own server [default: the public ones]
     #[arg(id = "acme_roots", long = "acme-roots", value_name = "FILE", env = "PORTWAY_ACME_ROOTS")]
     pub roots: Option<PathBuf>,
+    /// Order certificates for the base domain and everything one label below, too; it has to be delegated to this server
+    #[arg(
+        id = "acme_base_domain",
+        long = "acme-base-domain",
+        value_name = "BOOL",
+        env = "PORTWAY_ACME_BASE_DOMAIN",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    pub base_domain: Option<bool>,
     /// Certificates that an account may order in an hour, renewals not counted [default: 20]
     #[arg(
         id = "acme_orders_per_hour",
@@ -52,6 +62,7 @@ impl AcmeSettings {
             eab_key_id: self.eab_key_id.or(others.eab_key_id),
             eab_key: self.eab_key.or(others.eab_key),
             roots: self.roots.or(others.roots),
+            base_domain: self.base_domain.or(others.base_domain),
             orders_per_hour: self.orders_per_hour.or(others.orders_per_hour),
         }
     }
@@ -82,6 +93,7 @@ impl AcmeSettings {
             authority: Authority { directory, roots },
             contact: self.contact.map(|contact| contact.trim_start_matches("mailto:").to_owned()),
             external,
+            base_domain: self.base_domain.unwrap_or(false),
             orders_per_hour: self.orders_per_hour.unwrap_or(ORDERS_PER_HOUR),
             resolver,
         }))

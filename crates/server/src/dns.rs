@@ -75,6 +75,7 @@ impl OwnZones {
             ["cname" | "acme-challenge"] | ["cname", _] => Some(Node::default()),
             ["cname", ..] => self.names.is_cname_target(name).then(|| self.edges()),
             ["acme-challenge", ..] => self.challenge(name),
+            ["_acme-challenge"] => Some(self.challenge(name).unwrap_or_else(|| self.edges())),
             _ => Some(self.edges()),
         }
     }

@@ -56,6 +56,20 @@ impl Internet {
         Ok(Some(Internet { cluster, pebble, resolver, behaviour }))
     }
 
+    /// The same after its server was stopped and started again with these settings.
+    async fn restart(self, acme: AcmeSettings) -> Result<Internet> {
+        let Internet { cluster, pebble, resolver, behaviour } = self;
+        let settings = Settings {
+            domain: Some(BASE.parse()?),
+            dns_resolver: Some(resolver.address()),
+            acme,
+            ..cluster.same_addresses()
+        };
+        let cluster = Cluster::restart(cluster.stop().await?, settings).await?;
+        resolver.delegate(BASE, cluster.ready().dns_addr)?;
+        Ok(Internet { cluster, pebble, resolver, behaviour })
+    }
+
     /// What vouches for the certificates that the authority issues, PEM.
     async fn root(&self) -> Result<Vec<u8>> {
         let at = self.pebble.management();
@@ -376,16 +390,42 @@ async fn what_was_wanted_before_there_was_an_authority_is_ordered_when_there_is_
     let Some(internet) = Internet::start(without).await? else { return Ok(()) };
     let made = internet.reserve("app.customer.test").await?;
     assert!(text(job(&made), "msg").contains("acme.directory"), "{made}");
-    let Internet { cluster, pebble, resolver, behaviour } = internet;
-    let settings = Settings {
-        domain: Some(BASE.parse()?),
-        dns_resolver: Some(resolver.address()),
-        acme,
-        ..cluster.same_addresses()
-    };
-    let cluster = Cluster::restart(cluster.stop().await?, settings).await?;
-    resolver.delegate(BASE, cluster.ready().dns_addr)?;
-    let internet = Internet { cluster, pebble, resolver, behaviour };
+    let internet = internet.restart(acme).await?;
     internet.issued(&path(&made)).await?;
     internet.is_presented("app.customer.test").await
+}
+
+#[tokio::test]
+async fn the_base_domain_has_ordered_certificates_where_the_operator_wants_them() -> Result<()> {
+    let mut acme = AcmeSettings::default();
+    let with = |_: &mut Behaviour, settings: &mut Settings| {
+        settings.acme.base_domain = Some(true);
+        acme = settings.acme.clone();
+    };
+    let Some(internet) = Internet::start(with).await? else { return Ok(()) };
+    let (root, app) = (internet.root().await?, format!("app.{BASE}"));
+    let upstream = HttpUpstream::start().await?;
+    // Agents trust the internal CA, as before.
+    let online = publish(&internet.cluster, &format!("https://{app}"), &upstream).await?;
+    internet.is_presented(&app).await?;
+    internet.is_presented(BASE).await?;
+    assert_eq!(internet.visitor().await?.get(&format!("https://{app}/")).await?.status, 200);
+    for other in [format!("connect.{BASE}"), format!("x.{app}"), format!("evil{BASE}")] {
+        assert!(!internet.accepts(&other, &root).await?, "{other}");
+    }
+    let certificates = |list: Value| list["tls_certificates"].as_array().map_or(0, Vec::len);
+    assert_eq!(certificates(internet.cluster.done("GET", "/tls_certificates", Value::Null).await?), 2);
+    assert_eq!(internet.cluster.done("GET", "/reserved_domains", Value::Null).await?["reserved_domains"], json!([]));
+
+    // They are kept over a restart, and go when they are not wanted any more.
+    drop(online);
+    let internet = internet.restart(acme.clone()).await?;
+    assert_eq!(certificates(internet.cluster.done("GET", "/tls_certificates", Value::Null).await?), 2);
+    internet.is_presented(&app).await?;
+    acme.base_domain = None;
+    let internet = internet.restart(acme).await?;
+    assert_eq!(certificates(internet.cluster.done("GET", "/tls_certificates", Value::Null).await?), 0);
+    let own = internet.cluster.ca().to_vec();
+    assert!(internet.accepts(&app, &own).await? && !internet.accepts(&app, &root).await?);
+    Ok(())
 }

@@ -6,7 +6,7 @@ use portway_names::{AccountId, HostName, HostPattern};
 
 use super::objection::Objection;
 use super::subject::Subject;
-use crate::kept::names::{ReservedDomain, acme_challenge_target, cname_target, cname_zone};
+use crate::kept::names::{OwnName, ReservedDomain, acme_challenge_target, cname_target, cname_zone};
 use crate::policy::NamePolicy;
 
 /// CNAME records that are followed.
@@ -47,6 +47,10 @@ impl Check<'_> {
             Subject::Connect { host, .. } => {
                 self.delegation(host).await?;
                 self.permission(&HostPattern::Exact(host.clone())).await
+            }
+            Subject::Own(OwnName { domain, .. }) => {
+                self.delegation(domain.name()).await?;
+                self.permission(domain).await
             }
         }
     }

@@ -35,7 +35,7 @@ const ALL_ACCOUNTS: u64 = 5;
 /// How often an authority is asked when it wants a certificate renewed, at the least and at the most (RFC 9773 section 4.3.2).
 const ASK_AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 60 * 60));
 /// Who certificates are written down by in the audit log.
-const WHO: &str = "certificates";
+pub(super) const WHO: &str = "certificates";
 
 /// What a step came to.
 enum Outcome {

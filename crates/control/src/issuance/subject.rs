@@ -1,4 +1,4 @@
-//! What certificates are ordered for: reserved domains and connect URLs.
+//! What certificates are ordered for: reserved domains, connect URLs, and the base domain.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -7,7 +7,7 @@ use portway_names::{AccountId, HostName, HostPattern};
 use portway_store::{Content, Resource};
 
 use crate::kept::issuance::Proof;
-use crate::kept::names::{AgentIngress, Certified, ReservedDomain, acme_challenge_target};
+use crate::kept::names::{AgentIngress, Certified, OwnName, ReservedDomain, acme_challenge_target};
 use crate::kept::{BodyFault, read};
 use crate::policy::NamePolicy;
 use crate::rest::{Kept, content};
@@ -17,6 +17,7 @@ use crate::rest::{Kept, content};
 pub(super) enum Subject {
     Domain(ReservedDomain),
     Connect { ingress: AgentIngress, host: HostName },
+    Own(OwnName),
 }
 
 impl Subject {
@@ -28,6 +29,7 @@ impl Subject {
                 let ingress: AgentIngress = read(resource)?;
                 ingress.domain.parse().ok().map(|host| Subject::Connect { ingress, host })
             }
+            OwnName::KIND => Some(Subject::Own(read(resource)?)),
             _ => None,
         })
     }
@@ -35,7 +37,9 @@ impl Subject {
     /// What the certificate is to name.
     pub(super) fn names(&self, policy: &NamePolicy) -> Vec<HostPattern> {
         match self {
-            Subject::Domain(domain) => vec![domain.domain.clone()],
+            Subject::Domain(ReservedDomain { domain, .. }) | Subject::Own(OwnName { domain, .. }) => {
+                vec![domain.clone()]
+            }
             Subject::Connect { host, .. } => {
                 std::iter::once(host.clone()).chain(policy.regional(host)).map(HostPattern::Exact).collect()
             }
@@ -45,12 +49,13 @@ impl Subject {
     /// How the names can be proved, the best way first; in every other turn another one is.
     pub(super) fn ways(&self, turn: u32) -> &'static [Way] {
         match self {
-            Subject::Domain(ReservedDomain { domain: HostPattern::Exact(_), .. }) if turn.is_multiple_of(2) => {
-                &[Way::Http, Way::TlsAlpn]
-            }
-            Subject::Domain(ReservedDomain { domain: HostPattern::Exact(_), .. }) => &[Way::TlsAlpn, Way::Http],
+            Subject::Domain(ReservedDomain { domain: HostPattern::Exact(_), .. })
+            | Subject::Own(OwnName { domain: HostPattern::Exact(_), .. }) => match turn.is_multiple_of(2) {
+                true => &[Way::Http, Way::TlsAlpn],
+                false => &[Way::TlsAlpn, Way::Http],
+            },
             // What the installation itself answers for in DNS.
-            Subject::Domain(_) | Subject::Connect { .. } => &[Way::Dns],
+            Subject::Domain(_) | Subject::Own(_) | Subject::Connect { .. } => &[Way::Dns],
         }
     }
 
@@ -63,7 +68,7 @@ impl Subject {
             Way::Dns => {
                 let name = match self {
                     Subject::Domain(_) => acme_challenge_target(id, &policy.base_domain)?.to_string(),
-                    Subject::Connect { .. } => format!("_acme-challenge.{host}"),
+                    Subject::Own(_) | Subject::Connect { .. } => format!("_acme-challenge.{host}"),
                 };
                 Proof::Dns { name, text: wanted.record.clone() }
             }
@@ -74,6 +79,7 @@ impl Subject {
         match self {
             Subject::Domain(domain) => &domain.certified,
             Subject::Connect { ingress, .. } => &ingress.certified,
+            Subject::Own(own) => &own.certified,
         }
     }
 
@@ -81,6 +87,7 @@ impl Subject {
         match self {
             Subject::Domain(domain) => &mut domain.certified,
             Subject::Connect { ingress, .. } => &mut ingress.certified,
+            Subject::Own(own) => &mut own.certified,
         }
     }
 
@@ -89,6 +96,7 @@ impl Subject {
         match self {
             Subject::Domain(domain) => content(account, domain),
             Subject::Connect { ingress, .. } => content(account, ingress),
+            Subject::Own(own) => own.content(),
         }
     }
 }

@@ -3,10 +3,11 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use portway_api::{Authority, ManagedKeyType};
 use portway_names::{AccountId, HostName, HostPattern};
-use portway_store::Timestamp;
+use portway_store::{Content, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::issuance::Issuance;
+use super::written;
 use crate::random;
 
 /// A domain that only its account may serve.
@@ -69,6 +70,34 @@ impl Certified {
 pub(crate) struct Policy {
     pub(crate) authority: Authority,
     pub(crate) private_key_type: ManagedKeyType,
+}
+
+/// A name of the installation's own that a certificate is ordered for: the base domain, or everything one label below. It belongs to the
+/// operator's account, as nothing belongs to nobody.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct OwnName {
+    #[serde(with = "pattern")]
+    pub(crate) domain: HostPattern,
+    #[serde(flatten)]
+    pub(crate) certified: Certified,
+}
+
+impl OwnName {
+    /// What it is called in the store.
+    pub(crate) const KIND: &'static str = "own_name";
+    /// What its ids begin with.
+    pub(crate) const PREFIX: &'static str = "own";
+
+    /// As the store keeps it.
+    pub(crate) fn content(&self) -> Content {
+        Content {
+            body: written(self),
+            keys: vec![self.domain.to_string()],
+            refs: self.certified.certificate_id.clone().into_iter().collect(),
+            work_at: self.certified.due(),
+            ..Content::default()
+        }
+    }
 }
 
 /// A TCP address that only its account may serve.
