@@ -3,7 +3,7 @@
 use std::io;
 
 use instant_acme::{Error, Problem};
-use portway_tls::RootsError;
+use portway_tls::{RootsError, TlsProblem};
 
 /// Prefix of the kinds of problems (RFC 8555 section 6.7).
 const KIND: &str = "urn:ietf:params:acme:error:";
@@ -74,7 +74,10 @@ impl From<Error> for Fault {
                 let problem =
                     causes.clone().find_map(|cause| portway_tls::explain_io(cause.downcast_ref::<io::Error>()?));
                 let text = match problem {
-                    Some(problem) => format!("{problem}; the setting acme.roots says whom to trust for the directory"),
+                    Some(problem @ TlsProblem::CaNotTrusted) => {
+                        format!("{problem}; the setting acme.roots says whom to trust for the directory")
+                    }
+                    Some(problem) => problem.to_string(),
                     None => causes.map(ToString::to_string).collect::<Vec<_>>().join(": "),
                 };
                 Fault { blame: Blame::Nobody, kind: String::new(), text }

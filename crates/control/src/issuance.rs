@@ -123,6 +123,8 @@ impl Issuer {
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut steps: JoinSet<()> = JoinSet::new();
+        // A full disk stays full for a while: it is said once.
+        let mut said = None;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -134,12 +136,17 @@ impl Issuer {
             let (now, free) = (Timestamp::now(), AT_ONCE - steps.len());
             match self.store.take_work(u32::try_from(free).unwrap_or(1), now + HOLD, now).await {
                 Ok(taken) => {
+                    said = None;
                     for work in taken {
                         steps.spawn(Arc::clone(self).work(work));
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "it cannot be found out which certificates are due");
+                    let text = error.to_string();
+                    if said.as_ref() != Some(&text) {
+                        tracing::error!(%error, "it cannot be found out which certificates are due");
+                        said = Some(text);
+                    }
                     // The next tick is soon enough, whatever steps end meanwhile.
                     ticks.tick().await;
                 }
