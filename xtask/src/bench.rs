@@ -8,6 +8,7 @@ mod goals;
 mod load;
 mod measure;
 mod metric;
+mod names;
 mod peers;
 mod portway;
 mod report;
@@ -46,6 +47,8 @@ Examples:
   cargo xtask bench --only direct,portway-tcp,rathole --rounds 3
   cargo xtask bench api
       calls of the REST API in a second on SQLite and PostgreSQL, and the time until the edge does what they say
+  cargo xtask bench names
+      DNS answers and TLS handshakes in a second of CPU, with 10 and with 100,000 certificates
   cargo xtask bench --agent node,go --rounds 3 --seconds 1
       the table for ngrok's SDKs of Node.js and Go, with ratios to Portway's own agent";
 
@@ -88,6 +91,8 @@ pub(crate) struct Options {
 enum Subject {
     /// The REST API: calls in a second, and the time until the edge does what they say
     Api,
+    /// DNS answers and TLS handshakes, and what many certificates cost
+    Names,
 }
 
 /// Runs the bench.
@@ -104,8 +109,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let scratch = tempfile::Builder::new().prefix("portway-bench-").tempdir().context("making a folder")?;
     let scratch = scratch.path();
     program::end_on_signals(scratch.to_path_buf())?;
-    if options.subject == Some(Subject::Api) {
-        return api::run(workspace, options, &programs, scratch);
+    match options.subject {
+        Some(Subject::Api) => return api::run(workspace, options, &programs, scratch),
+        Some(Subject::Names) => return names::run(workspace, options, &programs, scratch),
+        None => {}
     }
     let agents = chosen.iter().filter_map(|system| if let System::Sdk(agent) = system { Some(*agent) } else { None });
     let sdks = Sdks::install(workspace, agents);
@@ -269,7 +276,7 @@ fn choose(only: &[String], agents: &[String]) -> Result<Vec<System>> {
 fn build(workspace: &Workspace) {
     let mut cargo = workspace.cargo();
     cargo.args(["build", "--release", "--package", "portway", "--package", "portway-testkit", "--bin", "portway"]);
-    cargo.args(["--example", "raw_copy", "--example", "idle_agents"]);
+    cargo.args(["--example", "raw_copy", "--example", "idle_agents", "--example", "handshakes"]);
     match cargo.status() {
         Ok(status) if status.success() => {}
         Ok(status) => println!("note: building ended with {status}; what was built before is measured"),

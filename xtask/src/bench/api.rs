@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use self::caller::Caller;
+pub(super) use self::caller::Caller;
 use self::postgres::Postgres;
 use super::load::{Load, Requests};
 use super::portway::Portway;

@@ -13,14 +13,14 @@ use crate::bench::portway::Portway;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) struct Caller {
+pub(in crate::bench) struct Caller {
     stream: TcpStream,
     /// What every request has after its first line.
     head: String,
 }
 
 impl Caller {
-    pub(super) fn new(server: &Portway) -> Result<Self> {
+    pub(in crate::bench) fn new(server: &Portway) -> Result<Self> {
         let host = server.fact("api_url")?.trim_start_matches("http://").to_owned();
         let stream = TcpStream::connect(&host).context("connecting to the API")?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -31,7 +31,7 @@ impl Caller {
     }
 
     /// The reply, when all went well; null when it is empty.
-    pub(super) fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+    pub(in crate::bench) fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
         let request =
