@@ -33,7 +33,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run the whole gate: format, layers, tidy, codegen, clippy, tests, SDKs, walkthroughs, docs
+    /// Run the whole gate: style, layers, lints, tests, SDKs, walkthroughs, docs
     Test(gate::Options),
     /// Check the crates' dependencies against layers.toml
     Layers,
