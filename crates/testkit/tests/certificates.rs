@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use portway_agent::{Agent, AgentBuilder, Roots};
+use portway_agent::{Agent, AgentBuilder, Roots, Status};
 use portway_server::{AcmeSettings, Settings};
 use portway_testkit::{Behaviour, Client, Cluster, HttpUpstream, Pebble, Resolver, free_ports};
 use portway_tls::{client_config, server_name};
@@ -262,6 +262,30 @@ async fn a_connect_url_gets_a_public_certificate_and_agents_use_it() -> Result<(
         internet.dialling(host, root.clone()).connect().await.with_context(|| host)?.close().await;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_delegation_that_goes_away_stops_renewals_until_it_is_back() -> Result<()> {
+    let short = |behaviour: &mut Behaviour, _: &mut Settings| behaviour.validity = Duration::from_secs(30);
+    let Some(internet) = Internet::start(short).await? else { return Ok(()) };
+    let host = "connect.customer.test";
+    internet.resolver.delegate(host, internet.cluster.ready().dns_addr)?;
+    let policy = json!({"authority": "letsencrypt"});
+    let body = json!({"domain": host, "certificate_management_policy": policy});
+    let made = internet.cluster.done("POST", "/agent_ingresses", body).await?;
+    let at = format!("/agent_ingresses/{}", text(&made, "id"));
+    internet.issued(&at).await?;
+    internet.is_presented(host).await?;
+    let agent = internet.dialling(host, internet.root().await?).connect().await?;
+
+    internet.resolver.undelegate(host)?;
+    let stuck = internet.until(&at, |ingress| job(ingress)["error_code"] == "DNS_ERROR").await?;
+    assert!(text(job(&stuck), "msg").contains("ERR_NGROK_6702"), "{stuck}");
+    assert!(matches!(*agent.status().borrow(), Status::Online(_)), "a session does not depend on it");
+    internet.resolver.delegate(host, internet.cluster.ready().dns_addr)?;
+    internet.issued(&at).await?;
+    assert!(matches!(*agent.status().borrow(), Status::Online(_)), "nor on a new certificate");
+    internet.is_presented(host).await
 }
 
 #[tokio::test]

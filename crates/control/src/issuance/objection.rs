@@ -67,7 +67,10 @@ impl Objection {
 
     /// Writes down what is in the way of the certificate of a resource, and when it is tried again.
     pub(super) fn note(self, resource: &str, issuance: &mut Issuance, now: Timestamp) {
+        // The same over and over is said once.
+        let again = issuance.trouble.as_ref().is_some_and(|trouble| trouble.msg == self.text);
         match self.of_owner {
+            _ if again => tracing::debug!(id = resource, reason = self.text, "a certificate cannot be ordered yet"),
             true => tracing::info!(id = resource, reason = self.text, "a certificate waits for the owner of its name"),
             false => tracing::warn!(id = resource, reason = self.text, "a certificate cannot be ordered now"),
         }
