@@ -11,6 +11,7 @@ use portway_names::{HostName, Region};
 
 use portway_ssh::Front as SshFront;
 
+use crate::dedicated::Dedicated;
 use crate::ngrok::ResumeKey;
 use crate::own::OwnService;
 
@@ -45,6 +46,8 @@ pub struct EdgeConfig {
     pub resume_key: ResumeKey,
     /// Speaks SSH with users' clients; none: SSH is not served.
     pub ssh: Option<Arc<SshFront>>,
+    /// Addresses that belong to one connect URL each.
+    pub dedicated: Dedicated,
     /// Services of the installation itself, by their names.
     pub own: Vec<OwnService>,
     /// How long running streams may take after the edge began to drain.
@@ -70,6 +73,7 @@ impl Default for EdgeConfig {
             quic_keys: QuicKeys::random(),
             resume_key: ResumeKey::random(),
             ssh: None,
+            dedicated: Dedicated::default(),
             own: Vec::new(),
             drain_grace: Duration::from_secs(30),
             lease_grace: Duration::from_secs(60),

@@ -12,6 +12,7 @@ mod config;
 mod control_link;
 mod control_stream;
 mod cut;
+mod dedicated;
 mod edge;
 mod endpoint;
 mod follow;
@@ -52,6 +53,7 @@ mod termination;
 mod visitor;
 
 pub use config::{EdgeConfig, Limits, default_shards};
+pub use dedicated::Dedicated;
 pub use edge::{Edge, StartError};
 pub use known::KnownNames;
 pub use listeners::Listeners;

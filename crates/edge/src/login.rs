@@ -20,6 +20,16 @@ use crate::restriction;
 use crate::sessions::Registration;
 use crate::state::EdgeShared;
 
+/// The connect name that counts for an agent that dialled `dialled` and arrived at `local`.
+pub(crate) fn connect_name(
+    edge: &EdgeShared,
+    dialled: Option<&HostName>,
+    local: SocketAddr,
+) -> Result<Option<HostName>, Refused> {
+    let url = dialled.and_then(|name| edge.replica.connect_url(name));
+    edge.config.dedicated.connect_name(local.ip(), dialled, url.as_ref())
+}
+
 /// The credential of an agent at `peer` that dialled `connect_name` (none for an address).
 pub(crate) async fn authenticate(
     edge: &EdgeShared,

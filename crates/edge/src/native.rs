@@ -109,6 +109,8 @@ async fn admit(
         return Err(Refused::for_good(Code::ERR_NGROK_109.with(text)));
     };
     let hello = AgentHello::try_from(hello).map_err(|error| Refused::for_good(PublicError::from(&error)))?;
+    let connect_name = login::connect_name(edge, connect_name, session.local_addr())?;
+    let connect_name = connect_name.as_ref();
     let credential = login::authenticate(edge, &hello.authtoken, connect_name, peer).await?;
     let (session_id, registration) = login::register(edge, &credential, connect_name, peer)?;
     tracing::info!(session = %session_id, account = %credential.account, %peer, carrier = %session.carrier(),

@@ -167,6 +167,13 @@ impl Replica {
         self.tables.load().connect_names.pin().get(host).map(|name| name.account)
     }
 
+    /// The connect URL that the host is, or whose name for a region it is.
+    pub(crate) fn connect_url(&self, host: &HostName) -> Option<HostName> {
+        let tables = self.tables.load();
+        let names = tables.connect_names.pin();
+        if names.get(host)?.is_whole { Some(host.clone()) } else { host.parent() }
+    }
+
     /// The names for one region each of the connect URL that the host is, or belongs to.
     pub(crate) fn regional(&self, host: &HostName) -> Arc<[HostName]> {
         self.tables.load().connect_names.pin().get(host).map(|name| Arc::clone(&name.regional)).unwrap_or_default()

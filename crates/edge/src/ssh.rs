@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portway_codes::{Code, PublicError};
-use portway_names::{AccountId, WantedUrl};
+use portway_names::{AccountId, HostName, WantedUrl};
 use portway_proto::{AgentId, CredentialRecord, SessionProtocol};
 use portway_ssh::{
     AcceptError, Accepted, Command, Events, Front as SshServer, Gate, Happening, Offer, ProxyVersion, Terminal,
@@ -55,12 +55,14 @@ where
     let _permit = permit;
     let Some(place) = edge.ssh_logins.enter(&edge, peer) else { return turn_away(io).await };
     edge.count_connection(Kind::Agent);
-    let gate = Arc::new(EdgeGate { edge: Arc::clone(&edge) });
+    // SSH does not say which name was dialled; an address of a connect URL's own does.
+    let connect_name = login::connect_name(&edge, None, local).unwrap_or_default();
+    let gate = Arc::new(EdgeGate { edge: Arc::clone(&edge), connect_name: connect_name.clone() });
     let accepted = Box::pin(server.accept(io, peer, local, gate)).await;
     drop(place);
     match accepted {
         Ok(accepted) => {
-            if let Some(session) = Box::pin(begin(edge, accepted, shard)).await {
+            if let Some(session) = Box::pin(begin(edge, accepted, connect_name.as_ref(), shard)).await {
                 session.run().await;
             }
         }
@@ -118,11 +120,16 @@ async fn turn_away<IO: AsyncWrite + Unpin>(mut io: IO) {
 }
 
 /// A place among the sessions, and the first wishes.
-async fn begin(edge: Arc<EdgeShared>, accepted: Accepted<Client>, shard: usize) -> Option<AgentSession> {
+async fn begin(
+    edge: Arc<EdgeShared>,
+    accepted: Accepted<Client>,
+    connect_name: Option<&HostName>,
+    shard: usize,
+) -> Option<AgentSession> {
     let Accepted { who, command, endpoints, session, terminal, events } = accepted;
     let Client { credential, by_key } = who;
     let peer = session.peer_addr();
-    let (session_id, registration) = match login::register(&edge, &credential, None, peer) {
+    let (session_id, registration) = match login::register(&edge, &credential, connect_name, peer) {
         Ok(registered) => registered,
         Err(refused) => {
             login::count_refusal(&edge, peer, &refused);
@@ -240,14 +247,14 @@ struct Client {
 /// Answers whose credentials SSH clients offer.
 struct EdgeGate {
     edge: Arc<EdgeShared>,
+    connect_name: Option<HostName>,
 }
 
 impl Gate for EdgeGate {
     type Who = Client;
 
     async fn admit(&self, offer: Offer, peer: SocketAddr) -> Result<Self::Who, PublicError> {
-        // SSH does not say which name was dialled.
-        let name = None;
+        let name = self.connect_name.as_ref();
         let (by_key, admitted) = match offer {
             Offer::Token(token) => (false, login::authenticate(&self.edge, &token, name, peer).await),
             Offer::Key(key) => (true, login::authenticate_key(&self.edge, &key.openssh, name, peer).await),

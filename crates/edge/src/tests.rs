@@ -1,6 +1,7 @@
 //! The edge as agents and visitors meet it, over real sockets.
 
 mod actions;
+mod dedicated;
 mod faults;
 mod lifecycle;
 mod native;

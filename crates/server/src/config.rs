@@ -1,5 +1,6 @@
 //! The resolved configuration of a server: every value present and checked.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -39,6 +40,8 @@ pub struct ServerConfig {
     pub dns_addr: SocketAddr,
     /// Addresses that DNS gives for this server. None: it is not known where it is reached.
     pub public_ips: Vec<IpAddr>,
+    /// Addresses that belong to one connect URL each: only its agents arrive there, and DNS gives them for it.
+    pub dedicated_ips: BTreeMap<HostName, Vec<IpAddr>>,
     /// How certificates are ordered for accounts' domains; none: they are not.
     pub acme: Option<AcmeConfig>,
     /// Ports for TCP endpoints.
@@ -85,6 +88,16 @@ pub enum ConfigError {
     /// Half of an account elsewhere.
     #[error("acme.eab_key_id and acme.eab_key belong together; only one of them is given")]
     AcmeExternal,
+    /// An address of a connect URL's own that is not its own, or where nobody listens.
+    #[error("dedicated_ips: {ip} is given for {connect_url}, but {why}")]
+    DedicatedIp {
+        /// The address.
+        ip: IpAddr,
+        /// The connect URL.
+        connect_url: HostName,
+        /// What does not fit.
+        why: &'static str,
+    },
     /// Two listeners on one address.
     #[error("{first} and {second} are both {address}; give each an address of its own")]
     SameAddress {
@@ -119,6 +132,7 @@ impl ServerConfig {
             admin_addr: settings.admin_addr.unwrap_or(loopback(4401)),
             dns_addr: settings.dns_addr.unwrap_or(loopback(8053)),
             public_ips: settings.public_ips.unwrap_or_else(|| own_ip.into_iter().collect()),
+            dedicated_ips: settings.dedicated_ips,
             acme: settings.acme.resolve(settings.dns_resolver)?,
             tcp_ports: settings.tcp_ports.map_or(20000..=20999, |range| range.0),
             tcp_host: settings.tcp_host.unwrap_or_else(|| domain.clone()),
@@ -155,6 +169,7 @@ impl ServerConfig {
             ("admin_addr", self.admin_addr == other.admin_addr),
             ("dns_addr", self.dns_addr == other.dns_addr),
             ("public_ips", self.public_ips == other.public_ips),
+            ("dedicated_ips", self.dedicated_ips == other.dedicated_ips),
             ("acme, dns_resolver", acme(self) == acme(other)),
             ("tcp_ports", self.tcp_ports == other.tcp_ports),
             ("tcp_host", self.tcp_host == other.tcp_host),
@@ -180,11 +195,28 @@ impl ServerConfig {
         }
     }
 
+    fn check_dedicated_ips(&self) -> Result<(), ConfigError> {
+        let mut given = BTreeSet::new();
+        for (connect_url, ip) in self.dedicated_ips.iter().flat_map(|(url, ips)| ips.iter().map(move |ip| (url, *ip))) {
+            let why = match ip {
+                _ if !self.https_addr.ip().is_unspecified() => {
+                    "https_addr has one address only; let it be 0.0.0.0 or [::], and say public_ips"
+                }
+                _ if self.public_ips.contains(&ip) => "public_ips has it for everybody; leave it out there",
+                _ if !given.insert(ip.to_canonical()) => "another connect URL has it, too",
+                _ => continue,
+            };
+            return Err(ConfigError::DedicatedIp { ip, connect_url: connect_url.clone(), why });
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         if self.shards == 0 {
             return Err(ConfigError::NoShards);
         }
         self.database_url.as_ref().map(DatabaseUrl::check).transpose()?;
+        self.check_dedicated_ips()?;
         let tcp = [
             ("https_addr", self.https_addr),
             ("http_addr", self.http_addr),
@@ -271,5 +303,28 @@ mod tests {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let settings = Settings { https_addr: Some(any), http_addr: Some(any), ..Settings::default() };
         assert!(ServerConfig::resolve(settings).is_ok());
+    }
+
+    #[test]
+    fn an_address_of_a_connect_urls_own_is_nobody_elses() {
+        let resolve = |file: &str| {
+            let settings: Settings = toml::from_str(file).map_err(|error| error.to_string())?;
+            ServerConfig::resolve(settings).map_err(|error| error.to_string())
+        };
+        let all = "https_addr = \"0.0.0.0:443\"\npublic_ips = [\"192.0.2.7\"]\n[dedicated_ips]\n";
+        let config = resolve(&format!("{all}\"connect.a.com\" = [\"192.0.2.8\", \"2001:db8::8\"]\n")).unwrap();
+        assert_eq!(config.dedicated_ips[&"connect.a.com".parse::<HostName>().unwrap()].len(), 2);
+        for (file, why) in [
+            (
+                format!("{all}\"a.com\" = [\"192.0.2.8\"]\n\"b.com\" = [\"192.0.2.8\"]\n"),
+                "another connect URL has it, too",
+            ),
+            (format!("{all}\"a.com\" = [\"192.0.2.7\"]\n"), "public_ips has it"),
+            (format!("{all}\"a..com\" = [\"192.0.2.8\"]\n"), "empty label"),
+            ("[dedicated_ips]\n\"a.com\" = [\"192.0.2.8\"]\n".to_owned(), "https_addr has one address only"),
+        ] {
+            let error = resolve(&file).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
     }
 }

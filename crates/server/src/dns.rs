@@ -3,6 +3,7 @@
 //! Zones are the base domain, and every connect URL that an account delegated. Below the base domain every name leads to the edges, but for two
 //! branches: `cname.`, where only the targets of reserved domains exist, and `acme-challenge.`.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ struct OwnZones {
     names: KnownNames,
     /// Where the edge is reached, of both families.
     addresses: Vec<IpAddr>,
+    /// The same of the connect URLs that have addresses of their own.
+    dedicated: BTreeMap<HostName, Vec<IpAddr>>,
     /// The name servers of all zones: names below the base domain, which lead to the edge.
     nameservers: Vec<HostName>,
 }
@@ -29,7 +32,8 @@ struct OwnZones {
 /// When a socket cannot be used.
 pub(crate) fn serve(config: &ServerConfig, names: KnownNames, udp: UdpSocket, tcp: TcpListener) -> io::Result<Server> {
     let addresses = config.public_ips.clone();
-    let zones = OwnZones { names, addresses, nameservers: vec![config.connect_host()] };
+    let dedicated = config.dedicated_ips.clone();
+    let zones = OwnZones { names, addresses, dedicated, nameservers: vec![config.connect_host()] };
     Server::start(udp, tcp, Arc::new(zones))
 }
 
@@ -38,7 +42,10 @@ impl Zones for OwnZones {
         let (apex, node) = match self.connect_zone(name) {
             Some(apex) => {
                 let mut node = match self.names.is_connect_name(name) {
-                    true => Some(self.edges()),
+                    true => match self.dedicated.get(&apex) {
+                        Some(addresses) => Some(Node { addresses: addresses.clone(), ..Node::default() }),
+                        None => Some(self.edges()),
+                    },
                     false => self.challenge(name),
                 };
                 if let Some(node) = node.as_mut().filter(|_| self.names.has_own_certificates(name)) {

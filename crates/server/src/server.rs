@@ -529,6 +529,7 @@ fn edge_config(config: &ServerConfig, addresses: Addresses) -> EdgeConfig {
         http_port: addresses.http.port(),
         limits: config.limits.clone(),
         drain_grace: config.drain_grace,
+        dedicated: config.dedicated_ips.iter().flat_map(|(url, ips)| ips.iter().map(|ip| (*ip, url.clone()))).collect(),
         ..EdgeConfig::default()
     }
 }

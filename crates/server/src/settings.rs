@@ -1,5 +1,6 @@
 //! What an operator can set: the same names in the configuration file, as flags and as environment variables.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -90,6 +91,10 @@ pub struct Settings {
     #[command(flatten)]
     #[serde(default)]
     pub acme: AcmeSettings,
+    /// Addresses that belong to one connect URL each (file only).
+    #[arg(skip)]
+    #[serde(default, deserialize_with = "by_name")]
+    pub dedicated_ips: BTreeMap<HostName, Vec<IpAddr>>,
     /// Limits that differ from the defaults (file only).
     #[arg(skip)]
     #[serde(default)]
@@ -210,6 +215,13 @@ impl<'de> Deserialize<'de> for PortRange {
     }
 }
 
+/// A table whose keys are host names.
+fn by_name<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<BTreeMap<HostName, T>, D::Error> {
+    let table = BTreeMap::<String, T>::deserialize(deserializer)?;
+    let named = |(name, value): (String, T)| Ok((name.parse().map_err(serde::de::Error::custom)?, value));
+    table.into_iter().map(named).collect()
+}
+
 fn parsed<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: FromStr,
@@ -292,6 +304,7 @@ impl Settings {
             log_level: self.log_level.or(others.log_level),
             log_format: self.log_format.or(others.log_format),
             acme: self.acme.or(others.acme),
+            dedicated_ips: others.dedicated_ips,
             limits: others.limits,
         }
     }

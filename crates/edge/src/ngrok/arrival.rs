@@ -234,6 +234,8 @@ async fn log_in(
     shard: usize,
 ) -> Result<Admitted, Refused> {
     let peer = session.peer_addr();
+    let connect_name = login::connect_name(edge, connect_name, session.local_addr())?;
+    let connect_name = connect_name.as_ref();
     let credential = login::authenticate(edge, &auth.authtoken, connect_name, peer).await?;
     let (session_id, registration) = login::register(edge, &credential, connect_name, peer)?;
     let (agent, generation) = resume(edge, auth, &credential);
