@@ -36,6 +36,7 @@ const NEEDS: &[Need] = &[
     Need { program: "pebble", package: "pebble", purpose: Purpose::Tests },
     Need { program: "named", package: "bind9", purpose: Purpose::Tests },
     Need { program: "dig", package: "bind9-dnsutils", purpose: Purpose::Tests },
+    Need { program: "ip", package: "iproute2", purpose: Purpose::Tests },
     Need { program: "node", package: "nodejs", purpose: Purpose::Compat },
     Need { program: "npm", package: "npm", purpose: Purpose::Compat },
     Need { program: "javac", package: "default-jdk-headless", purpose: Purpose::Compat },
